@@ -1,0 +1,3 @@
+//! Ids, limits and time: plain values that every layer shares.
+
+pub mod limits;

@@ -1,0 +1,1 @@
+//! Protocol sessions: bytes in, events out. No I/O, no clock.

@@ -1,0 +1,1 @@
+//! Codecs: pure functions over bytes.
