@@ -2,6 +2,13 @@
 #[doc(hidden)]
 pub mod base;
 #[doc(hidden)]
+pub mod hub;
+#[doc(hidden)]
+pub mod reactor;
+#[doc(hidden)]
 pub mod session;
+#[doc(hidden)]
+#[doc(hidden)]
+pub mod sys;
 #[doc(hidden)]
 pub mod wire;
