@@ -396,3 +396,37 @@ fn take<'i>(input: &mut &'i mut [u8], len: usize) -> &'i mut [u8] {
     *input = rest;
     front
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What a client may say is in tests/wire_vectors.rs; here stands what only the inside can show.
+
+    #[test]
+    fn an_idle_connection_is_sixteen_bytes() {
+        assert!(size_of::<WebSocket>() <= 16);
+        let mut socket = WebSocket::new();
+        // A ping that is cut in its header, then in its payload.
+        let mut bytes = [0x89, 0x82, 0, 0, 0, 0, b'h', b'i'];
+        let (mut a, rest) = bytes.split_at_mut(3);
+        let (mut b, mut c) = rest.split_at_mut(4);
+        assert_eq!(socket.next(&mut a, 9), Ok(None));
+        assert!(!socket.is_idle());
+        assert_eq!(socket.next(&mut b, 9), Ok(None));
+        assert_eq!(socket.next(&mut c, 9), Ok(Some(Event::Ping(b"hi"))));
+        assert_eq!(socket.next(&mut c, 9), Ok(None));
+        assert!(socket.is_idle());
+    }
+
+    #[test]
+    fn memory_follows_the_bytes_and_not_the_announcement() {
+        let mut socket = WebSocket::new();
+        let mut bytes = [&[0x82, 0xff][..], &(1u64 << 40).to_be_bytes(), &[0; 4], b"abc"].concat();
+        let mut input = &mut bytes[..];
+        assert_eq!(socket.next(&mut input, usize::MAX), Ok(None));
+        let partial = socket.partial.as_ref().unwrap();
+        assert!(matches!(&partial.message, Some(Message::Binary(bytes)) if bytes.capacity() < 64));
+        assert!(size_of::<Partial>() <= 128);
+    }
+}
