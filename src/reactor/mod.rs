@@ -40,6 +40,8 @@ pub trait Handler {
     fn expired(&mut self, link: LinkId, out: &mut Outlet);
     /// The link has more waiting than it may. The handler says farewell.
     fn overflowed(&mut self, link: LinkId, out: &mut Outlet);
+    /// Nothing waits for the link any more; the handler had asked to be told.
+    fn drained(&mut self, link: LinkId, out: &mut Outlet);
     /// What became of a publish on this reactor.
     fn tallied(&mut self, ticket: Ticket, tally: Tally, out: &mut Outlet);
     /// The link is gone. Called exactly once for each that was opened.

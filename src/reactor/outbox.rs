@@ -189,7 +189,7 @@ mod tests {
         for step in [1, 2, 511, 600, 4096, 1 << 20] {
             let mut outbox = Outbox::default();
             for frame in &frames {
-                outbox.push(&Frame::from_bytes(frame));
+                outbox.push(&Frame::from_bytes(frame.as_slice()));
             }
             assert_eq!(outbox.waiting(), want.len());
             assert_eq!(drain(&mut outbox, step), want);

@@ -66,6 +66,8 @@ struct Link {
     /// It became writable after that.
     writable: bool,
     paused: bool,
+    /// Its owner waits for an empty outbox.
+    watched: bool,
     outbox: Option<Box<Outbox>>,
 }
 
@@ -122,6 +124,7 @@ pub struct Outlet {
     tallies: Vec<(Ticket, Tally)>,
     watches: Vec<Watch>,
     overflowed: Vec<LinkId>,
+    drained: Vec<LinkId>,
     dead: Vec<LinkId>,
     resumed: Vec<LinkId>,
     notes: Vec<(LinkId, log::Level, String)>,
@@ -145,6 +148,7 @@ impl Outlet {
             tallies: Vec::new(),
             watches: Vec::new(),
             overflowed: Vec::new(),
+            drained: Vec::new(),
             dead: Vec::new(),
             resumed: Vec::new(),
             notes: Vec::new(),
@@ -168,6 +172,7 @@ impl Outlet {
             armed: false,
             writable: false,
             paused: false,
+            watched: false,
             outbox: None,
         };
         LinkId { slot: self.links.insert(link) as u32, generation: self.generation }
@@ -227,6 +232,14 @@ impl Outlet {
             && std::mem::take(&mut found.paused)
         {
             self.resumed.push(link);
+        }
+    }
+
+    /// Asks to be told once, after a flush, when nothing waits for the link any more.
+    pub fn tell_when_drained(&mut self, link: LinkId) {
+        if self.get(link).is_some() {
+            self.links[link.slot as usize].watched = true;
+            self.mark_dirty(link.slot);
         }
     }
 
@@ -420,6 +433,16 @@ impl Outlet {
     /// Links over their outbox limit after a flush. Their owner says farewell to each.
     pub fn take_overflowed(&mut self) -> Vec<LinkId> {
         std::mem::take(&mut self.overflowed)
+    }
+
+    /// Links that were to be told of, now that nothing waits for them.
+    pub fn take_drained(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.drained)
+    }
+
+    /// Whether a flush has something to do.
+    pub fn has_work(&self) -> bool {
+        self.fanout.is_some() || !self.dirty.is_empty() || !self.tallies.is_empty()
     }
 
     /// The outcomes of all publishes with a ticket since the last call, final for this turn.
@@ -630,6 +653,9 @@ impl Outlet {
                 outbox.recycle();
                 self.spare.push(outbox);
             }
+        }
+        if std::mem::take(&mut link.watched) {
+            self.drained.push(id);
         }
         if std::mem::take(&mut link.armed) {
             wires.want_writable(id, false);

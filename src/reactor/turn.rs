@@ -27,6 +27,8 @@ const ACCEPT_PAUSE_MS: u64 = 200;
 /// Closed links after which free memory is looked for, and how long nothing more must have closed.
 const TRIM_LINKS: usize = 128;
 const TRIM_QUIET_MS: u64 = 1_000;
+/// Flushes in one turn that follow from one another; what is left is for the next turn.
+const FLUSH_ROUNDS: usize = 16;
 /// When a stopping reactor drops who has not left by itself.
 const STOP_MS: u64 = 4_000;
 
@@ -153,7 +155,8 @@ impl<H: Handler> Reactor<H> {
 
     /// How long to wait for events: until the next thing that happens by itself.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.mailbox.is_empty() || self.may_accept() {
+        if !self.ready.is_empty() || !self.mailbox.is_empty() || self.may_accept() || self.outlet.has_work()
+        {
             return Some(Duration::ZERO);
         }
         let accept = if self.listeners.iter().any(|door| door.ready) { self.accept_paused_until } else { Tick::NEVER };
@@ -303,20 +306,24 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn flush(&mut self) {
-        // Saying farewell and answering publishes queue frames of their own; each round has less to do.
-        for _ in 0..4 {
+        // Farewells, reports and the next pipelined request queue frames of their own.
+        for _ in 0..FLUSH_ROUNDS {
             let mut wires = Kernel { sockets: &mut self.sockets, registry: &self.registry };
             self.outlet.flush(&mut wires);
             let overflowed = self.outlet.take_overflowed();
+            let drained = self.outlet.take_drained();
             let tallies = self.outlet.take_tallies();
-            if overflowed.is_empty() && tallies.is_empty() {
-                break;
-            }
             for link in overflowed {
                 self.handler.overflowed(link, &mut self.outlet);
             }
+            for link in drained {
+                self.handler.drained(link, &mut self.outlet);
+            }
             for (ticket, tally) in tallies {
                 self.handler.tallied(ticket, tally, &mut self.outlet);
+            }
+            if !self.outlet.has_work() {
+                break;
             }
         }
         for (link, level, text) in self.outlet.take_notes() {
