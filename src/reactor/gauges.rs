@@ -41,6 +41,11 @@ impl Gauge {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Takes from it.
+    pub fn sub(&self, count: u64) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
+
     /// Replaces it.
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);

@@ -258,25 +258,34 @@ impl Outlet {
 
     // ---- queueing
 
-    /// Queues a frame for one link. False if the link takes none any more.
+    /// Queues a message for one link. False if the link takes none any more.
     pub fn send(&mut self, link: LinkId, frame: &Frame) -> bool {
-        if self.state(link) != LinkState::Open {
+        let sent = self.send_bytes(link, frame);
+        if sent {
+            self.counts.deliveries += 1;
+        } else {
             self.counts.dropped_closed += 1;
-            return false;
         }
-        self.settle(link.slot);
-        self.push(link.slot, frame);
-        self.counts.deliveries += 1;
-        true
+        sent
     }
 
-    /// The same for a control frame, which may use the reserve beyond the outbox limit.
+    /// The same for a control frame, which may use the reserve beyond the outbox limit and is no delivery.
     pub fn send_control(&mut self, link: LinkId, frame: &Frame) -> bool {
-        let sent = self.send(link, frame);
+        let sent = self.send_bytes(link, frame);
         if sent && let Some(outbox) = &mut self.links[link.slot as usize].outbox {
             outbox.note_control(frame.len());
         }
         sent
+    }
+
+    /// The same for bytes that are no message: an HTTP response.
+    pub fn send_bytes(&mut self, link: LinkId, frame: &Frame) -> bool {
+        if self.state(link) != LinkState::Open {
+            return false;
+        }
+        self.settle(link.slot);
+        self.push(link.slot, frame);
+        true
     }
 
     /// Queues a frame for the recipients except one slot. With a ticket, the outcome is told by
