@@ -168,7 +168,8 @@ impl HttpSession {
     }
 
     /// Takes all of `input` and says what the bytes so far amount to. A request that lies whole in
-    /// `input` is borrowed from there; what else there is is kept inside.
+    /// `input` is borrowed from there; what else there is is kept inside. Only for when no request is
+    /// unanswered; see [`HttpSession::buffer`].
     pub fn receive<'a>(&'a mut self, input: &'a [u8]) -> Result<Step<'a>, HttpError> {
         self.drop_taken();
         if self.buffer.is_empty() && self.failed.is_none() {
@@ -328,5 +329,53 @@ fn framing(head: &Head<'_>, body_bytes: usize) -> Result<Framing, HttpError> {
     match framing {
         Framing::Length(len) if len > body_bytes as u64 => Err(HttpError::BodyTooLarge),
         framing => Ok(framing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What a client may send is in tests/wire_http.rs; here stands what only the inside can show.
+
+    #[test]
+    fn memory_follows_the_bytes_and_not_the_announcement() {
+        let mut session = HttpSession::new(&Limits::default());
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nab";
+        assert!(matches!(session.receive(head), Ok(Step::NeedMore)));
+        assert!(session.buffer.capacity() <= 2 * head.len());
+
+        let mut session = HttpSession::new(&Limits::default());
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nf0000\r\nab";
+        assert!(matches!(session.receive(head), Ok(Step::NeedMore)));
+        assert!(session.buffer.capacity() <= 2 * head.len());
+    }
+
+    #[test]
+    fn chunk_framing_is_not_kept() {
+        let mut session = HttpSession::new(&Limits::default());
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert!(matches!(session.receive(head), Ok(Step::NeedMore)));
+        for _ in 0..1000 {
+            assert!(matches!(session.receive(b"1;extension\r\nx\r\n"), Ok(Step::NeedMore)));
+        }
+        assert_eq!(session.buffered(), head.len() + 1000);
+    }
+
+    #[test]
+    fn requests_that_overlap_forever_keep_the_buffer_small() {
+        let request = b"GET / HTTP/1.0\r\n\r\n";
+        let mut session = HttpSession::new(&Limits::default());
+        assert!(matches!(session.receive(&request[..9]), Ok(Step::NeedMore)));
+        for _ in 0..1000 {
+            // The end of one request and the beginning of the next, in one piece.
+            let piece = [&request[9..], &request[..9]].concat();
+            assert!(matches!(session.receive(&piece), Ok(Step::Request(_))));
+            assert_eq!(session.buffered(), 9);
+            assert!(session.buffer.capacity() <= 8 * request.len());
+        }
+        assert!(matches!(session.receive(&request[9..]), Ok(Step::Request(_))));
+        assert!(matches!(session.next(), Ok(Step::NeedMore)));
+        assert_eq!(session.buffer.capacity(), 0, "an idle connection owns nothing");
     }
 }

@@ -238,4 +238,10 @@ mod tests {
         let cut = encode_close(1008, &format!("a{}", "€".repeat(60)));
         assert_eq!(std::str::from_utf8(&cut[4..]).unwrap(), format!("a{}", "€".repeat(40)));
     }
+
+    #[test]
+    #[should_panic(expected = "control frame too long")]
+    fn a_control_frame_over_125_bytes_is_our_own_fault() {
+        encode(Opcode::Ping, &[0; 126]);
+    }
 }

@@ -310,7 +310,8 @@ fn request_line(bytes: &[u8]) -> Result<(&str, &str, u8), HeadError> {
     else {
         return Err(HeadError::RequestLine);
     };
-    if !is_token(method.as_bytes()) || target.is_empty() {
+    // That the method is a token is left to httparse.
+    if target.is_empty() {
         return Err(HeadError::RequestLine);
     }
     match version.as_bytes() {
@@ -333,7 +334,7 @@ fn check_target(method: &str, target: &str) -> Result<(), HeadError> {
         method == "OPTIONS"
     } else {
         // CONNECT has a form of its own, which this server has no use for.
-        authority(target).is_some_and(|authority| !authority.is_empty() && is_authority(authority.as_bytes()))
+        authority(target).is_some_and(|authority| is_authority(authority.as_bytes()))
     };
     if printable && form { Ok(()) } else { Err(HeadError::Target) }
 }
