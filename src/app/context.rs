@@ -144,7 +144,13 @@ impl Context<'_> {
         }
     }
 
-    pub(crate) fn publish_from(&mut self, sender: Option<u32>, to: &To, frame: &Frame, done: Option<OnReport>) {
+    pub(crate) fn publish_from(
+        &mut self,
+        sender: Option<u32>,
+        to: &To,
+        frame: &Frame,
+        done: Option<OnReport>,
+    ) {
         let elsewhere = self.core.hub.elsewhere(to.selector());
         let number = done.map(|done| {
             let missing = elsewhere.len() + 1;
@@ -159,7 +165,10 @@ impl Context<'_> {
                 if self.core.mailbox(reactor).post(Mail::Publish(publish.clone()), weight).is_err() {
                     self.core.own_stats().dropped_busy.add(1);
                     if let Some(number) = number {
-                        self.reported(number, DeliveryReport { dropped_busy: 1, ..DeliveryReport::default() });
+                        self.reported(
+                            number,
+                            DeliveryReport { dropped_busy: 1, ..DeliveryReport::default() },
+                        );
                     }
                 }
             }
@@ -208,7 +217,8 @@ impl Context<'_> {
     }
 
     pub(crate) fn answered(&mut self, number: u32, answer: Answer) {
-        let Some(Waiting::Answers { missing, answers, .. }) = self.core.waiting.get_mut(number as usize) else {
+        let Some(Waiting::Answers { missing, answers, .. }) = self.core.waiting.get_mut(number as usize)
+        else {
             debug_assert!(false, "an answer that nobody waits for");
             return;
         };

@@ -12,7 +12,7 @@ use std::fmt;
 /// A whole request, lent for the call.
 #[derive(Debug)]
 pub struct Request<'a> {
-    pub(crate) inner: &'a session::Request<'a>,
+    pub(crate) inner: session::Request<'a>,
     pub(crate) peer: Peer,
 }
 

@@ -31,3 +31,16 @@ pub(crate) enum Mail {
     /// Accept no more, close everything, end.
     Stop,
 }
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Mail::Publish(_) => "Publish",
+            Mail::Report { .. } => "Report",
+            Mail::Replace { .. } => "Replace",
+            Mail::Ask { .. } => "Ask",
+            Mail::Answer { .. } => "Answer",
+            Mail::Stop => "Stop",
+        })
+    }
+}

@@ -23,5 +23,5 @@ pub use socket::{JoinError, Socket};
 pub use stats::{ReactorStats, Refusal, Stats};
 
 pub(crate) use context::{Core, Job};
-pub(crate) use mail::{Mail, Publish};
-pub(crate) use router::{Found, RouteFn, Router};
+pub(crate) use mail::Mail;
+pub(crate) use router::{Found, Router};

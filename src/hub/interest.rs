@@ -82,7 +82,9 @@ impl Interest {
     }
 
     pub(super) fn reactors(&self, hash: u64) -> ReactorSet {
-        self.shard(hash).find(hash, |entry| entry.hash == hash).map_or(ReactorSet::EMPTY, |entry| entry.reactors)
+        self.shard(hash)
+            .find(hash, |entry| entry.hash == hash)
+            .map_or(ReactorSet::EMPTY, |entry| entry.reactors)
     }
 
     /// How many different rooms have a member somewhere.

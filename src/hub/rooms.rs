@@ -76,7 +76,9 @@ impl Rooms {
         let scope_id = match self.find_scope(scope, scope_hash) {
             Some(found) => found,
             None => {
-                let id = ScopeId(self.scopes.insert(Scope { name: scope.into(), hash: scope_hash, rooms: 0 }) as u32);
+                let id = ScopeId(
+                    self.scopes.insert(Scope { name: scope.into(), hash: scope_hash, rooms: 0 }) as u32,
+                );
                 let scopes = &self.scopes;
                 self.scope_index.insert_unique(scope_hash, id, |other| scopes[other.0 as usize].hash);
                 id
@@ -86,7 +88,9 @@ impl Rooms {
         if let Some(found) = self.find_in(scope_id, scope_hash, room) {
             return (found, hash);
         }
-        let id = RoomId(self.rooms.insert(Room { name: room.into(), members: Members::None, scope: scope_id }) as u32);
+        let id = RoomId(
+            self.rooms.insert(Room { name: room.into(), members: Members::None, scope: scope_id }) as u32,
+        );
         let Rooms { hasher, scopes, rooms, room_index, .. } = self;
         room_index.insert_unique(hash, id, |other| hash_of(hasher, scopes, &rooms[other.0 as usize]));
         scopes[scope_id.0 as usize].rooms += 1;

@@ -50,7 +50,11 @@ pub struct BadListenAddr(String);
 
 impl fmt::Display for BadListenAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no listen address: expected 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock", self.0)
+        write!(
+            f,
+            "{:?} is no listen address: expected 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock",
+            self.0
+        )
     }
 }
 
@@ -111,8 +115,11 @@ impl Listener {
     fn bind_tcp(addr: SocketAddr, first: bool) -> io::Result<Listener> {
         let open = || -> io::Result<Socket> {
             // AF_INET for IPv4: a dual-stack listener would cost 128 bytes more a connection.
-            let socket =
-                Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+            let socket = Socket::new(
+                Domain::for_address(addr),
+                Type::STREAM.nonblocking().cloexec(),
+                Some(Protocol::TCP),
+            )?;
             if addr.is_ipv6() {
                 socket.set_only_v6(true)?;
             }
@@ -156,11 +163,21 @@ impl Listener {
 }
 
 impl Source for Listener {
-    fn register(&mut self, registry: &mio::Registry, token: mio::Token, interests: mio::Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        registry: &mio::Registry,
+        token: mio::Token,
+        interests: mio::Interest,
+    ) -> io::Result<()> {
         mio::unix::SourceFd(&self.fd()).register(registry, token, interests)
     }
 
-    fn reregister(&mut self, registry: &mio::Registry, token: mio::Token, interests: mio::Interest) -> io::Result<()> {
+    fn reregister(
+        &mut self,
+        registry: &mio::Registry,
+        token: mio::Token,
+        interests: mio::Interest,
+    ) -> io::Result<()> {
         mio::unix::SourceFd(&self.fd()).reregister(registry, token, interests)
     }
 

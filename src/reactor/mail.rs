@@ -1,7 +1,7 @@
 //! What one reactor hands to another: a lock-free queue with at most one wake-up a burst.
 
-use crossbeam_queue::SegQueue;
 use crate::sys::Wakeup;
+use crossbeam_queue::SegQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -142,6 +142,9 @@ mod tests {
         mailbox.post_anyway(4, 1);
         assert_eq!(mailbox.take(), Some(1));
         mailbox.post(5, 1).unwrap();
-        assert_eq!([mailbox.take(), mailbox.take(), mailbox.take(), mailbox.take()], [Some(2), Some(4), Some(5), None]);
+        assert_eq!(
+            [mailbox.take(), mailbox.take(), mailbox.take(), mailbox.take()],
+            [Some(2), Some(4), Some(5), None]
+        );
     }
 }

@@ -196,7 +196,10 @@ impl Outlet {
 
     /// All links, lowest slot first.
     pub fn ids(&self) -> Vec<LinkId> {
-        self.links.iter().map(|(slot, link)| LinkId { slot: slot as u32, generation: link.generation }).collect()
+        self.links
+            .iter()
+            .map(|(slot, link)| LinkId { slot: slot as u32, generation: link.generation })
+            .collect()
     }
 
     /// Where the link is in its life; a link that is gone is `Dead`.
@@ -290,7 +293,13 @@ impl Outlet {
 
     /// Queues a frame for the recipients except one slot. With a ticket, the outcome is told by
     /// [`Outlet::take_tallies`] after the flush of this turn.
-    pub fn fan_out(&mut self, recipients: Recipients, skip: Option<u32>, frame: &Frame, ticket: Option<Ticket>) {
+    pub fn fan_out(
+        &mut self,
+        recipients: Recipients,
+        skip: Option<u32>,
+        frame: &Frame,
+        ticket: Option<Ticket>,
+    ) {
         let skip = skip.filter(|slot| recipients.contains(*slot));
         let matched = recipients.len() - u64::from(skip.is_some());
         let tally = ticket.map(|ticket| {
@@ -604,7 +613,9 @@ impl Outlet {
         for (frame, tally) in frames {
             self.push_tallied(slot, frame, *tally);
         }
-        if sent > 0 && let Some(outbox) = self.links[slot as usize].outbox.as_deref_mut() {
+        if sent > 0
+            && let Some(outbox) = self.links[slot as usize].outbox.as_deref_mut()
+        {
             outbox.advance(sent);
             self.counts.queued_bytes -= sent as u64;
         }
@@ -651,7 +662,8 @@ impl Outlet {
                 if !std::mem::replace(&mut link.armed, true) {
                     wires.want_writable(id, true);
                 }
-                if outbox.charged(CONTROL_RESERVE_BYTES) > self.outbox_bytes && link.state == LinkState::Open {
+                if outbox.charged(CONTROL_RESERVE_BYTES) > self.outbox_bytes && link.state == LinkState::Open
+                {
                     self.overflowed.push(id);
                 }
                 return;

@@ -155,11 +155,11 @@ impl<H: Handler> Reactor<H> {
 
     /// How long to wait for events: until the next thing that happens by itself.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.mailbox.is_empty() || self.may_accept() || self.outlet.has_work()
-        {
+        if !self.ready.is_empty() || !self.mailbox.is_empty() || self.may_accept() || self.outlet.has_work() {
             return Some(Duration::ZERO);
         }
-        let accept = if self.listeners.iter().any(|door| door.ready) { self.accept_paused_until } else { Tick::NEVER };
+        let accept =
+            if self.listeners.iter().any(|door| door.ready) { self.accept_paused_until } else { Tick::NEVER };
         let next = [self.outlet.next_deadline(), accept, self.trim_at, self.stop_at];
         let next = next.into_iter().filter(|tick| *tick != Tick::NEVER).min()?;
         let at = Duration::from_millis(u64::from(next.0 - 1) * TICK_MS);
@@ -238,7 +238,9 @@ impl<H: Handler> Reactor<H> {
     fn admit(&mut self, socket: Socket, peer: Peer) {
         let link = self.outlet.open();
         let token = Token(link.to_word() as usize);
-        if let Err(error) = self.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE) {
+        if let Err(error) =
+            self.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)
+        {
             log::warn!("{peer}: cannot be watched: {error}");
             self.outlet.free(link);
             return;
@@ -274,7 +276,9 @@ impl<H: Handler> Reactor<H> {
         let count = match socket.read(&mut self.buffer) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.ready.push((link, ending)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return self.ready.push((link, ending));
+            }
             // A reset, or the like.
             Err(_) => return self.outlet.abort(link),
         };
@@ -398,7 +402,10 @@ struct Kernel<'a> {
 
 impl Kernel<'_> {
     fn socket(&self, slot: u32) -> io::Result<&Socket> {
-        self.sockets.get(slot as usize).and_then(Option::as_ref).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.sockets
+            .get(slot as usize)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 

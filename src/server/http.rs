@@ -1,6 +1,5 @@
 //! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
 
-use super::websocket::Ws;
 use super::worker::{Session, Worker};
 use crate::app::{Admission, Context, Found, Refusal, Request, Responder};
 use crate::base::ids::LinkId;
@@ -61,6 +60,8 @@ impl Http {
 enum Outcome {
     /// More bytes are needed.
     Wait,
+    /// The client waits for "100 Continue".
+    Continue,
     /// A handler has the request, or has answered already.
     Asked(Busy),
     /// The server itself answers.
@@ -86,61 +87,67 @@ impl Worker {
 
     /// One request at most; the next one follows when this is answered.
     fn http_step(&mut self, link: LinkId, input: Option<&[u8]>, out: &mut Outlet) {
+        let mut outcome = self.http_look(link, input, out);
+        if matches!(outcome, Outcome::Continue) {
+            out.send_bytes(link, &Frame::from_bytes(CONTINUE));
+            outcome = self.http_look(link, None, out);
+        }
+        self.http_outcome(link, outcome, out);
+    }
+
+    /// Looks for a whole request and finds who serves it.
+    fn http_look(&mut self, link: LinkId, input: Option<&[u8]>, out: &mut Outlet) -> Outcome {
         let full = self.is_full(out);
         let Worker { core, sessions, shared, .. } = self;
-        let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return };
+        let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
         let Http { session, peer, number, .. } = &mut **http;
-        let mut step = match input {
+        let step = match input {
             Some(bytes) => session.receive(bytes),
             None => session.next(),
         };
-        if matches!(step, Ok(Step::Continue)) {
-            drop(step);
-            out.send_bytes(link, &Frame::from_bytes(CONTINUE));
-            step = session.next();
-        }
-        let outcome = match step {
-            Ok(Step::NeedMore | Step::Continue) => Outcome::Wait,
-            Ok(Step::Request(inner)) => {
-                *number = number.wrapping_add(1);
-                let request = Request { inner: &inner, peer: *peer };
-                let busy = Busy { keep_alive: inner.keep_alive, head_only: inner.head.method == "HEAD" };
-                let responder = Responder { link, number: *number };
-                match shared.router.endpoint_at(request.path()) {
-                    Some(number) => upgrade(&request, busy, number, shared, full),
-                    None if upgrade::wants_upgrade(&inner.head) => {
-                        let response = Response::error(404, "not_found", "no WebSocket is served at this path");
-                        let why = format!("upgrade to {:?}", request.path());
-                        Outcome::Refuse(Refusal::BadRequest, response, why)
-                    }
-                    None => match shared.router.find(request.method(), request.path()) {
-                        Found::Route(handler, params) => {
-                            handler(&mut Context { core, out }, &request, &params, responder);
-                            Outcome::Asked(busy)
-                        }
-                        Found::OtherMethods(allowed) => {
-                            let answer = Response::error(405, "method_not_allowed", "this path has other methods");
-                            Outcome::Answer(busy, answer.header("Allow", allowed.join(", ")))
-                        }
-                        Found::Nothing => {
-                            Outcome::Answer(busy, Response::error(404, "not_found", "nothing is served at this path"))
-                        }
-                    },
-                }
+        let inner = match step {
+            Ok(Step::NeedMore) => return Outcome::Wait,
+            Ok(Step::Continue) => return Outcome::Continue,
+            Ok(Step::Request(inner)) => inner,
+            Err(error) => {
+                let response = Response::error(error.status(), error.code(), &error.to_string());
+                return Outcome::Refuse(Refusal::BadRequest, response, format!("bad request: {error}"));
             }
-            Err(error) => Outcome::Refuse(
-                Refusal::BadRequest,
-                Response::error(error.status(), error.code(), &error.to_string()),
-                format!("bad request: {error}"),
-            ),
         };
-        self.http_outcome(link, outcome, out);
+        *number = number.wrapping_add(1);
+        let busy = Busy { keep_alive: inner.keep_alive, head_only: inner.head.method == "HEAD" };
+        let request = Request { inner, peer: *peer };
+        if let Some(endpoint) = shared.router.endpoint_at(request.path()) {
+            return upgrade(&request, busy, endpoint, shared, full);
+        }
+        if upgrade::wants_upgrade(&request.inner.head) {
+            let response = Response::error(404, "not_found", "no WebSocket is served at this path");
+            return Outcome::Refuse(
+                Refusal::BadRequest,
+                response,
+                format!("upgrade to {:?}", request.path()),
+            );
+        }
+        match shared.router.find(request.method(), request.path()) {
+            Found::Route(handler, params) => {
+                let responder = Responder { link, number: *number };
+                handler(&mut Context { core, out }, &request, &params, responder);
+                Outcome::Asked(busy)
+            }
+            Found::OtherMethods(allowed) => {
+                let answer = Response::error(405, "method_not_allowed", "this path has other methods");
+                Outcome::Answer(busy, answer.header("Allow", allowed.join(", ")))
+            }
+            Found::Nothing => {
+                Outcome::Answer(busy, Response::error(404, "not_found", "nothing is served at this path"))
+            }
+        }
     }
 
     fn http_outcome(&mut self, link: LinkId, outcome: Outcome, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         match outcome {
-            Outcome::Wait => {
+            Outcome::Wait | Outcome::Continue => {
                 let stage = http.session.stage();
                 // The first request has its deadline since the connection was accepted.
                 let next = match (stage, http.stage) {
@@ -229,7 +236,8 @@ impl Worker {
             return out.finish(link);
         }
         // Also whoever connected and said nothing: it is told, and told apart from a fault of ours.
-        let (seconds, part) = (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
+        let (seconds, part) =
+            (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
         out.note(link, log::Level::Info, || format!("refused with 408: no whole {part} within {seconds} s"));
         let response = Response::error(408, "timeout", "the request did not arrive in time");
         out.send_bytes(link, &response.encode(false, false));
@@ -287,7 +295,8 @@ fn upgrade(
         }
         Ok(admission) => Outcome::Upgrade(number, key, admission),
         Err(response) => {
-            let why = format!("{} {:?}", request.path(), head.query());
+            // Not the query: it may carry a token.
+            let why = String::from_utf8_lossy(&response.body).into_owned();
             Outcome::Refuse(Refusal::Endpoint, response, why)
         }
     }
@@ -298,11 +307,5 @@ fn spread(ip: std::net::IpAddr) -> u8 {
     match ip {
         std::net::IpAddr::V4(ip) => ip.octets().into_iter().fold(0, u8::wrapping_add),
         std::net::IpAddr::V6(ip) => ip.octets().into_iter().fold(0, u8::wrapping_add),
-    }
-}
-
-impl Ws {
-    pub(super) fn session(endpoint: u16) -> Session {
-        Session::WebSocket(Ws::new(endpoint))
     }
 }

@@ -47,7 +47,7 @@ impl Worker {
             self.refused(Refusal::Endpoint);
             return out.finish(link);
         }
-        self.sessions[link.slot as usize] = Ws::session(endpoint);
+        self.sessions[link.slot as usize] = Session::WebSocket(Ws::new(endpoint));
         self.shared.sockets.fetch_add(1, Ordering::Relaxed);
         self.core.own_stats().sockets.add(1);
         self.core.hub.enter(link.slot, &scope);
@@ -138,7 +138,9 @@ impl Worker {
     /// A newer connection claimed the room of the one in this slot.
     pub(super) fn replaced(&mut self, slot: u32, room: &str, out: &mut Outlet) {
         let Some(link) = out.id_of(slot) else { return };
-        out.note(link, log::Level::Info, || format!("{} {room}: replaced, closed with 4001", self.name_of(link)));
+        out.note(link, log::Level::Info, || {
+            format!("{} {room}: replaced, closed with 4001", self.name_of(link))
+        });
         self.close_websocket(link, 4001, "replaced", &CloseCause::Replaced, out);
     }
 

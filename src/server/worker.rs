@@ -138,7 +138,9 @@ impl Handler for Worker {
         match self.sessions.get(link.slot as usize) {
             Some(Session::Http(_)) => self.http_expired(link, out),
             Some(Session::WebSocket(_)) if out.state(link) == LinkState::Open => {
-                out.note(link, log::Level::Info, || format!("{}: idle, closed with 1001", self.name_of(link)));
+                out.note(link, log::Level::Info, || {
+                    format!("{}: idle, closed with 1001", self.name_of(link))
+                });
                 self.close_websocket(link, 1001, "idle timeout", &CloseCause::Idle, out);
             }
             // It did not answer the close frame.
