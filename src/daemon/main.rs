@@ -8,9 +8,21 @@ use std::sync::Arc;
 fn main() {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).init();
     let access = Arc::new(access::Access::default());
-    let reactors = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
+    let reactors = std::env::args()
+        .skip_while(|a| a != "--reactors")
+        .nth(1)
+        .or(std::env::args().nth(2))
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
     let running = fanfare::Server::builder()
-        .listen(std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into()).parse().unwrap())
+        .listen(
+            std::env::args()
+                .skip_while(|a| a != "--listen")
+                .nth(1)
+                .unwrap_or(std::env::args().nth(1).unwrap_or_default())
+                .parse()
+                .unwrap(),
+        )
         .reactors(reactors)
         .endpoint("/ws", gateway::Gateway::new(access))
         .start()

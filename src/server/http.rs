@@ -40,6 +40,8 @@ pub(super) struct Http {
 struct Busy {
     keep_alive: bool,
     head_only: bool,
+    /// HTTP/1.0, whose clients have to be told that the connection stays.
+    old: bool,
 }
 
 impl Http {
@@ -115,7 +117,11 @@ impl Worker {
             }
         };
         *number = number.wrapping_add(1);
-        let busy = Busy { keep_alive: inner.keep_alive, head_only: inner.head.method == "HEAD" };
+        let busy = Busy {
+            keep_alive: inner.keep_alive,
+            head_only: inner.head.method == "HEAD",
+            old: inner.head.version == 0,
+        };
         let request = Request { inner, peer: *peer };
         if let Some(endpoint) = shared.router.endpoint_at(request.path()) {
             return upgrade(&request, busy, endpoint, shared, full);
@@ -201,14 +207,20 @@ impl Worker {
         if http.number != number {
             return;
         }
-        let Some(Busy { keep_alive, head_only }) = http.busy.take() else { return };
+        let Some(Busy { keep_alive, head_only, old }) = http.busy.take() else { return };
         let keep_alive = keep_alive && !http.last && !self.stopping;
-        out.send_bytes(link, &response.encode(keep_alive, head_only));
+        let frame = if old && keep_alive {
+            response.clone().header("Connection", "keep-alive").encode(true, head_only)
+        } else {
+            response.encode(keep_alive, head_only)
+        };
+        out.send_bytes(link, &frame);
         if !keep_alive {
             return out.finish(link);
         }
         if out.waiting(link) > UNSENT_BYTES {
             http.stalled = true;
+            out.pause_reading(link);
             return out.tell_when_drained(link);
         }
         out.resume_reading(link);
