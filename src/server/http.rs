@@ -11,6 +11,7 @@ use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
 use crate::wire::upgrade::{self, AcceptKey};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a connection may stay between two requests, in seconds.
 const KEEP_ALIVE_S: u32 = 60;
@@ -184,9 +185,7 @@ impl Worker {
             }
             Outcome::Refuse(reason, response, why) => {
                 out.note(link, log::Level::Info, || format!("refused with {}: {why}", response.status));
-                out.send_bytes(link, &response.encode(false, false));
-                out.finish(link);
-                self.refused(reason);
+                self.refuse(link, response, reason, out);
             }
             Outcome::Upgrade(endpoint, key, admission) => {
                 let mut rest = http.session.take_rest();
@@ -198,8 +197,21 @@ impl Worker {
         }
     }
 
+    /// Answers and closes.
+    pub(super) fn refuse(&self, link: LinkId, response: Response, reason: Refusal, out: &mut Outlet) {
+        out.send_bytes(link, &self.dated(response).encode(false, false));
+        out.finish(link);
+        self.core.own_stats().refused[reason as usize].add(1);
+    }
+
+    /// With the header that a server with a clock has to send (RFC 9110, section 6.6.1).
+    fn dated(&self, response: Response) -> Response {
+        let now = UNIX_EPOCH + Duration::from_millis(self.core.now.unix_ms);
+        response.header("Date", httpdate::fmt_http_date(now))
+    }
+
     /// Answers the request of a link, and looks at the one behind it.
-    pub(super) fn respond(&mut self, link: LinkId, number: u32, response: &Response, out: &mut Outlet) {
+    pub(super) fn respond(&mut self, link: LinkId, number: u32, response: Response, out: &mut Outlet) {
         if out.state(link) != LinkState::Open {
             return;
         }
@@ -209,12 +221,11 @@ impl Worker {
         }
         let Some(Busy { keep_alive, head_only, old }) = http.busy.take() else { return };
         let keep_alive = keep_alive && !http.last && !self.stopping;
-        let frame = if old && keep_alive {
-            response.clone().header("Connection", "keep-alive").encode(true, head_only)
-        } else {
-            response.encode(keep_alive, head_only)
-        };
-        out.send_bytes(link, &frame);
+        let mut response = self.dated(response);
+        if old && keep_alive {
+            response = response.header("Connection", "keep-alive");
+        }
+        out.send_bytes(link, &response.encode(keep_alive, head_only));
         if !keep_alive {
             return out.finish(link);
         }
@@ -242,7 +253,7 @@ impl Worker {
             http.last = true;
             let number = http.number;
             log::error!("a handler did not answer within {ANSWER_S} s");
-            return self.respond(link, number, &Response::error(503, "timeout", "no answer in time"), out);
+            return self.respond(link, number, Response::error(503, "timeout", "no answer in time"), out);
         }
         if http.stage == Stage::Idle && http.number > 0 {
             return out.finish(link);
@@ -252,9 +263,7 @@ impl Worker {
             (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
         out.note(link, log::Level::Info, || format!("refused with 408: no whole {part} within {seconds} s"));
         let response = Response::error(408, "timeout", "the request did not arrive in time");
-        out.send_bytes(link, &response.encode(false, false));
-        out.finish(link);
-        self.refused(Refusal::Timeout);
+        self.refuse(link, response, Refusal::Timeout, out);
     }
 
     /// No more requests come: ends the link, after its answer if one is due.

@@ -193,11 +193,12 @@ fn bind(listen: &[ListenAddr], reactors: usize) -> Result<(Vec<ListenAddr>, Vec<
     let mut by_reactor: Vec<Vec<Listener>> = (0..reactors).map(|_| Vec::new()).collect();
     for addr in listen {
         let failed = |error| StartError::Listen(addr.clone(), error);
-        let first = Listener::bind(addr, true).map_err(failed)?;
+        let dual_stack = !listen.iter().any(|other| is_ipv4_wildcard_beside(other, addr));
+        let first = Listener::bind(addr, true, dual_stack).map_err(failed)?;
         let bound = first.addr().clone();
         for listeners in by_reactor.iter_mut().skip(1) {
             let listener = match &bound {
-                ListenAddr::Tcp(_) => Listener::bind(&bound, false),
+                ListenAddr::Tcp(_) => Listener::bind(&bound, false, dual_stack),
                 ListenAddr::Unix(_) => first.share(),
             };
             listeners.push(listener.map_err(failed)?);
@@ -206,4 +207,14 @@ fn bind(listen: &[ListenAddr], reactors: usize) -> Result<(Vec<ListenAddr>, Vec<
         addrs.push(bound);
     }
     Ok((addrs, by_reactor))
+}
+
+/// Whether the first is `0.0.0.0` with the port of the second: then the second leaves IPv4 to it.
+fn is_ipv4_wildcard_beside(wildcard: &ListenAddr, addr: &ListenAddr) -> bool {
+    match (wildcard, addr) {
+        (ListenAddr::Tcp(a), ListenAddr::Tcp(b)) => {
+            a.is_ipv4() && a.ip().is_unspecified() && a.port() == b.port()
+        }
+        _ => false,
+    }
 }
