@@ -1,7 +1,7 @@
 //! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
 
 use super::worker::{Session, Worker};
-use crate::app::{Admission, Context, Found, Refusal, Request, Responder};
+use crate::app::{Admission, Context, Core, Found, Refusal, Request, Responder};
 use crate::base::ids::LinkId;
 use crate::base::limits::Limits;
 use crate::reactor::outlet::{LinkState, Outlet};
@@ -199,15 +199,9 @@ impl Worker {
 
     /// Answers and closes.
     pub(super) fn refuse(&self, link: LinkId, response: Response, reason: Refusal, out: &mut Outlet) {
-        out.send_bytes(link, &self.dated(response).encode(false, false));
+        out.send_bytes(link, &dated(&self.core, response).encode(false, false));
         out.finish(link);
         self.core.own_stats().refused[reason as usize].add(1);
-    }
-
-    /// With the header that a server with a clock has to send (RFC 9110, section 6.6.1).
-    fn dated(&self, response: Response) -> Response {
-        let now = UNIX_EPOCH + Duration::from_millis(self.core.now.unix_ms);
-        response.header("Date", httpdate::fmt_http_date(now))
     }
 
     /// Answers the request of a link, and looks at the one behind it.
@@ -221,7 +215,7 @@ impl Worker {
         }
         let Some(Busy { keep_alive, head_only, old }) = http.busy.take() else { return };
         let keep_alive = keep_alive && !http.last && !self.stopping;
-        let mut response = self.dated(response);
+        let mut response = dated(&self.core, response);
         if old && keep_alive {
             response = response.header("Connection", "keep-alive");
         }
@@ -321,6 +315,12 @@ fn upgrade(
             Outcome::Refuse(Refusal::Endpoint, response, why)
         }
     }
+}
+
+/// With the header that a server with a clock has to send (RFC 9110, section 6.6.1).
+fn dated(core: &Core, response: Response) -> Response {
+    let now = UNIX_EPOCH + Duration::from_millis(core.now.unix_ms);
+    response.header("Date", httpdate::fmt_http_date(now))
 }
 
 /// A number that differs between clients.
