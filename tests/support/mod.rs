@@ -3,8 +3,8 @@
 //! A test gets a server on a port of its own with [`Server::start`]; it is killed, by its process id, when the
 //! value is dropped. Everything that waits gives up after [`PATIENCE`].
 
-// Every test program uses another part of it.
-#![allow(dead_code)]
+// Every test program uses another part of it, and none is seen from outside.
+#![allow(dead_code, unreachable_pub)]
 
 use fanfare::wire::frame::{Opcode, encode_masked, encode_masked_part};
 use std::fs;
