@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 fn main() {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).init();
-    let access = Arc::new(access::Access::default());
+    let access =
+        Arc::new(access::Access { api_key: std::env::var("FANFARE_API_KEY").ok(), ..Default::default() });
     let reactors = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
     let builder = fanfare::Server::builder()
         .listen(std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into()).parse().unwrap())

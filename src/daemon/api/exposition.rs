@@ -114,8 +114,11 @@ mod tests {
         page.family("t_seconds", Kind::Histogram, "T.")
             .histogram(&[("phase", "p")], [&one, &other].into_iter());
         let text = page.finish();
-        let values: Vec<&str> = text.lines().skip(2).map(|line| line.rsplit(' ').next().unwrap()).collect();
-        assert_eq!(values, ["2", "2", "2", "2", "2", "2", "2", "3", "20.00001", "3"]);
+        let values: Vec<f64> =
+            text.lines().skip(2).map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert_eq!(values[..8], [2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 3.0]);
+        assert!((values[8] - 20.000_01).abs() < 1e-9);
+        assert_eq!(values[9..], [3.0]);
         assert!(text.contains("t_seconds_bucket{phase=\"p\",le=\"0.00001\"} 2\n"), "{text}");
         assert!(text.contains("t_seconds_bucket{phase=\"p\",le=\"10\"} 2\n"));
         assert!(text.contains("t_seconds_bucket{phase=\"p\",le=\"+Inf\"} 3\n"));
