@@ -1,21 +1,20 @@
 //! The `fanfare` program.
 
 mod access;
-mod api;
 mod gateway;
 
 use std::sync::Arc;
 
 fn main() {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).init();
-    let access =
-        Arc::new(access::Access { api_key: std::env::var("FANFARE_API_KEY").ok(), ..Default::default() });
+    let access = Arc::new(access::Access::default());
     let reactors = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
-    let builder = fanfare::Server::builder()
+    let running = fanfare::Server::builder()
         .listen(std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into()).parse().unwrap())
         .reactors(reactors)
-        .endpoint("/ws", gateway::Gateway::new(access.clone()));
-    let running = api::install(builder, access).start().unwrap();
+        .endpoint("/ws", gateway::Gateway::new(access))
+        .start()
+        .unwrap();
     println!("fanfare ready on http://{} ({} reactors)", running.addrs()[0], running.reactors());
     let mut signals =
         signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])

@@ -5,6 +5,8 @@ use crate::ws::Client;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Labels = BTreeMap<String, String>;
+/// A sample of a histogram: its suffix, its bound, its value.
+type Sample<'n> = (&'n str, Option<String>, f64);
 
 #[derive(Debug)]
 struct Family {
@@ -105,7 +107,7 @@ fn check(families: &BTreeMap<String, Family>) {
 }
 
 fn check_histogram(name: &str, family: &Family) {
-    let mut series: BTreeMap<Labels, Vec<(&str, Option<String>, f64)>> = BTreeMap::new();
+    let mut series: BTreeMap<Labels, Vec<Sample<'_>>> = BTreeMap::new();
     for (sample, labels, value) in &family.samples {
         let mut labels = labels.clone();
         let le = labels.remove("le");

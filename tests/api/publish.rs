@@ -99,7 +99,7 @@ fn a_batch_is_sent_whole_and_in_order() {
     let expected: Vec<Value> = (0..1_000).map(|n| written([2, 1, 0][n % 3])).collect();
     assert_eq!(reports, Value::Array(expected));
     for n in 0..1_000 {
-        let mut expect = |client: &mut Client, mode: u32| {
+        let expect = |client: &mut Client, mode: u32| {
             assert_eq!(client.next(), format!(r#"{{"msgId":null,"mode":{mode},"content":{n}}}"#));
         };
         match n % 3 {
