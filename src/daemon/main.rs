@@ -1,6 +1,7 @@
 //! The `fanfare` program: maps what it is asked and what comes of it to output and exit status, nothing else.
 
 mod access;
+mod api;
 mod config;
 mod flags;
 mod gateway;

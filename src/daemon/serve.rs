@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::config::{Config, Loaded};
-use crate::{gateway, logging};
+use crate::{api, gateway, logging};
 use fanfare::{Builder, ListenAddr, Running, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -64,7 +64,8 @@ fn server(config: &Config) -> Builder {
     let builder = Server::builder()
         .reactors(config.reactors)
         .limits(config.limits.clone())
-        .endpoint("/ws", gateway::Gateway::new(access));
+        .endpoint("/ws", gateway::Gateway::new(access.clone()));
+    let builder = api::install(builder, access);
     config.listen.iter().cloned().fold(builder, Builder::listen)
 }
 
