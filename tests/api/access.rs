@@ -17,7 +17,7 @@ const MESSAGE: &[u8] = br#"{"bizCode":"d1","mode":300,"content":1}"#;
 
 #[test]
 fn a_key_is_wanted_where_it_matters() {
-    let server = Server::start_with_key(2, Some("k-1"));
+    let server = Server::start_with_key(2, "k-1");
     let mut client = Client::connect(&server, "d1", "c1", "");
     let mut http = server.http();
     for (method, path) in GUARDED {

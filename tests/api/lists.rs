@@ -1,7 +1,7 @@
 //! Domains, groups and clients, page by page.
 
 use crate::server::Server;
-use crate::ws::{Client, hold, percent};
+use crate::ws::{Client, percent};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn pages_visit_2500_clients_of_three_reactors_once() {
         let id = format!("c{:x}", n * 7_919 % 2_500);
         // Each domain has a part of the clients; each group has members on every reactor.
         let group = format!("g{}", n % 250);
-        held.push(hold(&server, "d1", &id, &group));
+        held.push(Client::connect(&server, "d1", &id, &group));
         ids.push(id);
         *groups.entry(group).or_default() += 1;
     }
@@ -57,7 +57,7 @@ fn pages_visit_2500_clients_of_three_reactors_once() {
     // Whoever leaves between two pages neither hides nor repeats others.
     let cursor = first["cursor"].as_str().unwrap();
     let last = first["items"][99].as_str().unwrap().to_owned();
-    drop(hold(&server, "d1", &last, ""));
+    drop(Client::connect(&server, "d1", &last, ""));
     let next = server.get(&format!("/api/v1/domains/d1/clients?cursor={cursor}")).ok();
     assert_eq!(next["items"], json!(ids[100..200]));
 }

@@ -9,4 +9,6 @@ mod publish;
 mod schema;
 mod server;
 mod stats;
+#[path = "../support/mod.rs"]
+mod support;
 mod ws;

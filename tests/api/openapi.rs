@@ -18,7 +18,7 @@ struct Fixture {
 
 impl Fixture {
     fn start() -> Fixture {
-        let server = Server::start_with_key(2, Some("k"));
+        let server = Server::start_with_key(2, "k");
         let client = Client::connect(&server, "d1", "c1", "g1,g2");
         let document = server.http().request("GET", "/api/v1/openapi.json", &[KEY], b"").ok();
         Fixture { server, document, _client: client }

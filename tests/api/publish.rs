@@ -2,7 +2,7 @@
 
 use crate::http::request;
 use crate::server::Server;
-use crate::ws::{Client, hold};
+use crate::ws::Client;
 use serde_json::{Value, json};
 use std::io::Read;
 
@@ -190,7 +190,7 @@ fn pipelined_publishes_are_answered_and_delivered_in_order() {
 #[test]
 fn a_reader_that_does_not_read_is_reported() {
     let server = Server::start(2);
-    let mut slow = hold(&server, "d1", "slow", "");
+    let mut slow = Client::connect(&server, "d1", "slow", "").into_stream();
     let mut quick = Client::connect(&server, "d1", "quick", "");
     let mut http = server.http();
     let content = format!("\"{}\"", "x".repeat(900_000));
