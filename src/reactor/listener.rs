@@ -84,6 +84,7 @@ impl FromStr for ListenAddr {
 pub struct Listener {
     socket: Socket,
     addr: ListenAddr,
+    admin: bool,
 }
 
 impl Listener {
@@ -110,7 +111,7 @@ impl Listener {
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
                 socket.bind(&SockAddr::unix(path)?)?;
                 socket.listen(BACKLOG)?;
-                Ok(Listener { socket, addr: addr.clone() })
+                Ok(Listener { socket, addr: addr.clone(), admin: false })
             }
         }
     }
@@ -141,7 +142,7 @@ impl Listener {
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(addr);
-        Ok(Listener { socket, addr: ListenAddr::Tcp(bound) })
+        Ok(Listener { socket, addr: ListenAddr::Tcp(bound), admin: false })
     }
 
     /// Where it listens, with the port that the kernel picked.
@@ -151,7 +152,18 @@ impl Listener {
 
     /// A second listener on the same queue, for another reactor: unix sockets have no `SO_REUSEPORT`.
     pub fn share(&self) -> io::Result<Listener> {
-        Ok(Listener { socket: self.socket.try_clone()?, addr: self.addr.clone() })
+        Ok(Listener { socket: self.socket.try_clone()?, addr: self.addr.clone(), admin: self.admin })
+    }
+
+    /// The same listener for operators: its links are told apart from those of clients.
+    pub fn for_admin(mut self, admin: bool) -> Listener {
+        self.admin = admin;
+        self
+    }
+
+    /// Whether it is for operators.
+    pub fn is_admin(&self) -> bool {
+        self.admin
     }
 
     /// The next waiting connection, non-blocking.

@@ -223,7 +223,8 @@ impl<H: Handler> Reactor<H> {
                     if std::mem::take(&mut self.starved) {
                         log::warn!("accepting goes on ({} connections here)", self.outlet.len());
                     }
-                    self.admit(socket, Peer::from(addr));
+                    let admin = self.listeners[number].listener.is_admin();
+                    self.admit(socket, Peer::from(addr), admin);
                 }
                 Err(error) => match error.raw_os_error() {
                     _ if error.kind() == io::ErrorKind::WouldBlock => self.listeners[number].ready = false,
@@ -249,7 +250,7 @@ impl<H: Handler> Reactor<H> {
         self.accept_paused_until = self.now.tick.plus_ms(ACCEPT_PAUSE_MS);
     }
 
-    fn admit(&mut self, socket: Socket, peer: Peer) {
+    fn admit(&mut self, socket: Socket, peer: Peer, admin: bool) {
         let link = self.outlet.open();
         let token = Token(link.to_word() as usize);
         if let Err(error) =
@@ -265,7 +266,7 @@ impl<H: Handler> Reactor<H> {
         }
         self.sockets[slot] = Some(socket);
         self.gauges.accepted.add(1);
-        self.handler.opened(link, peer, &mut self.outlet);
+        self.handler.opened(link, peer, admin, &mut self.outlet);
     }
 
     fn read(&mut self) {

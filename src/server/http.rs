@@ -26,6 +26,8 @@ const UNSENT_BYTES: usize = 64 << 10;
 pub(super) struct Http {
     session: HttpSession,
     peer: Peer,
+    /// It came in by an address for operators.
+    admin: bool,
     /// Counts the requests.
     number: u32,
     /// The request that is being answered.
@@ -46,10 +48,11 @@ struct Busy {
 }
 
 impl Http {
-    pub(super) fn new(limits: &Limits, peer: Peer) -> Http {
+    pub(super) fn new(limits: &Limits, peer: Peer, admin: bool) -> Http {
         Http {
             session: HttpSession::new(limits),
             peer,
+            admin,
             number: 0,
             busy: None,
             last: false,
@@ -103,7 +106,7 @@ impl Worker {
         let full = self.is_full(out);
         let Worker { core, sessions, shared, .. } = self;
         let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
-        let Http { session, peer, number, .. } = &mut **http;
+        let Http { session, peer, admin, number, .. } = &mut **http;
         let step = match input {
             Some(bytes) => session.receive(bytes),
             None => session.next(),
@@ -124,7 +127,7 @@ impl Worker {
             old: inner.head.version == 0,
         };
         let request = Request { inner, peer: *peer };
-        if let Some(endpoint) = shared.router.endpoint_at(request.path()) {
+        if !*admin && let Some(endpoint) = shared.router.endpoint_at(request.path()) {
             return upgrade(&request, busy, endpoint, shared, full);
         }
         if upgrade::wants_upgrade(&request.inner.head) {
@@ -135,7 +138,7 @@ impl Worker {
                 format!("upgrade to {:?}", request.path()),
             );
         }
-        match shared.router.find(request.method(), request.path()) {
+        match shared.router.find(request.method(), request.path(), *admin) {
             Found::Route(handler, params) => {
                 let responder = Responder { link, number: *number };
                 handler(&mut Context { core, out }, &request, &params, responder);

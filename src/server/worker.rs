@@ -105,12 +105,12 @@ impl Handler for Worker {
         }
     }
 
-    fn opened(&mut self, link: LinkId, peer: Peer, out: &mut Outlet) {
+    fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet) {
         let slot = link.slot as usize;
         if slot >= self.sessions.len() {
             self.sessions.resize_with(slot + 1, || Session::Gone);
         }
-        self.sessions[slot] = Session::Http(Box::new(Http::new(&self.core.limits, peer)));
+        self.sessions[slot] = Session::Http(Box::new(Http::new(&self.core.limits, peer, admin)));
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
     }
 
