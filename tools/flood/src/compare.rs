@@ -160,8 +160,9 @@ fn pair(
     place(1)?;
     // Whole windows, so that every burst is as long as it can be.
     let messages = args.messages.unwrap_or(8.max(4 * in_flight)).next_multiple_of(in_flight);
+    let warmup = in_flight.max(3);
     let plan = Plan {
-        messages: messages * (args.rounds + 1),
+        messages: messages + (warmup + messages) * args.rounds,
         in_flight,
         senders: 1,
         bytes: args.payload,
@@ -179,7 +180,8 @@ fn pair(
     for round in 0..args.rounds {
         // A B, then B A: neither always comes second.
         for side in [round % 2, 1 - round % 2].map(|side| side as usize) {
-            if !sides[side].stretch(messages, "broadcast") {
+            // The caches are still full of the other one's connections.
+            if !sides[side].stretch(warmup, "warming up") || !sides[side].stretch(messages, "broadcast") {
                 return Err(failed(&servers[side], &sides.swap_remove(side).finish()?.failures));
             }
             costs[side].push(sides[side].cpu_us_per_delivery().unwrap_or(f64::NAN));
