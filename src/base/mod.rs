@@ -1,3 +1,5 @@
 //! Ids, limits and time: plain values that every layer shares.
 
+pub mod ids;
 pub mod limits;
+pub mod time;

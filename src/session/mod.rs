@@ -1,1 +1,4 @@
 //! Protocol sessions: bytes in, events out. No I/O, no clock.
+
+pub mod http;
+pub mod websocket;

@@ -1,1 +1,13 @@
-//! Codecs: pure functions over bytes.
+//! Codecs: pure functions over bytes. No I/O, no clock, no state beyond one message.
+//!
+//! WebSocket (RFC 6455): [`frame`] writes, [`header`], [`mask`] and [`utf8`] read, [`upgrade`] shakes hands.
+//! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes.
+
+pub mod chunked;
+pub mod frame;
+pub mod head;
+pub mod header;
+pub mod mask;
+pub mod response;
+pub mod upgrade;
+pub mod utf8;

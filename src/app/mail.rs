@@ -1,0 +1,46 @@
+//! What reactors hand to one another.
+
+use super::gather::{Answer, Ask};
+use super::publish::{DeliveryReport, To};
+use crate::base::ids::ReactorId;
+use crate::wire::frame::Frame;
+use compact_str::CompactString;
+use std::sync::Arc;
+
+/// A message for the sockets of other reactors.
+#[derive(Debug)]
+pub(crate) struct Publish {
+    pub(crate) to: To,
+    pub(crate) frame: Frame,
+    /// Who wants to know what became of it, and under which number.
+    pub(crate) report: Option<(ReactorId, u32)>,
+}
+
+/// One mail.
+pub(crate) enum Mail {
+    /// Deliver to whom it selects here.
+    Publish(Arc<Publish>),
+    /// An outcome, for the reactor that asked.
+    Report { number: u32, report: DeliveryReport },
+    /// Another reactor has a newer connection of this name: close those that claimed it before.
+    Replace { scope: CompactString, room: CompactString, sequence: u32 },
+    /// Look something up and answer.
+    Ask { asker: ReactorId, number: u32, ask: Ask },
+    /// The answer.
+    Answer { number: u32, answer: Answer },
+    /// Accept no more, close everything, end.
+    Stop,
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Mail::Publish(_) => "Publish",
+            Mail::Report { .. } => "Report",
+            Mail::Replace { .. } => "Replace",
+            Mail::Ask { .. } => "Ask",
+            Mail::Answer { .. } => "Answer",
+            Mail::Stop => "Stop",
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! What a user of the library touches: endpoints, sockets, publishing, routes.
+//!
+//! Everything here runs on the reactor that owns the socket and must not block. Handlers only queue: bytes leave
+//! at the end of the turn.
+
+mod context;
+mod endpoint;
+mod gather;
+mod http;
+mod mail;
+mod publish;
+mod router;
+mod socket;
+mod stats;
+
+pub use context::Context;
+pub use endpoint::{Admission, CloseCause, Endpoint, Message};
+pub use gather::View;
+pub use http::{BadQuery, Query, Request, Responder};
+pub use publish::{DeliveryReport, To};
+pub use router::Params;
+pub use socket::{JoinError, Socket};
+pub use stats::{ReactorStats, Refusal, Stats};
+
+pub(crate) use context::{Core, Job};
+pub(crate) use mail::Mail;
+pub(crate) use router::{Found, Router};

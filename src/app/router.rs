@@ -1,0 +1,114 @@
+//! Which handler serves which method and path.
+
+use super::context::Context;
+use super::endpoint::Endpoint;
+use super::http::{Request, Responder};
+use percent_encoding::percent_decode_str;
+
+/// A handler of HTTP requests.
+pub(crate) type RouteFn = Box<dyn Fn(&mut Context<'_>, &Request<'_>, &Params, Responder) + Send + Sync>;
+
+/// What the `{…}` segments of a route's path stand for, decoded, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params(Vec<String>);
+
+impl Params {
+    /// The parameter at this place; empty if the route has none there.
+    pub fn get(&self, place: usize) -> &str {
+        self.0.get(place).map_or("", String::as_str)
+    }
+}
+
+struct Route {
+    method: String,
+    segments: Vec<String>,
+    handler: RouteFn,
+}
+
+/// All routes and endpoints of a server. Few, and asked once a request: a list.
+#[derive(Default)]
+pub(crate) struct Router {
+    routes: Vec<Route>,
+    endpoints: Vec<(String, Box<dyn Endpoint>)>,
+}
+
+/// What serves a request.
+pub(crate) enum Found<'a> {
+    /// A route's handler.
+    Route(&'a RouteFn, Params),
+    /// The path is served with other methods only.
+    OtherMethods(Vec<&'a str>),
+    /// Nothing.
+    Nothing,
+}
+
+impl Router {
+    pub(crate) fn route(&mut self, method: &str, path: &str, handler: RouteFn) {
+        let segments = path.split('/').map(str::to_owned).collect();
+        self.routes.push(Route { method: method.to_owned(), segments, handler });
+    }
+
+    pub(crate) fn endpoint(&mut self, path: &str, endpoint: Box<dyn Endpoint>) {
+        self.endpoints.push((path.to_owned(), endpoint));
+    }
+
+    pub(crate) fn endpoint_at(&self, path: &str) -> Option<u16> {
+        self.endpoints.iter().position(|(at, _)| at == path).map(|number| number as u16)
+    }
+
+    pub(crate) fn endpoint_by_number(&self, number: u16) -> &dyn Endpoint {
+        &*self.endpoints[usize::from(number)].1
+    }
+
+    /// HEAD is served as GET; whoever sends the answer leaves out its body.
+    pub(crate) fn find(&self, method: &str, path: &str) -> Found<'_> {
+        let method = if method == "HEAD" { "GET" } else { method };
+        let mut others = Vec::new();
+        for route in &self.routes {
+            let Some(params) = matches(&route.segments, path) else { continue };
+            if route.method == method {
+                return Found::Route(&route.handler, params);
+            }
+            others.push(route.method.as_str());
+        }
+        if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+    }
+}
+
+fn matches(segments: &[String], path: &str) -> Option<Params> {
+    let mut params = Params::default();
+    let mut parts = path.split('/');
+    for segment in segments {
+        let part = parts.next()?;
+        if segment.starts_with('{') {
+            let decoded = percent_decode_str(part).decode_utf8().ok()?;
+            if decoded.is_empty() {
+                return None;
+            }
+            params.0.push(decoded.into_owned());
+        } else if segment != part {
+            return None;
+        }
+    }
+    parts.next().is_none().then_some(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(route: &str, path: &str) -> Option<Vec<String>> {
+        let segments: Vec<String> = route.split('/').map(str::to_owned).collect();
+        matches(&segments, path).map(|params| params.0)
+    }
+
+    #[test]
+    fn segments_match_whole_and_parameters_are_decoded() {
+        assert_eq!(params("/a/b", "/a/b"), Some(vec![]));
+        assert_eq!(params("/a/b", "/a/b/"), None);
+        assert_eq!(params("/a/b", "/a"), None);
+        assert_eq!(params("/a/{x}/c", "/a/d%2F1/c"), Some(vec!["d/1".to_owned()]));
+        assert_eq!(params("/a/{x}/c", "/a//c"), None);
+        assert_eq!(params("/a/{x}", "/a/%FF"), None);
+    }
+}

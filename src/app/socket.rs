@@ -1,0 +1,139 @@
+//! One plain WebSocket connection, as its handlers see it.
+
+use super::context::{Context, Job};
+use super::endpoint::CloseCause;
+use super::publish::{DeliveryReport, To};
+use crate::base::ids::LinkId;
+use crate::hub::ROOM_BYTES;
+use crate::wire::frame::{self, Frame, Opcode};
+use std::fmt;
+
+/// Time for a client to answer a close frame, in milliseconds.
+pub(crate) const CLOSE_MS: u64 = 5_000;
+
+/// A view of an open WebSocket, for the duration of a call.
+pub struct Socket<'a> {
+    pub(crate) cx: Context<'a>,
+    pub(crate) link: LinkId,
+}
+
+/// Why a room was not joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinError {
+    /// The name is empty or too long.
+    BadName,
+    /// The socket is in as many rooms as it may be.
+    TooManyRooms,
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::BadName => write!(f, "the name of a room has 1 to {ROOM_BYTES} bytes"),
+            JoinError::TooManyRooms => f.write_str("the socket is in as many rooms as it may be"),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl<'a> Socket<'a> {
+    /// What may be done on this reactor besides.
+    pub fn context(&mut self) -> &mut Context<'a> {
+        &mut self.cx
+    }
+
+    /// The number of the connection on its reactor; used again after it closed.
+    pub fn slot(&self) -> u32 {
+        self.link.slot
+    }
+
+    /// The scope that it was admitted to.
+    pub fn scope(&self) -> &str {
+        self.cx.core.hub.scope_of(self.link.slot).unwrap_or_default()
+    }
+
+    /// Its rooms; one that it claimed comes first.
+    pub fn rooms(&self) -> impl Iterator<Item = &str> {
+        self.cx.core.hub.rooms_of(self.link.slot).map(|(_, room)| room)
+    }
+
+    /// Sends a frame to this socket. False if it is closing.
+    pub fn send(&mut self, frame: &Frame) -> bool {
+        self.cx.out.send(self.link, frame)
+    }
+
+    /// Sends a text message to this socket. False if it is closing.
+    pub fn send_text(&mut self, text: &str) -> bool {
+        self.send(&frame::encode(Opcode::Text, text.as_bytes()))
+    }
+
+    /// Sends a binary message to this socket. False if it is closing.
+    pub fn send_binary(&mut self, bytes: &[u8]) -> bool {
+        self.send(&frame::encode(Opcode::Binary, bytes))
+    }
+
+    /// Begins the closing handshake. A reason over 123 bytes is cut.
+    pub fn close(&mut self, code: u16, reason: &str) {
+        let sent = self.cx.out.send_control(self.link, &frame::encode_close(code, reason));
+        if sent {
+            let deadline = self.cx.core.now.tick.plus_ms(CLOSE_MS);
+            self.cx.out.seal(self.link, deadline);
+            self.cx.core.jobs.push_back(Job::Closed { link: self.link, cause: CloseCause::Handler(code) });
+        }
+    }
+
+    /// Joins a room of its scope; visible to every reactor when this returns. False if it was in it.
+    ///
+    /// # Errors
+    /// A bad name, or too many rooms; then nothing has changed.
+    pub fn join(&mut self, room: &str) -> Result<bool, JoinError> {
+        if room.is_empty() || room.len() > ROOM_BYTES {
+            return Err(JoinError::BadName);
+        }
+        let core = &mut *self.cx.core;
+        let Some(scope) = core.hub.scope_of(self.link.slot).map(compact_str::CompactString::from) else {
+            return Ok(false);
+        };
+        if core.hub.is_member(self.link.slot, &scope, room) {
+            return Ok(false);
+        }
+        // The scope itself counts as one in the hub's books, not in the limit.
+        if core.hub.count_of(self.link.slot) > core.limits.rooms_per_socket {
+            return Err(JoinError::TooManyRooms);
+        }
+        Ok(core.hub.join(self.link.slot, &scope, room))
+    }
+
+    /// Leaves a room of its scope. False if it was not in it.
+    pub fn leave(&mut self, room: &str) -> bool {
+        let core = &mut *self.cx.core;
+        match core.hub.scope_of(self.link.slot).map(compact_str::CompactString::from) {
+            Some(scope) => core.hub.leave(self.link.slot, &scope, room),
+            None => false,
+        }
+    }
+
+    /// Delivers a frame to whom it is for, but not to this socket.
+    pub fn publish(&mut self, to: &To, frame: &Frame) {
+        self.cx.publish_from(Some(self.link.slot), to, frame, None);
+    }
+
+    /// The same; `done` is called when every reactor has said what became of it, with this socket's view
+    /// if it is still open then.
+    pub fn publish_with(
+        &mut self,
+        to: &To,
+        frame: &Frame,
+        done: impl FnOnce(&mut Socket<'_>, DeliveryReport) + 'static,
+    ) {
+        let link = self.link;
+        let done = move |cx: &mut Context<'_>, report: DeliveryReport| {
+            if cx.out.id_of(link.slot) == Some(link) {
+                let cx = Context { core: &mut *cx.core, out: &mut *cx.out };
+                done(&mut Socket { cx, link }, report);
+            }
+        };
+        self.cx.publish_from(Some(link.slot), to, frame, Some(Box::new(done)));
+    }
+}

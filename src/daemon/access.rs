@@ -1,0 +1,86 @@
+//! Who may come in: the client token, the origins of browsers, the key of the HTTP API.
+
+use fanfare::Response;
+
+/// What is configured.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access {
+    /// What `/ws` wants in `token`; `None` wants nothing.
+    pub(crate) token: Option<String>,
+    /// What the HTTP API wants in `Authorization: Bearer`; `None` wants nothing.
+    pub(crate) api_key: Option<String>,
+    /// Origins that browsers may come from; empty allows all.
+    pub(crate) origins: Vec<String>,
+}
+
+impl Access {
+    /// Checks a client's token.
+    pub(crate) fn check_token(&self, token: Option<&str>) -> Result<(), Response> {
+        match (&self.token, token) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(Response::error(401, "unauthorized", "token is missing")),
+            (Some(wanted), Some(given)) if same(wanted, given) => Ok(()),
+            (Some(_), Some(_)) => Err(Response::error(401, "unauthorized", "token is wrong")),
+        }
+    }
+
+    /// Checks the Origin header, which only browsers send.
+    pub(crate) fn check_origin(&self, origin: Option<&[u8]>) -> Result<(), Response> {
+        let Some(origin) = origin.filter(|_| !self.origins.is_empty()) else { return Ok(()) };
+        if self.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin)) {
+            return Ok(());
+        }
+        Err(Response::error(403, "forbidden", "this origin is not allowed"))
+    }
+
+    /// Checks the Authorization header of an API request.
+    pub(crate) fn check_key(&self, authorization: Option<&[u8]>) -> Result<(), Response> {
+        let Some(wanted) = &self.api_key else { return Ok(()) };
+        let given = authorization.and_then(|value| std::str::from_utf8(value).ok());
+        let given = given.and_then(|value| value.split_once(' '));
+        match given {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && same(wanted, key.trim()) => {
+                Ok(())
+            }
+            _ => Err(Response::error(401, "unauthorized", "expected Authorization: Bearer KEY")
+                .header("WWW-Authenticate", "Bearer")),
+        }
+    }
+}
+
+/// Compares in a time that depends on the lengths only, so that a secret cannot be guessed byte by byte.
+fn same(wanted: &str, given: &str) -> bool {
+    let differing = wanted.bytes().zip(given.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+    std::hint::black_box(differing) == 0 && wanted.len() == given.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_keys_and_origins_are_compared_whole() {
+        let access = Access {
+            token: Some("456".to_owned()),
+            api_key: Some("k".to_owned()),
+            origins: vec!["https://a.example".to_owned()],
+        };
+        assert!(access.check_token(Some("456")).is_ok());
+        for wrong in [None, Some(""), Some("45"), Some("4567"), Some("457")] {
+            assert_eq!(access.check_token(wrong).unwrap_err().status, 401);
+        }
+        assert!(access.check_key(Some(b"Bearer k")).is_ok());
+        assert!(access.check_key(Some(b"bearer k")).is_ok());
+        for wrong in
+            [None, Some(&b"k"[..]), Some(b"Basic k"), Some(b"Bearer"), Some(b"Bearer kk"), Some(b"\xff")]
+        {
+            assert_eq!(access.check_key(wrong).unwrap_err().status, 401);
+        }
+        assert!(access.check_origin(None).is_ok());
+        assert!(access.check_origin(Some(b"https://a.example")).is_ok());
+        assert_eq!(access.check_origin(Some(b"https://b.example")).unwrap_err().status, 403);
+        assert!(Access::default().check_origin(Some(b"https://b.example")).is_ok());
+        assert!(Access::default().check_token(None).is_ok());
+        assert!(Access::default().check_key(None).is_ok());
+    }
+}

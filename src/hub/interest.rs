@@ -1,0 +1,121 @@
+//! Which reactors have a member of which room, shared by all of them.
+//!
+//! Keyed by a 64-bit hash of the names, never by the names: two rooms with one hash make a reactor
+//! get a mail in vain, nothing worse, because the receiver looks the names up again.
+
+use crate::base::ids::{ReactorId, ReactorSet};
+use hashbrown::HashTable;
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks are held for one look-up; with this many, two reactors seldom want the same one.
+const SHARDS: usize = 32;
+
+/// Below this many entries a shard keeps what capacity it has.
+const SMALL: usize = 64;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u64,
+    reactors: ReactorSet,
+}
+
+/// The table of interests of a server.
+#[derive(Debug)]
+pub struct Interest {
+    hasher: RandomState,
+    shards: [Mutex<HashTable<Entry>>; SHARDS],
+    claims: AtomicU32,
+}
+
+impl Default for Interest {
+    fn default() -> Interest {
+        Interest {
+            hasher: RandomState::new(),
+            shards: std::array::from_fn(|_| Mutex::new(HashTable::new())),
+            claims: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Interest {
+    /// An empty table with a random key.
+    pub fn new() -> Interest {
+        Interest::default()
+    }
+
+    pub(super) fn hasher(&self) -> &RandomState {
+        &self.hasher
+    }
+
+    pub(super) fn add(&self, hash: u64, reactor: ReactorId) {
+        insert(&mut self.shard(hash), hash, reactor);
+    }
+
+    /// Adds the reactor, and returns who was there before and the number of this claim. The number is
+    /// drawn under the lock, so that claims of one room are numbered in the order of their effects.
+    pub(super) fn claim(&self, hash: u64, reactor: ReactorId) -> (ReactorSet, u32) {
+        let mut shard = self.shard(hash);
+        let before = insert(&mut shard, hash, reactor);
+        let mut sequence = self.claims.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if sequence == 0 {
+            // 0 means "joined without a claim".
+            sequence = self.claims.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        }
+        (before, sequence)
+    }
+
+    pub(super) fn remove(&self, hash: u64, reactor: ReactorId) {
+        let mut shard = self.shard(hash);
+        if let Ok(mut entry) = shard.find_entry(hash, |entry| entry.hash == hash) {
+            entry.get_mut().reactors.remove(reactor);
+            if entry.get().reactors.is_empty() {
+                entry.remove();
+            }
+        }
+        // After a mass departure the capacity goes too; halving keeps the work amortized.
+        if shard.capacity() > SMALL && shard.len() < shard.capacity() / 4 {
+            let keep = shard.len() * 2;
+            shard.shrink_to(keep, |entry| entry.hash);
+        }
+    }
+
+    pub(super) fn reactors(&self, hash: u64) -> ReactorSet {
+        self.shard(hash)
+            .find(hash, |entry| entry.hash == hash)
+            .map_or(ReactorSet::EMPTY, |entry| entry.reactors)
+    }
+
+    /// How many different rooms have a member somewhere.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether no room has a member.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, HashTable<Entry>> {
+        // The table takes its bucket from the low bits and its tag from the top seven: these are others.
+        lock(&self.shards[(hash >> 40) as usize % SHARDS])
+    }
+}
+
+/// Each change of a shard is one insertion or removal: a panic elsewhere cannot leave it half done.
+fn lock(shard: &Mutex<HashTable<Entry>>) -> MutexGuard<'_, HashTable<Entry>> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn insert(shard: &mut HashTable<Entry>, hash: u64, reactor: ReactorId) -> ReactorSet {
+    if let Some(entry) = shard.find_mut(hash, |entry| entry.hash == hash) {
+        let before = entry.reactors;
+        entry.reactors.insert(reactor);
+        return before;
+    }
+    let mut reactors = ReactorSet::EMPTY;
+    reactors.insert(reactor);
+    shard.insert_unique(hash, Entry { hash, reactors }, |entry| entry.hash);
+    ReactorSet::EMPTY
+}

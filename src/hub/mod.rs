@@ -1,0 +1,275 @@
+//! The hub of one reactor: which sockets are in which rooms of which scopes, and whom a publish selects.
+//!
+//! It knows members by the slot of their link and rooms by their names. It knows no wire format and does
+//! no I/O. A room belongs to one scope and a slot holds at most one socket of a scope, so that the
+//! pair (slot, room) needs no third number. Every reactor has a hub of its own; the [`Interest`] table,
+//! which they share, tells which reactors have a member of a room.
+
+mod interest;
+mod members;
+mod rooms;
+
+pub use interest::Interest;
+pub use members::Recipients;
+pub use rooms::{RoomId, ScopeId};
+
+use crate::base::ids::{ReactorId, ReactorSet};
+use members::Members;
+use rooms::Rooms;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The longest name of a scope or a room, in bytes; the shortest has one byte.
+pub const NAME_BYTES: usize = 256;
+
+/// The longest name of a room, in bytes: an application may put a short prefix before a name that it was given.
+pub const ROOM_BYTES: usize = NAME_BYTES + 8;
+
+/// The rooms of one slot. Four fit in place: a `/ws` client has its domain, itself and a group or two.
+type Seat = SmallVec<[RoomId; 4]>;
+
+/// A name that is empty or longer than [`NAME_BYTES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadName;
+
+impl std::fmt::Display for BadName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a name has 1 to {NAME_BYTES} bytes")
+    }
+}
+
+impl std::error::Error for BadName {}
+
+/// Whether a name may be given to a scope or a room.
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    if name.is_empty() || name.len() > NAME_BYTES { Err(BadName) } else { Ok(()) }
+}
+
+/// What [`Hub::claim`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The slots of this reactor that were in the room; they are not any more.
+    pub evicted: SmallVec<[u32; 1]>,
+    /// Other reactors that may have a member: each is to be told to [`Hub::evict`].
+    pub elsewhere: ReactorSet,
+    /// Which claim this is: a member with a later one stays.
+    pub sequence: u32,
+}
+
+/// Whom a publish is for, by names.
+#[derive(Clone, Copy, Debug)]
+pub struct Selector<'a, S> {
+    /// The scope; nothing leaves it.
+    pub scope: &'a str,
+    /// Rooms to unite; none means the whole scope.
+    pub rooms: &'a [S],
+    /// Rooms whose members get nothing.
+    pub except: &'a [S],
+}
+
+/// Scopes, rooms and members of one reactor.
+#[derive(Debug)]
+pub struct Hub {
+    reactor: ReactorId,
+    rooms: Rooms,
+    /// Indexed by slot. Invariant: `seats[s]` lists exactly the rooms whose members hold `s`.
+    seats: Vec<Seat>,
+    interest: Arc<Interest>,
+}
+
+impl Hub {
+    /// An empty hub for one reactor. All hubs of a server share the interest table.
+    pub fn new(reactor: ReactorId, interest: Arc<Interest>) -> Hub {
+        Hub { reactor, rooms: Rooms::new(interest.hasher().clone()), seats: Vec::new(), interest }
+    }
+
+    /// Puts the slot into a scope: it is then among "everybody". Names must have passed [`check_name`].
+    pub fn enter(&mut self, slot: u32, scope: &str) -> bool {
+        self.add(slot, scope, "", 0)
+    }
+
+    /// Puts the slot into a room of a scope. False if it was there already.
+    pub fn join(&mut self, slot: u32, scope: &str, room: &str) -> bool {
+        debug_assert!(!room.is_empty() && room.len() <= ROOM_BYTES);
+        self.add(slot, scope, room, 0)
+    }
+
+    /// Makes the slot the only member of a room, on every reactor: whoever else is in it has to leave.
+    pub fn claim(&mut self, slot: u32, scope: &str, room: &str) -> Claim {
+        debug_assert!(!room.is_empty() && room.len() <= ROOM_BYTES);
+        let (found, hash) = self.rooms.find_or_insert(scope, room);
+        let evicted: SmallVec<[u32; 1]> =
+            self.rooms.members(found).iter().filter(|member| *member != slot).collect();
+        for member in &evicted {
+            self.seats[*member as usize].retain(|room| *room != found);
+        }
+        let (before, sequence) = self.interest.claim(hash, self.reactor);
+        *self.rooms.members_mut(found) = Members::One { slot, claim: sequence };
+        let seat = self.seat(slot);
+        if !seat.contains(&found) {
+            seat.push(found);
+        }
+        Claim { evicted, elsewhere: before.without(self.reactor), sequence }
+    }
+
+    /// Takes out the members of a room whose claim is older than `sequence`, because another reactor
+    /// claimed it, and returns their slots.
+    pub fn evict(&mut self, scope: &str, room: &str, sequence: u32) -> SmallVec<[u32; 1]> {
+        let Some(found) = self.rooms.find(scope, room) else { return SmallVec::new() };
+        // A wrapped difference, because the sequence is 32 bits of a counter that never stops.
+        let older = |claim: u32| (sequence.wrapping_sub(claim) as i32) > 0;
+        let gone: SmallVec<[u32; 1]> = match self.rooms.members(found) {
+            Members::One { slot, claim } if *claim == 0 || older(*claim) => SmallVec::from_slice(&[*slot]),
+            Members::One { .. } | Members::None => SmallVec::new(),
+            members @ Members::Set(_) => members.iter().collect(),
+        };
+        for slot in &gone {
+            self.remove(*slot, found);
+        }
+        gone
+    }
+
+    /// Takes the slot out of a room. False if it was not in it.
+    pub fn leave(&mut self, slot: u32, scope: &str, room: &str) -> bool {
+        match self.rooms.find(scope, room) {
+            Some(found) if self.rooms.members(found).contains(slot) => {
+                self.remove(slot, found);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the slot out of everything.
+    pub fn exit(&mut self, slot: u32) {
+        let Some(seat) = self.seats.get_mut(slot as usize) else { return };
+        for room in std::mem::take(seat) {
+            self.forget(slot, room);
+        }
+    }
+
+    /// The rooms of a slot, as (scope, room), in the order in which it joined; the scope itself is left out.
+    pub fn rooms_of(&self, slot: u32) -> impl Iterator<Item = (&str, &str)> {
+        self.seats.get(slot as usize).into_iter().flatten().filter_map(|id| {
+            let name = self.rooms.name(*id);
+            (!name.is_empty()).then(|| (self.rooms.scope_name(*id), name))
+        })
+    }
+
+    /// The first scope that the slot entered.
+    pub fn scope_of(&self, slot: u32) -> Option<&str> {
+        self.seats.get(slot as usize)?.first().map(|id| self.rooms.scope_name(*id))
+    }
+
+    /// In how many rooms the slot is, its scopes included.
+    pub fn count_of(&self, slot: u32) -> usize {
+        self.seats.get(slot as usize).map_or(0, |seat| seat.len())
+    }
+
+    /// Whether the slot is in the room.
+    pub fn is_member(&self, slot: u32, scope: &str, room: &str) -> bool {
+        self.rooms.find(scope, room).is_some_and(|found| self.rooms.members(found).contains(slot))
+    }
+
+    /// Whom a selector means on this reactor.
+    pub fn select<S: AsRef<str>>(&self, selector: Selector<'_, S>) -> Recipients {
+        let member_sets = |names: &[S]| -> Recipients {
+            let mut all = Recipients::None;
+            for name in names {
+                if let Some(room) = self.rooms.find(selector.scope, name.as_ref()) {
+                    all = all.union(self.rooms.members(room).snapshot());
+                }
+            }
+            all
+        };
+        let chosen = if selector.rooms.is_empty() {
+            let everybody = self.rooms.find(selector.scope, "");
+            everybody.map_or(Recipients::None, |room| self.rooms.members(room).snapshot())
+        } else {
+            member_sets(selector.rooms)
+        };
+        if selector.except.is_empty() { chosen } else { chosen.difference(&member_sets(selector.except)) }
+    }
+
+    /// Reactors, this one excluded, that may have somebody whom the selector means.
+    pub fn elsewhere<S: AsRef<str>>(&self, selector: Selector<'_, S>) -> ReactorSet {
+        let mask = |name: &str| self.interest.reactors(self.rooms.hash(selector.scope, name));
+        let all = if selector.rooms.is_empty() {
+            mask("")
+        } else {
+            selector.rooms.iter().fold(ReactorSet::EMPTY, |all, name| all.union(mask(name.as_ref())))
+        };
+        all.without(self.reactor)
+    }
+
+    /// The scopes of this reactor with the number of their sockets.
+    pub fn scopes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.rooms.scopes().map(|(name, everybody)| (name, self.rooms.members(everybody).len()))
+    }
+
+    /// How many sockets of this reactor are in a scope.
+    pub fn scope_len(&self, scope: &str) -> u64 {
+        self.rooms.find(scope, "").map_or(0, |room| self.rooms.members(room).len())
+    }
+
+    /// The rooms of a scope on this reactor with the number of their members; in no order.
+    pub fn rooms(&self, scope: &str) -> impl Iterator<Item = (&str, u64)> {
+        self.rooms.rooms_of_scope(scope).map(|id| (self.rooms.name(id), self.rooms.members(id).len()))
+    }
+
+    /// How many rooms there are in all scopes, the scopes themselves included.
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Gives unused capacity back to the allocator.
+    pub fn trim(&mut self) {
+        while self.seats.last().is_some_and(|seat| seat.is_empty()) {
+            self.seats.pop();
+        }
+        self.seats.shrink_to_fit();
+        self.rooms.trim();
+    }
+
+    fn seat(&mut self, slot: u32) -> &mut Seat {
+        let index = slot as usize;
+        if index >= self.seats.len() {
+            self.seats.resize_with(index + 1, Seat::new);
+        }
+        &mut self.seats[index]
+    }
+
+    fn add(&mut self, slot: u32, scope: &str, room: &str, claim: u32) -> bool {
+        let (found, hash) = self.rooms.find_or_insert(scope, room);
+        let members = self.rooms.members_mut(found);
+        let first = members.is_empty();
+        if !members.insert(slot, claim) {
+            return false;
+        }
+        if first {
+            self.interest.add(hash, self.reactor);
+        }
+        self.seat(slot).push(found);
+        true
+    }
+
+    fn remove(&mut self, slot: u32, room: RoomId) {
+        self.seats[slot as usize].retain(|other| *other != room);
+        self.forget(slot, room);
+    }
+
+    /// The room's half of leaving: the slot's seat is the caller's business.
+    fn forget(&mut self, slot: u32, room: RoomId) {
+        let members = self.rooms.members_mut(room);
+        members.remove(slot);
+        if members.is_empty() {
+            let (hash, shared) = self.rooms.remove(room);
+            if !shared {
+                self.interest.remove(hash, self.reactor);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Where connections come in: TCP with one `SO_REUSEPORT` listener a reactor, and unix sockets that all share.
+
+use mio::event::Source;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 65_535;
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddr {
+    /// An IPv4 or IPv6 address and a port; port 0 picks one.
+    Tcp(SocketAddr),
+    /// A unix socket by its path.
+    Unix(PathBuf),
+}
+
+impl ListenAddr {
+    /// Whether only programs on this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            ListenAddr::Tcp(addr) => match addr.ip() {
+                IpAddr::V4(ip) => ip.is_loopback(),
+                IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
+            },
+            ListenAddr::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddr::Tcp(addr) => write!(f, "{addr}"),
+            ListenAddr::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A text that is no address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadListenAddr(String);
+
+impl fmt::Display for BadListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no listen address: expected 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for BadListenAddr {}
+
+impl FromStr for ListenAddr {
+    type Err = BadListenAddr;
+
+    fn from_str(text: &str) -> Result<ListenAddr, BadListenAddr> {
+        let bad = || BadListenAddr(text.to_owned());
+        if let Some(path) = text.strip_prefix("unix:") {
+            // sun_path has 108 bytes, the last of which is zero.
+            let fits = !path.is_empty() && path.len() < 108 && !path.contains('\0');
+            return if fits { Ok(ListenAddr::Unix(path.into())) } else { Err(bad()) };
+        }
+        if let Some(port) = text.strip_prefix("localhost:") {
+            let port = port.parse().map_err(|_| bad())?;
+            return Ok(ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], port))));
+        }
+        text.parse().map(ListenAddr::Tcp).map_err(|_| bad())
+    }
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    addr: ListenAddr,
+}
+
+impl Listener {
+    /// Listens on an address that several listeners of this process share (`SO_REUSEPORT`) if it is TCP.
+    ///
+    /// # Errors
+    /// What the kernel says, `AddrInUse` also if another program of the same user listens there with
+    /// `SO_REUSEPORT`: `first` asks for that check and is for the first listener of an address.
+    pub fn bind(addr: &ListenAddr, first: bool) -> io::Result<Listener> {
+        match addr {
+            ListenAddr::Tcp(tcp) => Listener::bind_tcp(*tcp, first),
+            ListenAddr::Unix(path) => {
+                // A file that a dead server left is in the way; one that answers is in use.
+                if let Ok(metadata) = std::fs::metadata(path)
+                    && metadata.file_type().is_socket()
+                {
+                    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                        return Err(io::ErrorKind::AddrInUse.into());
+                    }
+                    std::fs::remove_file(path)?;
+                }
+                let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+                socket.bind(&SockAddr::unix(path)?)?;
+                socket.listen(BACKLOG)?;
+                Ok(Listener { socket, addr: addr.clone() })
+            }
+        }
+    }
+
+    fn bind_tcp(addr: SocketAddr, first: bool) -> io::Result<Listener> {
+        let open = || -> io::Result<Socket> {
+            // AF_INET for IPv4: a dual-stack listener would cost 128 bytes more a connection.
+            let socket = Socket::new(
+                Domain::for_address(addr),
+                Type::STREAM.nonblocking().cloexec(),
+                Some(Protocol::TCP),
+            )?;
+            if addr.is_ipv6() {
+                socket.set_only_v6(true)?;
+            }
+            socket.set_reuse_address(true)?;
+            Ok(socket)
+        };
+        if first && addr.port() != 0 {
+            // Without SO_REUSEPORT this fails where anybody listens; with it, two servers would silently
+            // share the port.
+            open()?.bind(&addr.into())?;
+        }
+        let socket = open()?;
+        socket.set_reuse_port(true)?;
+        // Accepted sockets inherit it, which saves a system call each.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(BACKLOG)?;
+        let bound = socket.local_addr()?.as_socket().unwrap_or(addr);
+        Ok(Listener { socket, addr: ListenAddr::Tcp(bound) })
+    }
+
+    /// Where it listens, with the port that the kernel picked.
+    pub fn addr(&self) -> &ListenAddr {
+        &self.addr
+    }
+
+    /// A second listener on the same queue, for another reactor: unix sockets have no `SO_REUSEPORT`.
+    pub fn share(&self) -> io::Result<Listener> {
+        Ok(Listener { socket: self.socket.try_clone()?, addr: self.addr.clone() })
+    }
+
+    /// The next waiting connection, non-blocking.
+    pub(super) fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        self.socket.accept4(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)
+    }
+
+    /// The descriptor, for the table that is to keep it.
+    pub fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl Source for Listener {
+    fn register(
+        &mut self,
+        registry: &mio::Registry,
+        token: mio::Token,
+        interests: mio::Interest,
+    ) -> io::Result<()> {
+        mio::unix::SourceFd(&self.fd()).register(registry, token, interests)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &mio::Registry,
+        token: mio::Token,
+        interests: mio::Interest,
+    ) -> io::Result<()> {
+        mio::unix::SourceFd(&self.fd()).reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &mio::Registry) -> io::Result<()> {
+        mio::unix::SourceFd(&self.fd()).deregister(registry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_printed() {
+        for text in ["127.0.0.1:3000", "[::1]:3000", "unix:/run/fanfare.sock", "0.0.0.0:0"] {
+            assert_eq!(text.parse::<ListenAddr>().unwrap().to_string(), text);
+        }
+        for text in ["", "3000", "127.0.0.1", "host:80", "unix:", "127.0.0.1:70000"] {
+            assert!(text.parse::<ListenAddr>().is_err(), "{text}");
+        }
+        let local = |text: &str| text.parse::<ListenAddr>().unwrap().is_local();
+        assert!(local("127.0.0.9:1") && local("[::1]:1") && local("unix:/x") && local("localhost:1"));
+        assert!(!local("0.0.0.0:1") && !local("[::]:1") && !local("192.168.0.1:1"));
+    }
+
+    #[test]
+    fn a_port_that_somebody_has_is_refused_but_shared_among_ourselves() {
+        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true).unwrap();
+        let addr = first.addr().clone();
+        let second = Listener::bind(&addr, false).unwrap();
+        assert_eq!(second.addr(), &addr);
+        assert_eq!(Listener::bind(&addr, true).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn an_ipv4_listener_is_af_inet_and_connections_inherit_nodelay() {
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true).unwrap();
+        assert_eq!(listener.socket.domain().unwrap(), Domain::IPV4);
+        let ListenAddr::Tcp(addr) = listener.addr() else { unreachable!() };
+        let _client = std::net::TcpStream::connect(addr).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.nonblocking().unwrap());
+    }
+}

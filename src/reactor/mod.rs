@@ -1,0 +1,53 @@
+//! One thread, one `Poll`, its own listeners and descriptor table: everything that touches sockets.
+//!
+//! It knows no protocol. A [`Handler`] gets what happened and answers through the [`Outlet`].
+
+mod fanout;
+pub mod gauges;
+pub mod listener;
+pub mod mail;
+mod outbox;
+pub mod outlet;
+pub mod peer;
+mod turn;
+
+pub use turn::Reactor;
+
+use crate::base::ids::LinkId;
+use crate::base::time::Now;
+use outlet::{Outlet, Tally, Ticket};
+use peer::Peer;
+
+/// What happens on a reactor, in the order in which it happens.
+///
+/// Everything runs on the reactor's thread and must not block. Nothing is sent from inside: frames are
+/// queued on the outlet and leave at the end of the turn.
+pub trait Handler {
+    /// What reactors hand to one another.
+    type Mail: Send;
+
+    /// A turn begins.
+    fn begin_turn(&mut self, now: Now);
+    /// Another reactor, or another thread, handed something over.
+    fn mail(&mut self, mail: Self::Mail, out: &mut Outlet);
+    /// A connection was accepted.
+    fn opened(&mut self, link: LinkId, peer: Peer, out: &mut Outlet);
+    /// Bytes arrived; they are the handler's to change, and gone afterwards.
+    fn received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet);
+    /// The peer sends no more. The handler ends the link, now or when it has answered.
+    fn ended(&mut self, link: LinkId, out: &mut Outlet);
+    /// The link's deadline has come; it has none now.
+    fn expired(&mut self, link: LinkId, out: &mut Outlet);
+    /// The link has more waiting than it may. The handler says farewell.
+    fn overflowed(&mut self, link: LinkId, out: &mut Outlet);
+    /// Nothing waits for the link any more; the handler had asked to be told.
+    fn drained(&mut self, link: LinkId, out: &mut Outlet);
+    /// What became of a publish on this reactor.
+    fn tallied(&mut self, ticket: Ticket, tally: Tally, out: &mut Outlet);
+    /// The link is gone. Called exactly once for each that was opened.
+    fn closed(&mut self, link: LinkId, out: &mut Outlet);
+    /// Many links are gone: unused capacity can be given back.
+    fn trim(&mut self);
+    /// Whether the reactor should accept no more and end with its last link.
+    fn is_stopping(&self) -> bool;
+}

@@ -1,0 +1,716 @@
+//! The links of a reactor, and everything that is to be sent on them in this turn.
+//!
+//! It does no I/O of its own: [`Outlet::flush`] is given the [`Wires`]. Handlers and mail only queue.
+//! The three ways in are [`Outlet::send`] for one link, [`Outlet::fan_out`] for many, and the endings
+//! ([`Outlet::seal`], [`Outlet::finish`], [`Outlet::farewell`], [`Outlet::abort`]).
+
+use super::fanout::{Counted, Fanout};
+use super::outbox::Outbox;
+use crate::base::ids::LinkId;
+use crate::base::time::Tick;
+use crate::hub::Recipients;
+use crate::wire::frame::Frame;
+use slab::Slab;
+use std::io::{self, IoSlice};
+
+/// What control frames may use of the outbox beyond the limit, in bytes: a reader that is just about slow
+/// must still get its pong.
+pub const CONTROL_RESERVE_BYTES: usize = 4 << 10;
+
+/// Time for a finished link to take its last bytes and to close its side, in milliseconds.
+const FINISH_MS: u64 = 5_000;
+/// The part of it in which only the peer's end of stream is awaited.
+const LINGER_MS: u64 = 2_000;
+
+/// A pending fan-out is flushed at the end of a turn, or earlier once it has this many bytes.
+const FANOUT_BYTES: usize = 256 << 10;
+
+/// Emptied outboxes that are kept for the next link that needs one.
+const SPARE_OUTBOXES: usize = 64;
+
+/// The kernel's side of the links.
+pub trait Wires {
+    /// Sends without blocking; fewer bytes than given, or `WouldBlock`, mean that the kernel is full.
+    fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize>;
+    /// The same for several pieces.
+    fn write_vectored(&mut self, slot: u32, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Ends the sending direction.
+    fn shutdown(&mut self, slot: u32);
+    /// Asks, or ceases to ask, to be told when the link takes bytes again.
+    fn want_writable(&mut self, link: LinkId, wanted: bool);
+}
+
+/// Where a link is in its life. It only moves down this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkState {
+    /// Takes frames.
+    Open,
+    /// Takes no more frames, still reads: a closing handshake is under way.
+    Sealed,
+    /// Sends what it has, then ends its direction. What it receives is discarded.
+    Finishing,
+    /// Waits for the peer's end of stream, so that the last bytes are not lost to a reset.
+    Lingering,
+    /// To be freed at the end of the turn.
+    Dead,
+}
+
+#[derive(Debug)]
+struct Link {
+    generation: u32,
+    deadline: Tick,
+    state: LinkState,
+    dirty: bool,
+    /// Writable interest is registered: the kernel refused bytes.
+    armed: bool,
+    /// It became writable after that.
+    writable: bool,
+    paused: bool,
+    /// Its owner waits for an empty outbox.
+    watched: bool,
+    outbox: Option<Box<Outbox>>,
+}
+
+/// An opaque mark of a publish whose outcome somebody wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// What became of one publish on one reactor, in links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Whom it was for.
+    pub matched: u64,
+    /// Handed to the kernel, whole, in this turn.
+    pub written: u64,
+    /// Waiting in an outbox.
+    pub queued: u64,
+    /// Lost because the link was over its outbox limit, or was closed for that.
+    pub slow: u64,
+    /// Lost because the link was ending.
+    pub closed: u64,
+}
+
+#[derive(Debug)]
+struct Watch {
+    slot: u32,
+    tally: u32,
+    mark: u64,
+}
+
+/// Sums over the life of the reactor, and one gauge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutletCounts {
+    /// Frames accepted for a link.
+    pub deliveries: u64,
+    /// Frames dropped for being over the outbox limit.
+    pub dropped_slow: u64,
+    /// Frames dropped because their link was ending.
+    pub dropped_closed: u64,
+    /// Bytes that wait in outboxes now.
+    pub queued_bytes: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Outlet {
+    links: Slab<Link>,
+    generation: u32,
+    outbox_bytes: usize,
+    now: Tick,
+    /// No link has a deadline before this.
+    next_deadline: Tick,
+    fanout: Option<Fanout>,
+    dirty: Vec<u32>,
+    tallies: Vec<(Ticket, Tally)>,
+    watches: Vec<Watch>,
+    overflowed: Vec<LinkId>,
+    drained: Vec<LinkId>,
+    dead: Vec<LinkId>,
+    resumed: Vec<LinkId>,
+    notes: Vec<(LinkId, log::Level, String)>,
+    urgent: bool,
+    spare: Vec<Box<Outbox>>,
+    scratch: Vec<u8>,
+    counts: OutletCounts,
+}
+
+impl Outlet {
+    /// No links yet; each may have `outbox_bytes` waiting.
+    pub fn new(outbox_bytes: usize) -> Outlet {
+        Outlet {
+            links: Slab::new(),
+            generation: 0,
+            outbox_bytes,
+            now: Tick(1),
+            next_deadline: Tick::NEVER,
+            fanout: None,
+            dirty: Vec::new(),
+            tallies: Vec::new(),
+            watches: Vec::new(),
+            overflowed: Vec::new(),
+            drained: Vec::new(),
+            dead: Vec::new(),
+            resumed: Vec::new(),
+            notes: Vec::new(),
+            urgent: false,
+            spare: Vec::new(),
+            scratch: Vec::new(),
+            counts: OutletCounts::default(),
+        }
+    }
+
+    // ---- links
+
+    /// A new link in the lowest slot that the table offers.
+    pub fn open(&mut self) -> LinkId {
+        self.generation = self.generation.wrapping_add(1);
+        let link = Link {
+            generation: self.generation,
+            deadline: Tick::NEVER,
+            state: LinkState::Open,
+            dirty: false,
+            armed: false,
+            writable: false,
+            paused: false,
+            watched: false,
+            outbox: None,
+        };
+        LinkId { slot: self.links.insert(link) as u32, generation: self.generation }
+    }
+
+    /// How many links there are.
+    pub fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// The id of whatever link has the slot now.
+    pub fn id_of(&self, slot: u32) -> Option<LinkId> {
+        let link = self.links.get(slot as usize)?;
+        Some(LinkId { slot, generation: link.generation })
+    }
+
+    /// All links, lowest slot first.
+    pub fn ids(&self) -> Vec<LinkId> {
+        self.links
+            .iter()
+            .map(|(slot, link)| LinkId { slot: slot as u32, generation: link.generation })
+            .collect()
+    }
+
+    /// Where the link is in its life; a link that is gone is `Dead`.
+    pub fn state(&self, link: LinkId) -> LinkState {
+        self.get(link).map_or(LinkState::Dead, |found| found.state)
+    }
+
+    /// Bytes that wait in the link's outbox, those of this turn included.
+    pub fn waiting(&self, link: LinkId) -> usize {
+        self.get(link).and_then(|found| found.outbox.as_deref()).map_or(0, Outbox::waiting)
+    }
+
+    /// Sets when the link expires; replaces what was set before. [`Tick::NEVER`] takes it back.
+    pub fn set_deadline(&mut self, link: LinkId, deadline: Tick) {
+        if let Some(found) = self.get_mut(link)
+            && found.state < LinkState::Finishing
+        {
+            found.deadline = deadline;
+            self.note_deadline(deadline);
+        }
+    }
+
+    /// Reads no more from the link until [`Outlet::resume_reading`].
+    pub fn pause_reading(&mut self, link: LinkId) {
+        if let Some(found) = self.get_mut(link) {
+            found.paused = true;
+        }
+    }
+
+    /// Reads again; what arrived in between is read in this turn or the next.
+    pub fn resume_reading(&mut self, link: LinkId) {
+        if let Some(found) = self.get_mut(link)
+            && std::mem::take(&mut found.paused)
+        {
+            self.resumed.push(link);
+        }
+    }
+
+    /// Asks to be told once, after a flush, when nothing waits for the link any more.
+    pub fn tell_when_drained(&mut self, link: LinkId) {
+        if self.get(link).is_some() {
+            self.links[link.slot as usize].watched = true;
+            self.mark_dirty(link.slot);
+        }
+    }
+
+    /// Whether reading is paused.
+    pub fn is_paused(&self, link: LinkId) -> bool {
+        self.get(link).is_some_and(|found| found.paused)
+    }
+
+    /// Writes a line to the log that begins with the link's address, which the reactor looks up: an idle
+    /// link does not carry it around.
+    pub fn note(&mut self, link: LinkId, level: log::Level, text: impl FnOnce() -> String) {
+        if level <= log::max_level() {
+            self.notes.push((link, level, text()));
+        }
+    }
+
+    // ---- queueing
+
+    /// Queues a message for one link. False if the link takes none any more.
+    pub fn send(&mut self, link: LinkId, frame: &Frame) -> bool {
+        let sent = self.send_bytes(link, frame);
+        if sent {
+            self.counts.deliveries += 1;
+        } else {
+            self.counts.dropped_closed += 1;
+        }
+        sent
+    }
+
+    /// The same for a control frame, which may use the reserve beyond the outbox limit and is no delivery.
+    pub fn send_control(&mut self, link: LinkId, frame: &Frame) -> bool {
+        let sent = self.send_bytes(link, frame);
+        if sent && let Some(outbox) = &mut self.links[link.slot as usize].outbox {
+            outbox.note_control(frame.len());
+        }
+        sent
+    }
+
+    /// The same for bytes that are no message: an HTTP response.
+    pub fn send_bytes(&mut self, link: LinkId, frame: &Frame) -> bool {
+        if self.state(link) != LinkState::Open {
+            return false;
+        }
+        self.settle(link.slot);
+        self.push(link.slot, frame);
+        true
+    }
+
+    /// Queues a frame for the recipients except one slot. With a ticket, the outcome is told by
+    /// [`Outlet::take_tallies`] after the flush of this turn.
+    pub fn fan_out(
+        &mut self,
+        recipients: Recipients,
+        skip: Option<u32>,
+        frame: &Frame,
+        ticket: Option<Ticket>,
+    ) {
+        let skip = skip.filter(|slot| recipients.contains(*slot));
+        let matched = recipients.len() - u64::from(skip.is_some());
+        let tally = ticket.map(|ticket| {
+            self.tallies.push((ticket, Tally { matched, ..Tally::default() }));
+            self.tallies.len() as u32 - 1
+        });
+        if matched == 0 {
+            return;
+        }
+        self.counts.deliveries += matched;
+        if let Recipients::One(slot) = recipients {
+            self.settle(slot);
+            return self.push_tallied(slot, frame, tally);
+        }
+        let same = self.fanout.as_ref().is_some_and(|fanout| fanout.is_for(&recipients));
+        if !same {
+            self.settle_all();
+            self.fanout = Some(Fanout::new(recipients));
+        }
+        if let Some(slot) = skip {
+            self.settle(slot);
+        }
+        if let Some(fanout) = &mut self.fanout {
+            fanout.push(frame, tally, skip);
+            self.urgent |= fanout.bytes() >= FANOUT_BYTES;
+        }
+    }
+
+    // ---- endings
+
+    /// Takes no more frames but goes on reading until `deadline`, when the link expires.
+    pub fn seal(&mut self, link: LinkId, deadline: Tick) {
+        if self.state(link) == LinkState::Open {
+            self.settle(link.slot);
+            self.set_deadline(link, deadline);
+            self.links[link.slot as usize].state = LinkState::Sealed;
+        }
+    }
+
+    /// Sends what is queued, ends the sending direction, and frees the link when the peer has closed too
+    /// or after a few seconds. Input is discarded from now on.
+    pub fn finish(&mut self, link: LinkId) {
+        if self.state(link) >= LinkState::Finishing {
+            return;
+        }
+        self.settle(link.slot);
+        let deadline = self.now.plus_ms(FINISH_MS);
+        self.note_deadline(deadline);
+        let found = &mut self.links[link.slot as usize];
+        found.state = LinkState::Finishing;
+        found.deadline = deadline;
+        self.mark_dirty(link.slot);
+    }
+
+    /// Finishes a link that does not keep up: drops what waits, keeps the frame that is half on the wire,
+    /// and queues one last frame.
+    pub fn farewell(&mut self, link: LinkId, last: Option<&Frame>) {
+        if self.state(link) >= LinkState::Finishing {
+            return;
+        }
+        self.settle(link.slot);
+        if let Some(outbox) = self.links[link.slot as usize].outbox.as_deref_mut() {
+            let (frames, bytes) = outbox.cut();
+            self.counts.dropped_slow += frames;
+            self.counts.queued_bytes -= bytes as u64;
+        }
+        if let Some(frame) = last {
+            self.push(link.slot, frame);
+        }
+        self.finish(link);
+    }
+
+    /// Frees the link at the end of this turn without sending anything more.
+    pub fn abort(&mut self, link: LinkId) {
+        if self.state(link) != LinkState::Dead {
+            self.links[link.slot as usize].state = LinkState::Dead;
+            self.dead.push(link);
+        }
+    }
+
+    // ---- for the reactor
+
+    /// Tells the time of this turn.
+    pub fn set_now(&mut self, now: Tick) {
+        self.now = now;
+    }
+
+    /// Whether queued bytes should not wait for the end of the turn.
+    pub fn is_urgent(&self) -> bool {
+        self.urgent
+    }
+
+    /// When the next deadline may be; [`Tick::NEVER`] if there is none.
+    pub fn next_deadline(&self) -> Tick {
+        self.next_deadline
+    }
+
+    /// Links whose deadline has come, and which their owner has to deal with. Those that only had to end
+    /// are aborted here.
+    pub fn take_expired(&mut self) -> Vec<LinkId> {
+        if self.next_deadline == Tick::NEVER || self.next_deadline > self.now {
+            return Vec::new();
+        }
+        let (mut expired, mut over, mut next) = (Vec::new(), Vec::new(), u32::MAX);
+        for (slot, link) in &mut self.links {
+            if link.deadline == Tick::NEVER {
+                continue;
+            }
+            if link.deadline > self.now {
+                next = next.min(link.deadline.0);
+                continue;
+            }
+            link.deadline = Tick::NEVER;
+            let id = LinkId { slot: slot as u32, generation: link.generation };
+            if link.state < LinkState::Finishing { expired.push(id) } else { over.push(id) }
+        }
+        self.next_deadline = if next == u32::MAX { Tick::NEVER } else { Tick(next) };
+        over.into_iter().for_each(|link| self.abort(link));
+        expired
+    }
+
+    /// Links that are to be read again.
+    pub fn take_resumed(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.resumed)
+    }
+
+    /// The link became writable.
+    pub fn writable(&mut self, link: LinkId) {
+        if let Some(found) = self.get_mut(link) {
+            found.writable = true;
+            self.mark_dirty(link.slot);
+        }
+    }
+
+    /// Sends everything that this turn queued.
+    pub fn flush(&mut self, wires: &mut impl Wires) {
+        self.urgent = false;
+        self.flush_fanout(wires);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            self.flush_link(slot, wires);
+        }
+        // The capacity is used again, and nothing was marked meanwhile.
+        debug_assert!(self.dirty.is_empty());
+        self.dirty = dirty;
+        self.resolve_watches();
+    }
+
+    /// Links over their outbox limit after a flush. Their owner says farewell to each.
+    pub fn take_overflowed(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.overflowed)
+    }
+
+    /// Links that were to be told of, now that nothing waits for them.
+    pub fn take_drained(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.drained)
+    }
+
+    /// Whether a flush has something to do.
+    pub fn has_work(&self) -> bool {
+        self.fanout.is_some() || !self.dirty.is_empty() || !self.tallies.is_empty()
+    }
+
+    /// The outcomes of all publishes with a ticket since the last call, final for this turn.
+    pub fn take_tallies(&mut self) -> Vec<(Ticket, Tally)> {
+        std::mem::take(&mut self.tallies)
+    }
+
+    /// Lines for the log.
+    pub(super) fn take_notes(&mut self) -> Vec<(LinkId, log::Level, String)> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Links to free; each is freed by [`Outlet::free`].
+    pub fn take_dead(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.dead)
+    }
+
+    /// Frees the slot of a dead link.
+    pub fn free(&mut self, link: LinkId) {
+        if self.get(link).is_some() {
+            let freed = self.links.remove(link.slot as usize);
+            let waiting = freed.outbox.map_or(0, |outbox| outbox.waiting());
+            self.counts.queued_bytes -= waiting as u64;
+        }
+    }
+
+    /// Sums since the start.
+    pub fn counts(&self) -> OutletCounts {
+        self.counts
+    }
+
+    /// Gives unused capacity back to the allocator.
+    pub fn trim(&mut self) {
+        self.links.shrink_to_fit();
+        self.spare = Vec::new();
+        self.scratch = Vec::new();
+        self.dirty.shrink_to(64);
+        self.watches.shrink_to(64);
+        self.dead.shrink_to(64);
+    }
+
+    // ---- inside
+
+    fn get(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(link.slot as usize).filter(|found| found.generation == link.generation)
+    }
+
+    fn get_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(link.slot as usize).filter(|found| found.generation == link.generation)
+    }
+
+    fn note_deadline(&mut self, deadline: Tick) {
+        if deadline != Tick::NEVER && (self.next_deadline == Tick::NEVER || deadline < self.next_deadline) {
+            self.next_deadline = deadline;
+        }
+    }
+
+    fn mark_dirty(&mut self, slot: u32) {
+        let link = &mut self.links[slot as usize];
+        if !std::mem::replace(&mut link.dirty, true) {
+            self.dirty.push(slot);
+        }
+    }
+
+    fn push(&mut self, slot: u32, frame: &Frame) {
+        let link = &mut self.links[slot as usize];
+        let outbox = link.outbox.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
+        outbox.push(frame);
+        self.urgent |= outbox.waiting() > self.outbox_bytes;
+        self.counts.queued_bytes += frame.len() as u64;
+        self.mark_dirty(slot);
+    }
+
+    fn push_tallied(&mut self, slot: u32, frame: &Frame, tally: Option<u32>) {
+        if self.links.get(slot as usize).is_none_or(|link| link.state != LinkState::Open) {
+            self.counts.dropped_closed += 1;
+            self.counts.deliveries -= 1;
+            if let Some(tally) = tally {
+                self.tallies[tally as usize].1.closed += 1;
+            }
+            return;
+        }
+        self.push(slot, frame);
+        if let (Some(tally), Some(outbox)) = (tally, &self.links[slot as usize].outbox) {
+            self.watches.push(Watch { slot, tally, mark: outbox.mark() });
+        }
+    }
+
+    /// Moves what the pending fan-out has for this slot into its outbox, so that what is queued
+    /// for it next comes later on the wire too.
+    fn settle(&mut self, slot: u32) {
+        let Some(mut fanout) = self.fanout.take() else { return };
+        for (frame, tally) in fanout.settle(slot) {
+            self.push_tallied(slot, frame, *tally);
+        }
+        self.fanout = Some(fanout);
+    }
+
+    fn settle_all(&mut self) {
+        let Some(mut fanout) = self.fanout.take() else { return };
+        let recipients = fanout.recipients().clone();
+        recipients.for_each(|slot| {
+            for (frame, tally) in fanout.settle(slot) {
+                self.push_tallied(slot, frame, *tally);
+            }
+        });
+    }
+
+    /// The fast path: the same bytes, laid out once, go to each recipient straight from here.
+    fn flush_fanout(&mut self, wires: &mut impl Wires) {
+        let Some(mut fanout) = self.fanout.take() else { return };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut all_written = 0u64;
+        let bytes = fanout.contiguous(&mut scratch);
+        fanout.recipients().for_each(|slot| {
+            if fanout.is_settled(slot) {
+                return;
+            }
+            let Some(link) = self.links.get(slot as usize) else { return };
+            let mut sent = 0;
+            if link.state == LinkState::Open && link.outbox.is_none() {
+                match wires.write(slot, bytes) {
+                    Ok(count) if count == bytes.len() => {
+                        all_written += 1;
+                        return;
+                    }
+                    Ok(count) => sent = count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => self.abort(LinkId { slot, generation: link.generation }),
+                }
+            }
+            self.queue_rest(slot, fanout.frames(), sent);
+        });
+        for slot in fanout.settled_slots() {
+            for (frame, tally) in fanout.settle(slot) {
+                self.push_tallied(slot, frame, *tally);
+            }
+        }
+        for (_, tally) in fanout.frames() {
+            if let Some(tally) = tally {
+                self.tallies[*tally as usize].1.written += all_written;
+            }
+        }
+        scratch.clear();
+        self.scratch = scratch;
+    }
+
+    /// Queues frames of which the kernel took only the first `sent` bytes.
+    fn queue_rest(&mut self, slot: u32, frames: &[Counted], sent: usize) {
+        for (frame, tally) in frames {
+            self.push_tallied(slot, frame, *tally);
+        }
+        if sent > 0
+            && let Some(outbox) = self.links[slot as usize].outbox.as_deref_mut()
+        {
+            outbox.advance(sent);
+            self.counts.queued_bytes -= sent as u64;
+        }
+    }
+
+    fn flush_link(&mut self, slot: u32, wires: &mut impl Wires) {
+        let Some(link) = self.links.get_mut(slot as usize) else { return };
+        link.dirty = false;
+        let id = LinkId { slot, generation: link.generation };
+        if link.state == LinkState::Dead {
+            return;
+        }
+        if let Some(outbox) = link.outbox.as_deref_mut() {
+            let mut failed = false;
+            // Refused before and not writable since: asking the kernel again would be in vain.
+            let refused = link.armed && !std::mem::take(&mut link.writable);
+            while !outbox.is_empty() && !refused {
+                let mut slices = [IoSlice::new(&[]); 64];
+                let (count, bytes) = outbox.slices(&mut slices);
+                let result = match count {
+                    1 => wires.write(slot, &slices[0]),
+                    _ => wires.write_vectored(slot, &slices[..count]),
+                };
+                match result {
+                    Ok(sent) => {
+                        outbox.advance(sent);
+                        self.counts.queued_bytes -= sent as u64;
+                        if sent < bytes {
+                            break;
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(_) => {
+                        failed = true;
+                        break;
+                    }
+                }
+            }
+            if failed {
+                return self.abort(id);
+            }
+            let waiting = outbox.waiting();
+            if waiting > 0 {
+                if !std::mem::replace(&mut link.armed, true) {
+                    wires.want_writable(id, true);
+                }
+                if outbox.charged(CONTROL_RESERVE_BYTES) > self.outbox_bytes && link.state == LinkState::Open
+                {
+                    self.overflowed.push(id);
+                }
+                return;
+            }
+            if let Some(mut outbox) = link.outbox.take()
+                && self.spare.len() < SPARE_OUTBOXES
+            {
+                outbox.recycle();
+                self.spare.push(outbox);
+            }
+        }
+        if std::mem::take(&mut link.watched) {
+            self.drained.push(id);
+        }
+        if std::mem::take(&mut link.armed) {
+            wires.want_writable(id, false);
+        }
+        if link.state == LinkState::Finishing {
+            link.state = LinkState::Lingering;
+            link.deadline = self.now.plus_ms(LINGER_MS);
+            let deadline = link.deadline;
+            wires.shutdown(slot);
+            self.note_deadline(deadline);
+        }
+    }
+
+    fn resolve_watches(&mut self) {
+        let mut watches = std::mem::take(&mut self.watches);
+        for watch in watches.drain(..) {
+            let tally = &mut self.tallies[watch.tally as usize].1;
+            let Some(link) = self.links.get(watch.slot as usize) else { continue };
+            match &link.outbox {
+                _ if link.state == LinkState::Dead => tally.closed += 1,
+                None => tally.written += 1,
+                Some(outbox) if outbox.is_sent(watch.mark) => tally.written += 1,
+                Some(outbox)
+                    if link.state == LinkState::Open
+                        && outbox.charged(CONTROL_RESERVE_BYTES) > self.outbox_bytes =>
+                {
+                    tally.slow += 1;
+                }
+                Some(_) => tally.queued += 1,
+            }
+        }
+        self.watches = watches;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Who is on the other end of a link.
+
+use socket2::{SockAddr, Socket};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// The other end of a link, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// Some program on this machine, over a unix socket.
+    Unix,
+    /// It is gone and the kernel has forgotten it.
+    Unknown,
+}
+
+impl Peer {
+    /// Asks the kernel: nothing is stored for an idle link.
+    pub(super) fn of(socket: &Socket) -> Peer {
+        socket.peer_addr().map_or(Peer::Unknown, Peer::from)
+    }
+
+    /// Its IP address, if it has one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Peer::Tcp(addr) => Some(addr.ip()),
+            Peer::Unix | Peer::Unknown => None,
+        }
+    }
+}
+
+impl From<SockAddr> for Peer {
+    fn from(addr: SockAddr) -> Peer {
+        match addr.as_socket() {
+            Some(addr) => Peer::Tcp(addr),
+            None if addr.is_unix() => Peer::Unix,
+            None => Peer::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Tcp(addr) => write!(f, "{addr}"),
+            Peer::Unix => f.write_str("unix"),
+            Peer::Unknown => f.write_str("(gone)"),
+        }
+    }
+}

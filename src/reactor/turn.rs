@@ -1,0 +1,453 @@
+//! The loop: mail, readiness, accept, read and handle, timers, flush, reap.
+
+use super::Handler;
+use super::gauges::{Gauges, Phase};
+use super::listener::Listener;
+use super::mail::Mailbox;
+use super::outlet::{LinkState, Outlet, Wires};
+use super::peer::Peer;
+use crate::base::ids::LinkId;
+use crate::base::time::{Now, TICK_MS, Tick};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use socket2::Socket;
+use std::io::{self, IoSlice, Read};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Bytes read from one link in one turn; who has more waits for the others to have theirs.
+const READ_BYTES: usize = 64 << 10;
+/// Connections accepted in one turn, so that a storm of newcomers delays nobody for long.
+const ACCEPTS_PER_TURN: usize = 128;
+/// Mails taken in one turn.
+const MAILS_PER_TURN: usize = 1_024;
+/// How long accepting pauses when descriptors or kernel memory ran out.
+const ACCEPT_PAUSE_MS: u64 = 200;
+/// Closed links after which free memory is looked for, and how long nothing more must have closed.
+const TRIM_LINKS: usize = 128;
+const TRIM_QUIET_MS: u64 = 1_000;
+/// Flushes in one turn that follow from one another; what is left is for the next turn.
+const FLUSH_ROUNDS: usize = 16;
+/// When a stopping reactor drops who has not left by itself.
+const STOP_MS: u64 = 4_000;
+
+/// The tokens of listeners lie above every slot; that of the mailbox is above them.
+const MAIL_TOKEN: Token = Token(usize::MAX);
+const FIRST_LISTENER: usize = usize::MAX - 256;
+
+/// One reactor, ready to run on a thread of its own.
+pub struct Reactor<H: Handler> {
+    poll: Poll,
+    registry: mio::Registry,
+    mailbox: Arc<Mailbox<H::Mail>>,
+    gauges: Arc<Gauges>,
+    listeners: Vec<Door>,
+    /// By slot, as in the outlet's table.
+    sockets: Vec<Option<Socket>>,
+    outlet: Outlet,
+    handler: H,
+    buffer: Box<[u8]>,
+    /// Links that may have bytes to read, and whether their peer has closed.
+    ready: Vec<(LinkId, bool)>,
+    started: Instant,
+    now: Now,
+    accept_paused_until: Tick,
+    closed_since_trim: usize,
+    trim_at: Tick,
+    stop_at: Tick,
+}
+
+struct Door {
+    listener: Listener,
+    /// Connections may be waiting: edge-triggered, so this is remembered.
+    ready: bool,
+}
+
+impl<H: Handler> Reactor<H> {
+    /// A reactor over a poll whose mailbox wake-up and listeners are not registered yet.
+    ///
+    /// # Errors
+    /// What registering says.
+    pub fn new(
+        poll: Poll,
+        wakeup_fd: std::os::fd::RawFd,
+        listeners: Vec<Listener>,
+        mailbox: Arc<Mailbox<H::Mail>>,
+        gauges: Arc<Gauges>,
+        outlet: Outlet,
+        handler: H,
+    ) -> io::Result<Reactor<H>> {
+        let registry = poll.registry().try_clone()?;
+        registry.register(&mut SourceFd(&wakeup_fd), MAIL_TOKEN, Interest::READABLE)?;
+        let mut doors = Vec::new();
+        for (number, mut listener) in listeners.into_iter().enumerate() {
+            registry.register(&mut listener, Token(FIRST_LISTENER + number), Interest::READABLE)?;
+            doors.push(Door { listener, ready: true });
+        }
+        Ok(Reactor {
+            poll,
+            registry,
+            mailbox,
+            gauges,
+            listeners: doors,
+            sockets: Vec::new(),
+            outlet,
+            handler,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            ready: Vec::new(),
+            started: Instant::now(),
+            now: Now { tick: Tick(1), unix_ms: 0 },
+            accept_paused_until: Tick::NEVER,
+            closed_since_trim: 0,
+            trim_at: Tick::NEVER,
+            stop_at: Tick::NEVER,
+        })
+    }
+
+    /// Turns until the handler wants to stop and the last link is gone.
+    ///
+    /// # Errors
+    /// What waiting for events says; nothing that a peer does.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1_024);
+        loop {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            if self.turn(&events) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One turn; true if it was the last.
+    fn turn(&mut self, events: &Events) -> bool {
+        let mut clock = PhaseClock::start();
+        self.read_clock(clock.last);
+        self.take_mail();
+        clock.end(Phase::Mail, &self.gauges);
+        self.note_readiness(events);
+        self.accept();
+        clock.end(Phase::Accept, &self.gauges);
+        self.read();
+        clock.end(Phase::Read, &self.gauges);
+        self.run_timers();
+        clock.end(Phase::Timers, &self.gauges);
+        self.flush();
+        clock.end(Phase::Flush, &self.gauges);
+        self.reap();
+        clock.end(Phase::Reap, &self.gauges);
+        self.publish_gauges();
+        self.is_done()
+    }
+
+    fn read_clock(&mut self, instant: Instant) {
+        let ticks = instant.duration_since(self.started).as_millis() as u64 / TICK_MS;
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.now = Now { tick: Tick(1 + ticks as u32), unix_ms: unix.as_millis() as u64 };
+        self.outlet.set_now(self.now.tick);
+        self.handler.begin_turn(self.now);
+    }
+
+    /// How long to wait for events: until the next thing that happens by itself.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || !self.mailbox.is_empty() || self.may_accept() || self.outlet.has_work() {
+            return Some(Duration::ZERO);
+        }
+        let accept =
+            if self.listeners.iter().any(|door| door.ready) { self.accept_paused_until } else { Tick::NEVER };
+        let next = [self.outlet.next_deadline(), accept, self.trim_at, self.stop_at];
+        let next = next.into_iter().filter(|tick| *tick != Tick::NEVER).min()?;
+        let at = Duration::from_millis(u64::from(next.0 - 1) * TICK_MS);
+        Some(at.saturating_sub(self.started.elapsed()))
+    }
+
+    fn take_mail(&mut self) {
+        self.mailbox.begin_reading();
+        for _ in 0..MAILS_PER_TURN {
+            let Some(mail) = self.mailbox.take() else { break };
+            self.handler.mail(mail, &mut self.outlet);
+            self.flush_if_urgent();
+        }
+    }
+
+    fn note_readiness(&mut self, events: &Events) {
+        for event in events {
+            let Token(token) = event.token();
+            if event.token() == MAIL_TOKEN {
+                // Only to wake up: mail is taken in every turn.
+            } else if token >= FIRST_LISTENER {
+                if let Some(door) = self.listeners.get_mut(token - FIRST_LISTENER) {
+                    door.ready = true;
+                }
+            } else {
+                let link = LinkId::from_word(token as u64);
+                if event.is_writable() {
+                    self.outlet.writable(link);
+                }
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.ready.push((link, event.is_read_closed() || event.is_error()));
+                }
+            }
+        }
+    }
+
+    fn may_accept(&self) -> bool {
+        self.accept_paused_until == Tick::NEVER && self.listeners.iter().any(|door| door.ready)
+    }
+
+    fn accept(&mut self) {
+        if self.accept_paused_until != Tick::NEVER && self.now.tick >= self.accept_paused_until {
+            self.accept_paused_until = Tick::NEVER;
+        }
+        let mut budget = ACCEPTS_PER_TURN;
+        let mut number = 0;
+        while budget > 0 && self.may_accept() && number < self.listeners.len() {
+            if !self.listeners[number].ready {
+                number += 1;
+                continue;
+            }
+            budget -= 1;
+            match self.listeners[number].listener.accept() {
+                Ok((socket, addr)) => self.admit(socket, Peer::from(addr)),
+                Err(error) => match error.raw_os_error() {
+                    _ if error.kind() == io::ErrorKind::WouldBlock => self.listeners[number].ready = false,
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                        self.pause_accepting(&error)
+                    }
+                    // The connection died while it waited, or the network says something about it: not
+                    // about the listener. See accept(2).
+                    _ => log::debug!("accept: {error}"),
+                },
+            }
+        }
+    }
+
+    fn pause_accepting(&mut self, error: &io::Error) {
+        if self.gauges.accept_pauses.get() == 0 || self.outlet.is_empty() {
+            log::warn!("accepting pauses: {error} ({} connections here)", self.outlet.len());
+        }
+        self.gauges.accept_pauses.add(1);
+        self.accept_paused_until = self.now.tick.plus_ms(ACCEPT_PAUSE_MS);
+    }
+
+    fn admit(&mut self, socket: Socket, peer: Peer) {
+        let link = self.outlet.open();
+        let token = Token(link.to_word() as usize);
+        if let Err(error) =
+            self.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)
+        {
+            log::warn!("{peer}: cannot be watched: {error}");
+            self.outlet.free(link);
+            return;
+        }
+        let slot = link.slot as usize;
+        if slot >= self.sockets.len() {
+            self.sockets.resize_with(slot + 1, || None);
+        }
+        self.sockets[slot] = Some(socket);
+        self.gauges.accepted.add(1);
+        self.handler.opened(link, peer, &mut self.outlet);
+    }
+
+    fn read(&mut self) {
+        let mut ready = std::mem::take(&mut self.ready);
+        let resumed = self.outlet.take_resumed();
+        ready.extend(resumed.into_iter().map(|link| (link, false)));
+        for (link, ending) in ready.drain(..) {
+            self.read_link(link, ending);
+            self.flush_if_urgent();
+        }
+        // What was pushed meanwhile is for the next turn; the capacity is used again.
+        std::mem::swap(&mut self.ready, &mut ready);
+        self.ready.extend(ready);
+    }
+
+    fn read_link(&mut self, link: LinkId, ending: bool) {
+        let state = self.outlet.state(link);
+        if state == LinkState::Dead || self.outlet.is_paused(link) {
+            return;
+        }
+        let Some(Some(socket)) = self.sockets.get_mut(link.slot as usize) else { return };
+        let count = match socket.read(&mut self.buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return self.ready.push((link, ending));
+            }
+            // A reset, or the like.
+            Err(_) => return self.outlet.abort(link),
+        };
+        if count == 0 {
+            return match state {
+                LinkState::Open | LinkState::Sealed => self.handler.ended(link, &mut self.outlet),
+                _ => self.outlet.abort(link),
+            };
+        }
+        // A short read means that the kernel had no more; the next byte is another event.
+        if count == self.buffer.len() || ending {
+            self.ready.push((link, ending));
+        }
+        if state < LinkState::Finishing {
+            self.handler.received(link, &mut self.buffer[..count], &mut self.outlet);
+        }
+    }
+
+    fn run_timers(&mut self) {
+        for link in self.outlet.take_expired() {
+            self.handler.expired(link, &mut self.outlet);
+        }
+    }
+
+    fn flush_if_urgent(&mut self) {
+        if self.outlet.is_urgent() {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        // Farewells, reports and the next pipelined request queue frames of their own.
+        for _ in 0..FLUSH_ROUNDS {
+            let mut wires = Kernel { sockets: &mut self.sockets, registry: &self.registry };
+            self.outlet.flush(&mut wires);
+            let overflowed = self.outlet.take_overflowed();
+            let drained = self.outlet.take_drained();
+            let tallies = self.outlet.take_tallies();
+            for link in overflowed {
+                self.handler.overflowed(link, &mut self.outlet);
+            }
+            for link in drained {
+                self.handler.drained(link, &mut self.outlet);
+            }
+            for (ticket, tally) in tallies {
+                self.handler.tallied(ticket, tally, &mut self.outlet);
+            }
+            if !self.outlet.has_work() {
+                break;
+            }
+        }
+        for (link, level, text) in self.outlet.take_notes() {
+            let socket = self.sockets.get(link.slot as usize).and_then(Option::as_ref);
+            log::log!(level, "{}: {text}", socket.map_or(Peer::Unknown, Peer::of));
+        }
+    }
+
+    fn reap(&mut self) {
+        loop {
+            let dead = self.outlet.take_dead();
+            if dead.is_empty() {
+                break;
+            }
+            self.closed_since_trim += dead.len();
+            self.trim_at = self.now.tick.plus_ms(TRIM_QUIET_MS);
+            for link in dead {
+                self.handler.closed(link, &mut self.outlet);
+                // Closing takes it out of the poll too: this table has the only descriptor.
+                self.sockets[link.slot as usize] = None;
+                self.outlet.free(link);
+            }
+            // Telling others may have queued something.
+            self.flush();
+        }
+        if self.trim_at != Tick::NEVER && self.now.tick >= self.trim_at {
+            self.trim_at = Tick::NEVER;
+            if std::mem::take(&mut self.closed_since_trim) >= TRIM_LINKS {
+                self.trim();
+            }
+        }
+    }
+
+    fn trim(&mut self) {
+        self.outlet.trim();
+        self.handler.trim();
+        while self.sockets.last().is_some_and(Option::is_none) {
+            self.sockets.pop();
+        }
+        self.sockets.shrink_to_fit();
+        self.ready.shrink_to(64);
+        crate::sys::return_free_memory();
+    }
+
+    fn publish_gauges(&self) {
+        let counts = self.outlet.counts();
+        self.gauges.links.set(self.outlet.len() as u64);
+        self.gauges.deliveries.set(counts.deliveries);
+        self.gauges.dropped_slow.set(counts.dropped_slow);
+        self.gauges.dropped_closed.set(counts.dropped_closed);
+        self.gauges.queued_bytes.set(counts.queued_bytes);
+        self.gauges.mails.set(self.mailbox.len() as u64);
+    }
+
+    fn is_done(&mut self) -> bool {
+        if !self.handler.is_stopping() {
+            return false;
+        }
+        if self.stop_at == Tick::NEVER {
+            self.listeners.clear();
+            self.stop_at = self.now.tick.plus_ms(STOP_MS);
+        }
+        self.outlet.is_empty() || self.now.tick >= self.stop_at
+    }
+}
+
+/// The wires of a real reactor.
+struct Kernel<'a> {
+    sockets: &'a mut [Option<Socket>],
+    registry: &'a mio::Registry,
+}
+
+impl Kernel<'_> {
+    fn socket(&self, slot: u32) -> io::Result<&Socket> {
+        self.sockets
+            .get(slot as usize)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Wires for Kernel<'_> {
+    fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize> {
+        self.socket(slot)?.send_with_flags(bytes, libc::MSG_NOSIGNAL)
+    }
+
+    fn write_vectored(&mut self, slot: u32, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket(slot)?.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL)
+    }
+
+    fn shutdown(&mut self, slot: u32) {
+        if let Ok(socket) = self.socket(slot) {
+            // It fails only if the peer is gone already.
+            let _ = socket.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn want_writable(&mut self, link: LinkId, wanted: bool) {
+        let Ok(socket) = self.socket(link.slot) else { return };
+        let interest = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let token = Token(link.to_word() as usize);
+        if let Err(error) = self.registry.reregister(&mut SourceFd(&socket.as_raw_fd()), token, interest) {
+            log::error!("cannot change the interest in a link: {error}");
+        }
+    }
+}
+
+/// Measures the phases of a turn.
+struct PhaseClock {
+    last: Instant,
+}
+
+impl PhaseClock {
+    fn start() -> PhaseClock {
+        PhaseClock { last: Instant::now() }
+    }
+
+    fn end(&mut self, phase: Phase, gauges: &Gauges) {
+        let now = Instant::now();
+        gauges.phases[phase as usize].observe(now - self.last);
+        self.last = now;
+    }
+}

@@ -1,0 +1,102 @@
+//! Putting a server together and starting it.
+
+use super::running::{Running, start};
+use crate::app::{Context, Endpoint, Params, Request, Responder, Router};
+use crate::base::ids::MAX_REACTORS;
+use crate::base::limits::Limits;
+use crate::reactor::listener::ListenAddr;
+use std::fmt;
+use std::io;
+
+/// Where servers begin: [`Server::builder`].
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// A server without endpoints, routes or addresses.
+    pub fn builder() -> Builder {
+        Builder { listen: Vec::new(), reactors: 0, limits: Limits::default(), router: Router::default() }
+    }
+}
+
+/// Why a server did not start. Nothing is left behind: no thread, no socket.
+#[derive(Debug)]
+pub enum StartError {
+    /// There is no address to listen on.
+    NoAddress,
+    /// More reactors than there can be.
+    TooManyReactors(usize),
+    /// The kernel refuses an address.
+    Listen(ListenAddr, io::Error),
+    /// The kernel refuses something else that a reactor needs.
+    System(&'static str, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::NoAddress => f.write_str("there is no address to listen on"),
+            StartError::TooManyReactors(count) => write!(f, "{count} reactors: {MAX_REACTORS} at most"),
+            StartError::Listen(addr, error) => write!(f, "cannot listen on {addr}: {error}"),
+            StartError::System(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A server to be.
+pub struct Builder {
+    pub(super) listen: Vec<ListenAddr>,
+    pub(super) reactors: usize,
+    pub(super) limits: Limits,
+    pub(super) router: Router,
+}
+
+impl Builder {
+    /// Listens on this address too.
+    pub fn listen(mut self, addr: ListenAddr) -> Builder {
+        self.listen.push(addr);
+        self
+    }
+
+    /// How many reactors; 0, the default, is one for each core that this process may use. 64 at most.
+    pub fn reactors(mut self, count: usize) -> Builder {
+        self.reactors = count;
+        self
+    }
+
+    /// The limits that peers meet.
+    pub fn limits(mut self, limits: Limits) -> Builder {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves the WebSocket connections of a path.
+    pub fn endpoint(mut self, path: &str, endpoint: impl Endpoint) -> Builder {
+        self.router.endpoint(path, Box::new(endpoint));
+        self
+    }
+
+    /// Serves the requests of a method and a path. A segment `{name}` of the path matches any one segment and is
+    /// given to the handler, decoded. `GET` serves `HEAD` too. Of two routes that match, the first one serves.
+    pub fn route(
+        mut self,
+        method: &str,
+        path: &str,
+        handler: impl Fn(&mut Context<'_>, &Request<'_>, &Params, Responder) + Send + Sync + 'static,
+    ) -> Builder {
+        self.router.route(method, path, Box::new(handler));
+        self
+    }
+
+    /// Listens, starts the reactors and returns when every listener accepts.
+    ///
+    /// The soft limit of descriptors is raised to the hard one, which counts for each reactor.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(self) -> Result<Running, StartError> {
+        start(self)
+    }
+}

@@ -1,0 +1,311 @@
+//! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
+
+use super::worker::{Session, Worker};
+use crate::app::{Admission, Context, Found, Refusal, Request, Responder};
+use crate::base::ids::LinkId;
+use crate::base::limits::Limits;
+use crate::reactor::outlet::{LinkState, Outlet};
+use crate::reactor::peer::Peer;
+use crate::session::http::{HttpSession, Stage, Step};
+use crate::wire::frame::Frame;
+use crate::wire::response::{CONTINUE, Response};
+use crate::wire::upgrade::{self, AcceptKey};
+use std::sync::atomic::Ordering;
+
+/// How long a connection may stay between two requests, in seconds.
+const KEEP_ALIVE_S: u32 = 60;
+/// How long a handler may take to answer, in seconds.
+const ANSWER_S: u32 = 30;
+/// What may be received behind an unanswered request before reading pauses, in bytes.
+const BEHIND_BYTES: usize = 64 << 10;
+/// What may wait to be sent before the next pipelined request is looked at, in bytes.
+const UNSENT_BYTES: usize = 64 << 10;
+
+/// A link that speaks HTTP.
+pub(super) struct Http {
+    session: HttpSession,
+    peer: Peer,
+    /// Counts the requests.
+    number: u32,
+    /// The request that is being answered.
+    busy: Option<Busy>,
+    /// The peer sends no more, or the server stops: close after the answer.
+    last: bool,
+    /// Waits for its responses to be read.
+    stalled: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy)]
+struct Busy {
+    keep_alive: bool,
+    head_only: bool,
+}
+
+impl Http {
+    pub(super) fn new(limits: &Limits, peer: Peer) -> Http {
+        Http {
+            session: HttpSession::new(limits),
+            peer,
+            number: 0,
+            busy: None,
+            last: false,
+            stalled: false,
+            stage: Stage::Idle,
+        }
+    }
+}
+
+/// What a step of the session leads to.
+enum Outcome {
+    /// More bytes are needed.
+    Wait,
+    /// The client waits for "100 Continue".
+    Continue,
+    /// A handler has the request, or has answered already.
+    Asked(Busy),
+    /// The server itself answers.
+    Answer(Busy, Response),
+    /// The connection is to be answered and closed.
+    Refuse(Refusal, Response, String),
+    /// It becomes a WebSocket.
+    Upgrade(u16, AcceptKey, Admission),
+}
+
+impl Worker {
+    pub(super) fn http_received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet) {
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        if http.busy.is_some() || http.stalled {
+            http.session.buffer(bytes);
+            if http.session.buffered() > BEHIND_BYTES {
+                out.pause_reading(link);
+            }
+            return;
+        }
+        self.http_step(link, Some(bytes), out);
+    }
+
+    /// One request at most; the next one follows when this is answered.
+    fn http_step(&mut self, link: LinkId, input: Option<&[u8]>, out: &mut Outlet) {
+        let mut outcome = self.http_look(link, input, out);
+        if matches!(outcome, Outcome::Continue) {
+            out.send_bytes(link, &Frame::from_bytes(CONTINUE));
+            outcome = self.http_look(link, None, out);
+        }
+        self.http_outcome(link, outcome, out);
+    }
+
+    /// Looks for a whole request and finds who serves it.
+    fn http_look(&mut self, link: LinkId, input: Option<&[u8]>, out: &mut Outlet) -> Outcome {
+        let full = self.is_full(out);
+        let Worker { core, sessions, shared, .. } = self;
+        let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
+        let Http { session, peer, number, .. } = &mut **http;
+        let step = match input {
+            Some(bytes) => session.receive(bytes),
+            None => session.next(),
+        };
+        let inner = match step {
+            Ok(Step::NeedMore) => return Outcome::Wait,
+            Ok(Step::Continue) => return Outcome::Continue,
+            Ok(Step::Request(inner)) => inner,
+            Err(error) => {
+                let response = Response::error(error.status(), error.code(), &error.to_string());
+                return Outcome::Refuse(Refusal::BadRequest, response, format!("bad request: {error}"));
+            }
+        };
+        *number = number.wrapping_add(1);
+        let busy = Busy { keep_alive: inner.keep_alive, head_only: inner.head.method == "HEAD" };
+        let request = Request { inner, peer: *peer };
+        if let Some(endpoint) = shared.router.endpoint_at(request.path()) {
+            return upgrade(&request, busy, endpoint, shared, full);
+        }
+        if upgrade::wants_upgrade(&request.inner.head) {
+            let response = Response::error(404, "not_found", "no WebSocket is served at this path");
+            return Outcome::Refuse(
+                Refusal::BadRequest,
+                response,
+                format!("upgrade to {:?}", request.path()),
+            );
+        }
+        match shared.router.find(request.method(), request.path()) {
+            Found::Route(handler, params) => {
+                let responder = Responder { link, number: *number };
+                handler(&mut Context { core, out }, &request, &params, responder);
+                Outcome::Asked(busy)
+            }
+            Found::OtherMethods(allowed) => {
+                let answer = Response::error(405, "method_not_allowed", "this path has other methods");
+                Outcome::Answer(busy, answer.header("Allow", allowed.join(", ")))
+            }
+            Found::Nothing => {
+                Outcome::Answer(busy, Response::error(404, "not_found", "nothing is served at this path"))
+            }
+        }
+    }
+
+    fn http_outcome(&mut self, link: LinkId, outcome: Outcome, out: &mut Outlet) {
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        match outcome {
+            Outcome::Wait | Outcome::Continue => {
+                let stage = http.session.stage();
+                // The first request has its deadline since the connection was accepted.
+                let next = match (stage, http.stage) {
+                    (Stage::Idle, _) if http.number > 0 => Some(KEEP_ALIVE_S),
+                    (now, before) if now != before && (http.number > 0 || now == Stage::Body) => {
+                        Some(self.core.limits.handshake_s)
+                    }
+                    _ => None,
+                };
+                http.stage = stage;
+                if let Some(seconds) = next {
+                    out.set_deadline(link, self.core.now.tick.plus_s(seconds));
+                }
+                if http.last {
+                    out.abort(link);
+                }
+            }
+            Outcome::Asked(busy) => {
+                http.busy = Some(busy);
+                http.stage = Stage::Idle;
+                out.set_deadline(link, self.core.now.tick.plus_s(ANSWER_S));
+            }
+            Outcome::Answer(busy, response) => {
+                http.busy = Some(busy);
+                http.stage = Stage::Idle;
+                let number = http.number;
+                self.core.jobs.push_back(crate::app::Job::Respond { link, number, response });
+            }
+            Outcome::Refuse(reason, response, why) => {
+                out.note(link, log::Level::Info, || format!("refused with {}: {why}", response.status));
+                out.send_bytes(link, &response.encode(false, false));
+                out.finish(link);
+                self.refused(reason);
+            }
+            Outcome::Upgrade(endpoint, key, admission) => {
+                let mut rest = http.session.take_rest();
+                self.open_websocket(link, endpoint, &key, admission, out);
+                if !rest.is_empty() {
+                    self.websocket_received(link, &mut rest, out);
+                }
+            }
+        }
+    }
+
+    /// Answers the request of a link, and looks at the one behind it.
+    pub(super) fn respond(&mut self, link: LinkId, number: u32, response: &Response, out: &mut Outlet) {
+        if out.state(link) != LinkState::Open {
+            return;
+        }
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        if http.number != number {
+            return;
+        }
+        let Some(Busy { keep_alive, head_only }) = http.busy.take() else { return };
+        let keep_alive = keep_alive && !http.last && !self.stopping;
+        out.send_bytes(link, &response.encode(keep_alive, head_only));
+        if !keep_alive {
+            return out.finish(link);
+        }
+        if out.waiting(link) > UNSENT_BYTES {
+            http.stalled = true;
+            return out.tell_when_drained(link);
+        }
+        out.resume_reading(link);
+        self.http_step(link, None, out);
+    }
+
+    /// Whoever pipelines without reading has to read first.
+    pub(super) fn http_drained(&mut self, link: LinkId, out: &mut Outlet) {
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        if std::mem::take(&mut http.stalled) && out.state(link) == LinkState::Open {
+            out.resume_reading(link);
+            self.http_step(link, None, out);
+        }
+    }
+
+    pub(super) fn http_expired(&mut self, link: LinkId, out: &mut Outlet) {
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        if http.busy.is_some() {
+            http.last = true;
+            let number = http.number;
+            log::error!("a handler did not answer within {ANSWER_S} s");
+            return self.respond(link, number, &Response::error(503, "timeout", "no answer in time"), out);
+        }
+        if http.stage == Stage::Idle && http.number > 0 {
+            return out.finish(link);
+        }
+        // Also whoever connected and said nothing: it is told, and told apart from a fault of ours.
+        let (seconds, part) =
+            (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
+        out.note(link, log::Level::Info, || format!("refused with 408: no whole {part} within {seconds} s"));
+        let response = Response::error(408, "timeout", "the request did not arrive in time");
+        out.send_bytes(link, &response.encode(false, false));
+        out.finish(link);
+        self.refused(Refusal::Timeout);
+    }
+
+    /// No more requests come: ends the link, after its answer if one is due.
+    pub(super) fn end_http(&mut self, link: LinkId, out: &mut Outlet) {
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        http.last = true;
+        if http.busy.is_none() && !http.stalled {
+            if out.waiting(link) > 0 { out.finish(link) } else { out.abort(link) }
+        }
+    }
+
+    fn is_full(&self, out: &Outlet) -> bool {
+        self.stopping
+            || out.len() > self.shared.max_links_per_reactor
+            || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets
+    }
+}
+
+fn upgrade(
+    request: &Request<'_>,
+    busy: Busy,
+    number: u16,
+    shared: &super::worker::Shared,
+    full: bool,
+) -> Outcome {
+    let head = &request.inner.head;
+    if !upgrade::wants_upgrade(head) {
+        let response = if matches!(head.method, "GET" | "HEAD") {
+            Response::error(426, "upgrade_required", "this path speaks WebSocket")
+                .header("Upgrade", "websocket")
+                .header("Sec-WebSocket-Version", "13")
+        } else {
+            Response::error(405, "method_not_allowed", "this path speaks WebSocket").header("Allow", "GET")
+        };
+        return Outcome::Answer(busy, response);
+    }
+    let key = match upgrade::check_upgrade(head) {
+        Ok(key) => key,
+        Err(error) => {
+            return Outcome::Refuse(Refusal::BadRequest, error.response(), format!("bad upgrade: {error}"));
+        }
+    };
+    match shared.router.endpoint_by_number(number).on_upgrade(request) {
+        Ok(_) if full => {
+            let response = Response::error(503, "full", "no more connections are taken now");
+            // Spread, so that those who were refused together do not come back together.
+            let pause = 1 + u64::from(request.peer.ip().map_or(0, spread)) % 10;
+            let response = response.header("Retry-After", pause.to_string());
+            Outcome::Refuse(Refusal::Full, response, "full".to_owned())
+        }
+        Ok(admission) => Outcome::Upgrade(number, key, admission),
+        Err(response) => {
+            // Not the query: it may carry a token.
+            let why = String::from_utf8_lossy(&response.body).into_owned();
+            Outcome::Refuse(Refusal::Endpoint, response, why)
+        }
+    }
+}
+
+/// A number that differs between clients.
+fn spread(ip: std::net::IpAddr) -> u8 {
+    match ip {
+        std::net::IpAddr::V4(ip) => ip.octets().into_iter().fold(0, u8::wrapping_add),
+        std::net::IpAddr::V6(ip) => ip.octets().into_iter().fold(0, u8::wrapping_add),
+    }
+}

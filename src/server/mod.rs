@@ -1,0 +1,10 @@
+//! Where reactor, session, hub and handlers meet: the builder, the worker of a reactor, start and stop.
+
+mod builder;
+mod http;
+mod running;
+mod websocket;
+mod worker;
+
+pub use builder::{Builder, Server, StartError};
+pub use running::Running;

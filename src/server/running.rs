@@ -1,0 +1,208 @@
+//! From a builder to threads, and back.
+//!
+//! Each reactor gets a descriptor table of its own. What it needs of the descriptors that exist before (its poll, all
+//! wake-ups, its listeners, the standard three) is made here first; then each thread parts with the
+//! common table and closes its copies of everything else, and this thread closes its copies of what the
+//! reactors took over.
+
+use super::builder::{Builder, StartError};
+use super::worker::{Shared, Worker};
+use crate::app::{Core, Mail, ReactorStats, Stats};
+use crate::base::ids::{MAX_REACTORS, ReactorId};
+use crate::hub::{Hub, Interest};
+use crate::reactor::Reactor;
+use crate::reactor::listener::{ListenAddr, Listener};
+use crate::reactor::mail::Mailbox;
+use crate::reactor::outlet::Outlet;
+use crate::sys;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+/// Descriptors of a reactor that are not connections with a socket: its poll, wake-ups, listeners, files that
+/// are read, and a few connections that only ask for metrics or are told that the server is full.
+const SPARE_DESCRIPTORS: u64 = 128;
+
+/// Time that each reactor thread is given to become ready.
+const READY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A running server. Dropping it does not stop it; [`Running::stop`] does.
+#[derive(Debug)]
+pub struct Running {
+    addrs: Vec<ListenAddr>,
+    mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    stats: Stats,
+}
+
+impl Running {
+    /// Where it listens, with the ports that the kernel picked.
+    pub fn addrs(&self) -> &[ListenAddr] {
+        &self.addrs
+    }
+
+    /// How many reactors it has.
+    pub fn reactors(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// The counters of its reactors.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Stops accepting, closes every WebSocket with code 1001 and ends within a few seconds; [`Running::join`]
+    /// waits for that.
+    pub fn stop(&self) {
+        for mailbox in self.mailboxes.iter() {
+            mailbox.post_anyway(Mail::Stop, 0);
+        }
+    }
+
+    /// Whether every reactor is still running. One that ended by itself has failed.
+    pub fn is_healthy(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
+    }
+
+    /// Waits until every reactor has ended.
+    ///
+    /// # Errors
+    /// The error with which a reactor ended, also if it panicked.
+    pub fn join(self) -> io::Result<()> {
+        let mut result = Ok(());
+        for thread in self.threads {
+            let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("a reactor panicked")));
+            result = result.and(ended);
+        }
+        for addr in &self.addrs {
+            if let ListenAddr::Unix(path) = addr {
+                // It is in the way of nobody if somebody else removed it.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        result
+    }
+}
+
+/// What one reactor thread is given.
+struct Parts {
+    poll: mio::Poll,
+    listeners: Vec<Listener>,
+}
+
+impl Parts {
+    fn fds(&self) -> Vec<RawFd> {
+        let listeners = self.listeners.iter().map(Listener::fd);
+        listeners.chain([self.poll.as_raw_fd()]).collect()
+    }
+}
+
+pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
+    let system = |what| move |error| StartError::System(what, error);
+    let Builder { listen, reactors, limits, router } = builder;
+    if listen.is_empty() {
+        return Err(StartError::NoAddress);
+    }
+    if reactors > MAX_REACTORS {
+        return Err(StartError::TooManyReactors(reactors));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = if reactors == 0 { cores.min(MAX_REACTORS) } else { reactors };
+    sys::steady_allocator();
+    let descriptors = sys::raise_descriptor_limit().map_err(system("cannot raise the descriptor limit"))?;
+
+    let (addrs, listeners) = bind(&listen, count)?;
+    let mut parts = Vec::new();
+    let mut wakeups = Vec::new();
+    for listeners in listeners {
+        let poll = mio::Poll::new().map_err(system("cannot create a poll"))?;
+        parts.push(Parts { poll, listeners });
+        wakeups.push(Arc::new(sys::Wakeup::new().map_err(system("cannot create an eventfd"))?));
+    }
+    let mailboxes: Arc<[_]> = wakeups.iter().map(|wakeup| Arc::new(Mailbox::new(wakeup.clone()))).collect();
+    let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect() };
+    let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
+    let shared = Arc::new(Shared {
+        router,
+        sockets: AtomicUsize::new(0),
+        max_sockets: limits.connections.unwrap_or(usize::MAX),
+        max_links_per_reactor: links.max(1),
+    });
+    let limits = Arc::new(limits);
+    let interest = Arc::new(Interest::new());
+
+    let handed_over: Vec<RawFd> = parts.iter().flat_map(Parts::fds).collect();
+    let (ready, is_ready) = mpsc::channel();
+    let mut threads = Vec::new();
+    for (number, parts) in parts.into_iter().enumerate() {
+        let reactor = ReactorId(number as u8);
+        let mut keep = parts.fds();
+        keep.extend(wakeups.iter().map(|wakeup| wakeup.fd()).chain([0, 1, 2]));
+        let wakeup_fd = wakeups[number].fd();
+        let mailbox = mailboxes[number].clone();
+        let gauges = stats.reactors[number].gauges.clone();
+        let (mailboxes, stats, shared) = (mailboxes.clone(), stats.clone(), shared.clone());
+        let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
+        let run = move || -> io::Result<()> {
+            let prepare = || -> io::Result<Reactor<Worker>> {
+                sys::own_descriptor_table()?;
+                sys::close_all_but(&keep)?;
+                let outlet = Outlet::new(limits.outbox_bytes);
+                let core = Core::new(reactor, Hub::new(reactor, interest), limits, mailboxes, stats);
+                let worker = Worker::new(core, shared);
+                Reactor::new(parts.poll, wakeup_fd, parts.listeners, mailbox, gauges, outlet, worker)
+            };
+            let prepared = prepare();
+            // The receiver is there until every thread has reported.
+            let _ = ready.send(prepared.as_ref().err().map(io::Error::kind));
+            drop(ready);
+            prepared?.run()
+        };
+        let spawn = || std::thread::Builder::new().name(format!("reactor-{number}")).spawn(run);
+        threads.push(sys::with_signals_blocked(spawn).map_err(system("cannot start a thread"))?);
+    }
+    drop(ready);
+    let mut failed = None;
+    for _ in 0..count {
+        match is_ready.recv_timeout(READY_TIMEOUT) {
+            Ok(None) => {}
+            Ok(Some(kind)) => failed = Some(io::Error::from(kind)),
+            Err(_) => failed = Some(io::ErrorKind::TimedOut.into()),
+        }
+    }
+    // From here on the reactors' own tables have them; in this one they would keep the listeners open.
+    handed_over.into_iter().for_each(sys::close_one);
+    let running = Running { addrs, mailboxes, threads, stats };
+    match failed {
+        None => Ok(running),
+        Some(error) => {
+            running.stop();
+            // The first error says more than how the others ended.
+            let _ = running.join();
+            Err(StartError::System("a reactor did not start", error))
+        }
+    }
+}
+
+/// Listeners by reactor, and the addresses with their real ports.
+fn bind(listen: &[ListenAddr], reactors: usize) -> Result<(Vec<ListenAddr>, Vec<Vec<Listener>>), StartError> {
+    let mut addrs = Vec::new();
+    let mut by_reactor: Vec<Vec<Listener>> = (0..reactors).map(|_| Vec::new()).collect();
+    for addr in listen {
+        let failed = |error| StartError::Listen(addr.clone(), error);
+        let first = Listener::bind(addr, true).map_err(failed)?;
+        let bound = first.addr().clone();
+        for listeners in by_reactor.iter_mut().skip(1) {
+            let listener = match &bound {
+                ListenAddr::Tcp(_) => Listener::bind(&bound, false),
+                ListenAddr::Unix(_) => first.share(),
+            };
+            listeners.push(listener.map_err(failed)?);
+        }
+        by_reactor[0].push(first);
+        addrs.push(bound);
+    }
+    Ok((addrs, by_reactor))
+}

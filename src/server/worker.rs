@@ -1,0 +1,199 @@
+//! The sans-IO heart of a reactor: links become sessions, sessions become events of handlers.
+//!
+//! This file owns the table of sessions and sends each event of the reactor to the stage that the link is in;
+//! the stages are [`super::http`] and [`super::websocket`].
+
+use super::http::Http;
+use super::websocket::Ws;
+use crate::app::{CloseCause, Context, Core, Job, Mail, Refusal, Router};
+use crate::base::ids::LinkId;
+use crate::base::time::Now;
+use crate::reactor::Handler;
+use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
+use crate::reactor::peer::Peer;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+/// What all workers of a server share.
+pub(super) struct Shared {
+    pub(super) router: Router,
+    /// Open sockets of the whole server.
+    pub(super) sockets: AtomicUsize,
+    /// The most that there may be.
+    pub(super) max_sockets: usize,
+    /// The most links that one reactor may have with a socket on them; its table has a few descriptors more, so
+    /// that whoever comes then is told.
+    pub(super) max_links_per_reactor: usize,
+}
+
+/// What a link is.
+pub(super) enum Session {
+    /// Its slot is free.
+    Gone,
+    /// It speaks HTTP.
+    Http(Box<Http>),
+    /// It was upgraded.
+    WebSocket(Ws),
+}
+
+/// The worker of one reactor.
+pub(super) struct Worker {
+    pub(super) core: Core,
+    /// By slot.
+    pub(super) sessions: Vec<Session>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) stopping: bool,
+}
+
+impl Worker {
+    pub(super) fn new(core: Core, shared: Arc<Shared>) -> Worker {
+        Worker { core, sessions: Vec::new(), shared, stopping: false }
+    }
+
+    pub(super) fn refused(&self, reason: Refusal) {
+        self.core.own_stats().refused[reason as usize].add(1);
+    }
+
+    /// Does what handlers asked for and what follows from it, until nothing is left.
+    pub(super) fn run_jobs(&mut self, out: &mut Outlet) {
+        while let Some(job) = self.core.jobs.pop_front() {
+            match job {
+                Job::Respond { link, number, response } => self.respond(link, number, &response, out),
+                Job::Closed { link, cause } => self.leave(link, &cause, out),
+            }
+        }
+    }
+
+    fn with_context(&mut self, out: &mut Outlet, f: impl FnOnce(&mut Context<'_>)) {
+        f(&mut Context { core: &mut self.core, out });
+        self.run_jobs(out);
+    }
+
+    fn stop(&mut self, out: &mut Outlet) {
+        self.stopping = true;
+        for link in out.ids() {
+            match self.sessions.get(link.slot as usize) {
+                Some(Session::WebSocket(_)) => {
+                    self.close_websocket(link, 1001, "server shutting down", &CloseCause::Shutdown, out);
+                }
+                Some(Session::Http(_)) => self.end_http(link, out),
+                Some(Session::Gone) | None => out.abort(link),
+            }
+        }
+    }
+}
+
+impl Handler for Worker {
+    type Mail = Mail;
+
+    fn begin_turn(&mut self, now: Now) {
+        self.core.now = now;
+    }
+
+    fn mail(&mut self, mail: Mail, out: &mut Outlet) {
+        match mail {
+            Mail::Publish(publish) => Context { core: &mut self.core, out }.deliver(&publish),
+            Mail::Report { number, report } => self.with_context(out, |cx| cx.reported(number, report)),
+            Mail::Answer { number, answer } => self.with_context(out, |cx| cx.answered(number, answer)),
+            Mail::Ask { asker, number, ask } => self.with_context(out, |cx| cx.asked(asker, number, &ask)),
+            Mail::Replace { scope, room, sequence } => {
+                for slot in self.core.hub.evict(&scope, &room, sequence) {
+                    self.replaced(slot, &room, out);
+                }
+                self.run_jobs(out);
+            }
+            Mail::Stop => {
+                self.stop(out);
+                self.run_jobs(out);
+            }
+        }
+    }
+
+    fn opened(&mut self, link: LinkId, peer: Peer, out: &mut Outlet) {
+        let slot = link.slot as usize;
+        if slot >= self.sessions.len() {
+            self.sessions.resize_with(slot + 1, || Session::Gone);
+        }
+        self.sessions[slot] = Session::Http(Box::new(Http::new(&self.core.limits, peer)));
+        out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
+    }
+
+    fn received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet) {
+        match self.sessions.get(link.slot as usize) {
+            Some(Session::Http(_)) => self.http_received(link, bytes, out),
+            Some(Session::WebSocket(_)) => self.websocket_received(link, bytes, out),
+            Some(Session::Gone) | None => debug_assert!(false, "bytes on a link without a session"),
+        }
+        self.run_jobs(out);
+    }
+
+    fn ended(&mut self, link: LinkId, out: &mut Outlet) {
+        match self.sessions.get(link.slot as usize) {
+            Some(Session::Http(_)) => self.end_http(link, out),
+            _ => out.abort(link),
+        }
+    }
+
+    fn expired(&mut self, link: LinkId, out: &mut Outlet) {
+        match self.sessions.get(link.slot as usize) {
+            Some(Session::Http(_)) => self.http_expired(link, out),
+            Some(Session::WebSocket(_)) if out.state(link) == LinkState::Open => {
+                out.note(link, log::Level::Info, || {
+                    format!("{}: idle, closed with 1001", self.name_of(link))
+                });
+                self.close_websocket(link, 1001, "idle timeout", &CloseCause::Idle, out);
+            }
+            // It did not answer the close frame.
+            _ => out.abort(link),
+        }
+        self.run_jobs(out);
+    }
+
+    fn overflowed(&mut self, link: LinkId, out: &mut Outlet) {
+        match self.sessions.get(link.slot as usize) {
+            Some(Session::WebSocket(_)) => self.websocket_overflowed(link, out),
+            _ => {
+                out.note(link, log::Level::Warn, || "does not read its responses: closed".to_owned());
+                out.farewell(link, None);
+            }
+        }
+        self.run_jobs(out);
+    }
+
+    fn drained(&mut self, link: LinkId, out: &mut Outlet) {
+        self.http_drained(link, out);
+        self.run_jobs(out);
+    }
+
+    fn tallied(&mut self, ticket: Ticket, tally: Tally, out: &mut Outlet) {
+        self.with_context(out, |cx| cx.tallied(ticket, tally));
+    }
+
+    fn closed(&mut self, link: LinkId, out: &mut Outlet) {
+        self.leave(link, &CloseCause::Lost, out);
+        self.sessions[link.slot as usize] = Session::Gone;
+        self.run_jobs(out);
+    }
+
+    fn trim(&mut self) {
+        while matches!(self.sessions.last(), Some(Session::Gone)) {
+            self.sessions.pop();
+        }
+        self.sessions.shrink_to_fit();
+        self.core.trim();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_fits_in_24_bytes() {
+        assert!(std::mem::size_of::<Session>() <= 24, "{}", std::mem::size_of::<Session>());
+    }
+}

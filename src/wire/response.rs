@@ -1,0 +1,202 @@
+//! HTTP/1.1 responses (RFC 9112, sections 4 and 6; RFC 9110, section 15).
+//!
+//! Owns: building a response and writing it in one piece. Every response says its length; the server
+//! sends no chunks.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::frame::Frame;
+use super::head::is_token;
+
+/// A response that is not yet on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Header fields besides Content-Length and Connection.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The body of an error.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+impl Response {
+    /// A response without a body.
+    pub fn empty(status: u16) -> Response {
+        Response { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// A response with a body of any type.
+    pub fn bytes(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Response {
+        Response { body: body.into(), ..Response::empty(status) }.header("Content-Type", content_type)
+    }
+
+    /// A JSON response. A value that JSON cannot express is our own fault: 500.
+    pub fn json(status: u16, value: &impl Serialize) -> Response {
+        match serde_json::to_vec(value) {
+            Ok(body) => Response::bytes(status, "application/json", body),
+            Err(error) => {
+                log::error!("a response has no JSON form: {error}");
+                Response::error(500, "internal", "the response could not be written")
+            }
+        }
+    }
+
+    /// A plain text response.
+    pub fn text(status: u16, body: impl Into<String>) -> Response {
+        Response::bytes(status, "text/plain; charset=utf-8", body.into())
+    }
+
+    /// An HTML response.
+    pub fn html(status: u16, body: impl Into<String>) -> Response {
+        Response::bytes(status, "text/html; charset=utf-8", body.into())
+    }
+
+    /// An error as `{"code":…,"message":…}`.
+    pub fn error(status: u16, code: &str, message: &str) -> Response {
+        Response::json(status, &ErrorBody { code, message })
+    }
+
+    /// Adds a header field. Control characters of the value become spaces when it is written, so
+    /// that nothing that a peer sent can begin a line of ours.
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Response {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The response on the wire. `head_only` answers HEAD: the length of the body without the body.
+    pub fn encode(&self, keep_alive: bool, head_only: bool) -> Frame {
+        let bodiless = matches!(self.status, 100..=199 | 204 | 304);
+        let mut out = Vec::with_capacity(128 + self.headers.len() * 48 + self.body.len());
+        push_status(&mut out, self.status);
+        for (name, value) in &self.headers {
+            push_header(&mut out, name, value);
+        }
+        if !bodiless {
+            push_header(&mut out, "Content-Length", &self.body.len().to_string());
+        }
+        if !keep_alive {
+            push_header(&mut out, "Connection", "close");
+        }
+        out.extend_from_slice(b"\r\n");
+        if !bodiless && !head_only {
+            out.extend_from_slice(&self.body);
+        }
+        Frame::from_bytes(out)
+    }
+}
+
+/// What is sent for a client that expects it before its body (RFC 9110, section 10.1.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+pub(super) fn push_status(out: &mut Vec<u8>, status: u16) {
+    out.extend_from_slice(format!("HTTP/1.1 {status:03} {}\r\n", reason(status)).as_bytes());
+}
+
+/// One field. A name that is no token is our own fault; it is left out rather than sent.
+pub(super) fn push_header(out: &mut Vec<u8>, name: &str, value: &str) {
+    if !is_token(name.as_bytes()) {
+        log::error!("a response has a header whose name is not a token: {name:?}");
+        return;
+    }
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend(value.bytes().map(|b| if b.is_ascii_control() && b != b'\t' { b' ' } else { b }));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The reason phrase of a status; empty for one that this server does not use.
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(frame: &Frame) -> &str {
+        std::str::from_utf8(frame).unwrap()
+    }
+
+    #[test]
+    fn lengths_and_connection() {
+        let response = Response::text(200, "hello").header("X-A", "b");
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nX-A: b\r\nContent-Length: 5\r\n";
+        assert_eq!(wire(&response.encode(true, false)), format!("{head}\r\nhello"));
+        assert_eq!(wire(&response.encode(true, true)), format!("{head}\r\n"));
+        assert_eq!(wire(&response.encode(false, false)), format!("{head}Connection: close\r\n\r\nhello"));
+    }
+
+    #[test]
+    fn some_statuses_have_no_body() {
+        // RFC 9110, section 8.6: no Content-Length on 1xx and 204.
+        for status in [101, 204, 304] {
+            let frame = Response::text(status, "x").encode(true, false);
+            assert!(!wire(&frame).contains("Content-Length"));
+            assert!(wire(&frame).ends_with("\r\n\r\n"));
+        }
+        assert!(wire(&Response::empty(200).encode(true, false)).contains("Content-Length: 0\r\n"));
+    }
+
+    #[test]
+    fn errors_are_json() {
+        let response = Response::error(429, "too_many", "a \"b\"");
+        assert_eq!(response.body, br#"{"code":"too_many","message":"a \"b\""}"#);
+        assert!(wire(&response.encode(true, false)).starts_with("HTTP/1.1 429 Too Many Requests\r\n"));
+    }
+
+    #[test]
+    fn values_cannot_begin_a_line() {
+        let frame = Response::empty(302).header("Location", "/a\r\nSet-Cookie: x\0").encode(true, false);
+        assert!(wire(&frame).contains("Location: /a  Set-Cookie: x \r\n"));
+        let frame = Response::empty(200).header("bad\r\nname", "x").encode(true, false);
+        assert!(!wire(&frame).contains("bad"));
+    }
+}
