@@ -18,6 +18,10 @@ use crate::args::{Common, Protocol, payload};
 use crate::run::{Broadcasts, Failure, Plan};
 use crate::sys;
 
+/// Windows before a stretch is measured: the caches are full of the other server's connections, and after
+/// a pause the kernel acknowledges the first 16 segments of each connection at once, which later ones are not.
+const WARMUP_BURSTS: u32 = 20;
+
 /// `compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -28,12 +32,12 @@ pub struct CompareArgs {
     #[arg(long, value_name = "PROGRAM")]
     pub bare: Option<PathBuf>,
     /// Pairs of stretches of each kind.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
     /// Recipients of a broadcast, plus one.
     #[arg(long, short = 'n', default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..=19_000))]
     pub connections: u32,
-    /// Broadcasts of a stretch; 8, or four windows, if absent.
+    /// Broadcasts of a stretch; 20 windows if absent.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub messages: Option<u32>,
     /// Broadcasts in flight, of each kind of run.
@@ -159,8 +163,8 @@ fn pair(
     ];
     place(1)?;
     // Whole windows, so that every burst is as long as it can be.
-    let messages = args.messages.unwrap_or(8.max(4 * in_flight)).next_multiple_of(in_flight);
-    let warmup = in_flight.max(3);
+    let messages = args.messages.unwrap_or(20 * in_flight).next_multiple_of(in_flight);
+    let warmup = WARMUP_BURSTS * in_flight;
     let plan = Plan {
         messages: messages + (warmup + messages) * args.rounds,
         in_flight,
@@ -180,7 +184,6 @@ fn pair(
     for round in 0..args.rounds {
         // A B, then B A: neither always comes second.
         for side in [round % 2, 1 - round % 2].map(|side| side as usize) {
-            // The caches are still full of the other one's connections.
             if !sides[side].stretch(warmup, "warming up") || !sides[side].stretch(messages, "broadcast") {
                 return Err(failed(&servers[side], &sides.swap_remove(side).finish()?.failures));
             }
@@ -325,8 +328,8 @@ fn print(comparison: &Comparison) {
         "fanfare",
         "bare send()",
         "ratio (median)",
-        "lowest",
-        "highest",
+        "lower quartile",
+        "upper quartile",
     ]);
     for pairing in &comparison.pairings {
         let middle = |costs: &[f64]| {
