@@ -244,7 +244,8 @@ impl CompareArgs {
             protocol: Protocol::Ws,
             threads: None,
             pid: Some(server.child.id()),
-            heartbeat_s: Some(0.0),
+            // A comparison takes longer than a server waits for a silent client.
+            heartbeat_s: Some(25.0),
             timeout_s: 30,
             connecting: 256,
             gather_us: self.gather_us,
