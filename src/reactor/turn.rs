@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes read from one link in one turn; who has more waits for the others to have theirs.
-const READ_BYTES: usize = 64 << 10;
+const READ_BYTES: usize = 256 << 10;
 /// Connections accepted in one turn, so that a storm of newcomers delays nobody for long.
 const ACCEPTS_PER_TURN: usize = 128;
 /// Mails taken in one turn.
@@ -95,7 +95,8 @@ impl<H: Handler> Reactor<H> {
             sockets: Vec::new(),
             outlet,
             handler,
-            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            // Not zeros: those pages would only be promised until the first long message.
+            buffer: vec![0xff; READ_BYTES].into_boxed_slice(),
             ready: Vec::new(),
             started: Instant::now(),
             now: Now { tick: Tick(1), unix_ms: 0 },

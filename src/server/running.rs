@@ -111,6 +111,7 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if reactors == 0 { cores.min(MAX_REACTORS) } else { reactors };
     sys::steady_allocator();
+    sys::warm_up_code();
     let descriptors = sys::raise_descriptor_limit().map_err(system("cannot raise the descriptor limit"))?;
 
     let (addrs, listeners) = bind(&listen, count)?;

@@ -96,7 +96,10 @@ impl Server {
             if now == *wanted {
                 return;
             }
-            assert!(start.elapsed() < PATIENCE, "{name}: descriptors left behind: {now:?}, before {wanted:?}");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{name}: descriptors left behind: {now:?}, before {wanted:?}"
+            );
             std::thread::sleep(Duration::from_millis(if start.elapsed().as_millis() < 50 { 1 } else { 20 }));
         }
     }
@@ -150,7 +153,10 @@ impl Drop for Server {
         if std::thread::panicking() {
             let log = fs::read_to_string(&self.files[1]).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
-            eprintln!("last lines of the server's log:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+            eprintln!(
+                "last lines of the server's log:\n{}",
+                lines[lines.len().saturating_sub(20)..].join("\n")
+            );
         }
         self.files.iter().for_each(|file| drop(fs::remove_file(file)));
     }

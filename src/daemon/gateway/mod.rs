@@ -5,7 +5,7 @@
 
 mod message;
 
-pub(crate) use message::{Address, Fault, Outgoing, groups};
+pub(crate) use message::{Address, Fault, Outgoing, check_id, groups};
 
 use crate::access::Access;
 use fanfare::{

@@ -1,0 +1,231 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::compare::CompareArgs;
+use crate::load::{Mode, Pick};
+use crate::shared::Options;
+use crate::sys;
+use crate::target::{Defaults, Target};
+use crate::token::TOKEN_BYTES_MIN;
+
+/// Loads a realtime server on this machine with very many connections, and reconciles every message.
+///
+/// Exit status: 0 when all that was asked for happened; 1 when a connection was refused or lost, or a message
+/// was lost, duplicated, reordered or corrupted; 2 when the command line cannot be followed.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open connections and hold them: what does an idle one cost?
+    Hold(HoldArgs),
+    /// Send a fixed number of messages a second: how long do they take?
+    Rate(RateArgs),
+    /// Broadcast to everybody, the next when the last has arrived: what does a delivery cost?
+    Broadcast(BroadcastArgs),
+    /// Send bytes to an echo endpoint and compare what comes back.
+    Echo(EchoArgs),
+    /// Set a fanfare server against the bare send() loop, in interleaved rounds.
+    Compare(CompareArgs),
+}
+
+/// How the connections speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// Plain WebSocket.
+    Ws,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Where to connect (loopback only); {n} is the number of the connection, {n%K} its remainder.
+    #[arg(long, default_value = "ws://127.0.0.1:3000")]
+    pub url: String,
+    /// How many connections.
+    #[arg(long, short = 'n', default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    pub connections: u32,
+    /// The protocol on the connections.
+    #[arg(long, value_enum, default_value_t = Protocol::Ws)]
+    pub protocol: Protocol,
+    /// Flood threads, each with a descriptor table of its own; as many as are needed if absent.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+    /// The server's process: reports its processor time and memory.
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// Every connection says something this often, so that it is not idle; 0 for never.
+    #[arg(long, value_name = "SECONDS")]
+    pub heartbeat_s: Option<f64>,
+    /// Give up when nothing happens for this long.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout_s: u64,
+    /// Connects in progress per thread.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub connecting: u32,
+    /// Pause after each turn of a flood thread, so that it wakes up less often.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    pub gather_us: u64,
+    /// Bind the flood threads to this processor.
+    #[arg(long, value_name = "CPU")]
+    pub pin: Option<usize>,
+    /// Print exactly one line, of JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Write a page with charts.
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// No progress bar.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `hold`.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// How long, once all are open.
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// At the end one connection of each domain broadcasts, and all others must receive it.
+    #[arg(long)]
+    pub broadcast: bool,
+}
+
+/// `rate`.
+#[derive(Debug, Args)]
+pub struct RateArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// Messages a second, of all connections together.
+    #[arg(long, default_value_t = 1000.0, value_parser = per_second)]
+    pub per_second: f64,
+    /// How long.
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// 100 to one client, 200 to a group, 300 to a domain.
+    #[arg(long, value_enum, default_value = "100")]
+    pub mode: Mode,
+    /// To which client (mode 100).
+    #[arg(long, value_enum, default_value = "random")]
+    pub to: Pick,
+    /// How many connections send (modes 200 and 300).
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub senders: u32,
+    /// Bytes of a content.
+    #[arg(long, default_value_t = 128, value_parser = payload)]
+    pub payload: usize,
+    /// Ask for receipts, and compare them with what arrived.
+    #[arg(long)]
+    pub receipt: bool,
+}
+
+/// `broadcast`.
+#[derive(Debug, Args)]
+pub struct BroadcastArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// Messages of each sender.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub messages: u32,
+    /// Messages of each sender that not everybody has yet.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub in_flight: u32,
+    /// How many connections send.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub senders: u32,
+    /// Messages of each sender before the measurement.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub warmup: u32,
+    /// Bytes of a content.
+    #[arg(long, default_value_t = 128, value_parser = payload)]
+    pub payload: usize,
+    /// Ask for receipts, and compare them with what arrived.
+    #[arg(long)]
+    pub receipt: bool,
+}
+
+/// `echo`.
+#[derive(Debug, Args)]
+pub struct EchoArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// How long.
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// Messages of each connection; ends when all are back.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub messages: Option<u32>,
+    /// Messages of each connection that are not back yet.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub in_flight: u32,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 128, value_parser = payload)]
+    pub payload: usize,
+    /// Binary messages instead of text.
+    #[arg(long)]
+    pub binary: bool,
+}
+
+impl Common {
+    /// The target and the options, or what is wrong with the flags.
+    pub fn plan(&self, defaults: Defaults) -> Result<(Target, Options), String> {
+        let target = Target::parse(&self.url, defaults)?;
+        let per_table = sys::connections_per_table();
+        let needed = self.connections.div_ceil(per_table);
+        let threads = self.threads.unwrap_or(needed);
+        if threads < needed {
+            return Err(format!(
+                "--threads {threads}: {needed} are needed, {per_table} connections fit in a descriptor table"
+            ));
+        }
+        let heartbeat_s = self.heartbeat_s.unwrap_or(if defaults == Defaults::Echo { 0.0 } else { 25.0 });
+        if !(0.0..=86_400.0).contains(&heartbeat_s) {
+            return Err(format!("--heartbeat-s {heartbeat_s}: 0 to 86400 seconds"));
+        }
+        let options = Options {
+            connections: self.connections,
+            threads: threads.min(self.connections),
+            heartbeat: (heartbeat_s > 0.0).then(|| Duration::from_secs_f64(heartbeat_s.max(0.1))),
+            timeout: Duration::from_secs(self.timeout_s),
+            gather: (self.gather_us > 0).then(|| Duration::from_micros(self.gather_us)),
+            connecting_max: self.connecting,
+            pin: self.pin,
+        };
+        Ok((target, options))
+    }
+}
+
+fn bounded(text: &str, low: f64, high: f64) -> Result<f64, String> {
+    let value = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if (low..=high).contains(&value) { Ok(value) } else { Err(format!("{low} to {high}")) }
+}
+
+/// Runs are bounded: a day at most.
+fn seconds(text: &str) -> Result<f64, String> {
+    bounded(text, 0.0, 86_400.0)
+}
+
+fn per_second(text: &str) -> Result<f64, String> {
+    bounded(text, 0.01, 10_000_000.0)
+}
+
+fn payload(text: &str) -> Result<usize, String> {
+    let bytes = bounded(text, TOKEN_BYTES_MIN as f64, 16e6)?;
+    Ok(bytes as usize)
+}

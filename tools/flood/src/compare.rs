@@ -1,0 +1,319 @@
+//! `compare`: fanfare against the bare `send()` loop, in one run.
+//!
+//! Rounds are interleaved (fanfare, bare, fanfare, bare, …) so that whatever else the machine does meets
+//! both alike; the ratio is the median over the pairs. Server and flood each have a processor of their
+//! own where the machine has two.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::run::Failure;
+use crate::sys;
+
+/// `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The fanfare program; beside this one if absent.
+    #[arg(long, value_name = "PROGRAM")]
+    pub fanfare: Option<PathBuf>,
+    /// The fanfare-bare program; beside this one if absent.
+    #[arg(long, value_name = "PROGRAM")]
+    pub bare: Option<PathBuf>,
+    /// Pairs of runs of each kind.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// Recipients of a broadcast, plus one.
+    #[arg(long, short = 'n', default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..=19_000))]
+    pub connections: u32,
+    /// Broadcasts of a run.
+    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub messages: u32,
+    /// Broadcasts in flight, of each kind of run.
+    #[arg(long, value_delimiter = ',', default_value = "1,16")]
+    pub in_flight: Vec<u32>,
+    /// Fail when a ratio is above these, in the order of --in-flight.
+    #[arg(long, value_delimiter = ',', value_name = "RATIOS")]
+    pub at_most: Vec<f64>,
+    /// Bytes of a content.
+    #[arg(long, default_value_t = 128)]
+    pub payload: u32,
+    /// Idle connections for memory and the cost of a connect; 0 to leave that out.
+    #[arg(long, default_value_t = 30_000)]
+    pub idle_connections: u32,
+    /// Reactors for that.
+    #[arg(long, default_value_t = 2)]
+    pub idle_reactors: u32,
+    /// Pause of the flood after each turn, see `broadcast --gather-us`.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    pub gather_us: u64,
+    /// Let the scheduler place server and flood.
+    #[arg(long)]
+    pub no_pin: bool,
+    /// Print exactly one line, of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One kind of run: so many broadcasts in flight.
+#[derive(Debug, Serialize)]
+struct Pairing {
+    in_flight: u32,
+    /// Server processor time per delivery in microseconds, by round.
+    fanfare_us: Vec<f64>,
+    /// The same of the bare loop.
+    bare_us: Vec<f64>,
+    /// The median of the rounds' ratios.
+    ratio: f64,
+    ratio_min: f64,
+    ratio_max: f64,
+}
+
+/// Idle connections.
+#[derive(Debug, Serialize)]
+struct Idle {
+    connections: u32,
+    reactors: u32,
+    cpu_us_per_connect: f64,
+    pss_per_connection: f64,
+    pss_before: f64,
+    pss_after: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Comparison {
+    ok: bool,
+    pairings: Vec<Pairing>,
+    idle: Option<Idle>,
+    failures: Vec<String>,
+}
+
+/// A server that ends with this value.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left behind.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Runs everything, prints it, and says whether all runs were clean and below the limits.
+pub fn compare(args: &CompareArgs) -> Result<bool, Failure> {
+    if args.in_flight.is_empty() || args.in_flight.contains(&0) {
+        return Err(Failure::Usage("--in-flight: numbers above 0".to_owned()));
+    }
+    let fanfare = program(args.fanfare.as_deref(), "fanfare")?;
+    let bare = program(args.bare.as_deref(), "fanfare-bare")?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut comparison = Comparison { ok: true, pairings: Vec::new(), idle: None, failures: Vec::new() };
+    for in_flight in &args.in_flight {
+        let pairing = pair(args, cores, &fanfare, &bare, *in_flight)?;
+        let limit = args.at_most.get(comparison.pairings.len());
+        if let Some(limit) = limit.filter(|limit| pairing.ratio > **limit) {
+            let ratio = pairing.ratio;
+            comparison
+                .failures
+                .push(format!("{in_flight} in flight: the ratio is {ratio:.3}, above {limit}"));
+        }
+        comparison.pairings.push(pairing);
+    }
+    if args.idle_connections > 0 {
+        comparison.idle = Some(idle(args, cores, &fanfare)?);
+    }
+    comparison.ok = comparison.failures.is_empty();
+    if args.json {
+        println!("{}", serde_json::to_string(&comparison).map_err(io::Error::from)?);
+    } else {
+        print(&comparison);
+    }
+    Ok(comparison.ok)
+}
+
+fn pair(
+    args: &CompareArgs,
+    cores: usize,
+    fanfare: &Path,
+    bare: &Path,
+    in_flight: u32,
+) -> Result<Pairing, Failure> {
+    let pinned = !args.no_pin && cores > 1;
+    let place = |cpu| if pinned { sys::pin_to(cpu) } else { Ok(()) };
+    // A child inherits its processor.
+    place(0)?;
+    let a = Server::start(fanfare, &["--reactors", "1", "--listen", "127.0.0.1:0"])?;
+    let b = Server::start(bare, &["--listen", "127.0.0.1:0"])?;
+    place(1)?;
+    let (mut fanfare_us, mut bare_us) = (Vec::new(), Vec::new());
+    for round in 1..=args.rounds {
+        for (name, server, costs) in [("fanfare", &a, &mut fanfare_us), ("bare", &b, &mut bare_us)] {
+            let report = flood(
+                server,
+                &[
+                    ("broadcast", None),
+                    ("--connections", Some(args.connections)),
+                    ("--messages", Some(args.messages)),
+                    ("--in-flight", Some(in_flight)),
+                    ("--warmup", Some(in_flight.max(8))),
+                    ("--payload", Some(args.payload)),
+                    ("--gather-us", Some(args.gather_us as u32)),
+                    ("--heartbeat-s", Some(0)),
+                ],
+            )?;
+            let cost = number(&report, "/server/cpu_us_per_delivery")?;
+            let burst = number(&report, "/rates/burst")?;
+            let rate = number(&report, "/rates/deliveries_per_s")?;
+            eprintln!(
+                "in flight {in_flight:2}, round {round}: {name:7} {cost:.3} us a delivery, {rate:.0}/s, bursts of {burst:.1}"
+            );
+            costs.push(cost);
+        }
+    }
+    let mut ratios: Vec<f64> = fanfare_us.iter().zip(&bare_us).map(|(a, b)| a / b).collect();
+    ratios.sort_by(f64::total_cmp);
+    let (ratio, ratio_min) = (median(&ratios), ratios[0]);
+    Ok(Pairing { in_flight, fanfare_us, bare_us, ratio, ratio_min, ratio_max: ratios[ratios.len() - 1] })
+}
+
+fn idle(args: &CompareArgs, cores: usize, fanfare: &Path) -> Result<Idle, Failure> {
+    sys::pin_to_all(cores)?;
+    let reactors = args.idle_reactors.to_string();
+    let server = Server::start(fanfare, &["--reactors", &reactors, "--listen", "127.0.0.1:0"])?;
+    let options = [("hold", None), ("--connections", Some(args.idle_connections)), ("--seconds", Some(5))];
+    let report = flood(&server, &options)?;
+    Ok(Idle {
+        connections: args.idle_connections,
+        reactors: args.idle_reactors,
+        cpu_us_per_connect: number(&report, "/server/cpu_us_per_connect")?,
+        pss_per_connection: number(&report, "/server/pss_per_connection")?,
+        pss_before: number(&report, "/server/pss_before")?,
+        pss_after: number(&report, "/server/pss_after")?,
+    })
+}
+
+impl Server {
+    /// Starts a program and waits for the line with its address.
+    fn start(program: &Path, arguments: &[&str]) -> Result<Self, Failure> {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| Failure::Usage(format!("{}: {error}", program.display())))?;
+        let stdout = child.stdout.take().expect("piped");
+        let mut server = Self { child, url: String::new() };
+        let mut lines = BufReader::new(stdout).lines();
+        for line in &mut lines {
+            let line = line?;
+            if let Some((_, address)) = line.split_once("ready on http://") {
+                let address = address.split_whitespace().next().unwrap_or_default();
+                server.url = format!("ws://{address}/ws");
+                // Whatever it says later must not fill the pipe.
+                thread::spawn(move || lines.for_each(drop));
+                return Ok(server);
+            }
+        }
+        Err(Failure::Io(io::Error::other(format!("{} ended without a ready line", program.display()))))
+    }
+}
+
+/// Runs this very program against a server; anything but a clean run is an error.
+fn flood(server: &Server, options: &[(&str, Option<u32>)]) -> Result<Value, Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    for (name, value) in options {
+        command.arg(name);
+        command.args(value.map(|value| value.to_string()));
+    }
+    command.args(["--json", "--url", &server.url, "--pid", &server.child.id().to_string()]);
+    let output = command.stderr(Stdio::inherit()).output()?;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    if output.status.success() {
+        return Ok(report);
+    }
+    let what = report.get("failures").map_or_else(|| output.status.to_string(), Value::to_string);
+    Err(Failure::Io(io::Error::other(format!("a run against {} failed: {what}", server.url))))
+}
+
+fn number(report: &Value, place: &str) -> Result<f64, Failure> {
+    let number = report.pointer(place).and_then(Value::as_f64);
+    number.ok_or_else(|| Failure::Io(io::Error::other(format!("no {place} in the report of a run"))))
+}
+
+fn program(given: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
+    let path = match given {
+        Some(path) => path.to_owned(),
+        None => std::env::current_exe()?.with_file_name(name),
+    };
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Failure::Usage(format!("{}: no such program", path.display())))
+    }
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+}
+
+fn print(comparison: &Comparison) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header([
+        "server CPU per delivery",
+        "fanfare",
+        "bare send()",
+        "ratio (median)",
+        "lowest",
+        "highest",
+    ]);
+    for pairing in &comparison.pairings {
+        let middle = |costs: &[f64]| {
+            let mut costs = costs.to_vec();
+            costs.sort_by(f64::total_cmp);
+            format!("{:.3} us", median(&costs))
+        };
+        table.add_row([
+            format!("{} in flight", pairing.in_flight),
+            middle(&pairing.fanfare_us),
+            middle(&pairing.bare_us),
+            format!("{:.3}", pairing.ratio),
+            format!("{:.3}", pairing.ratio_min),
+            format!("{:.3}", pairing.ratio_max),
+        ]);
+    }
+    println!("{table}");
+    if let Some(idle) = &comparison.idle {
+        let Idle { connections, reactors, cpu_us_per_connect, pss_per_connection, pss_before, pss_after } =
+            idle;
+        println!("{connections} idle connections on {reactors} reactors:");
+        println!("  {pss_per_connection:.1} bytes of proportional set size each");
+        println!("  {cpu_us_per_connect:.2} us of server CPU a connect");
+        println!(
+            "  memory {:.0} KiB before, {:.0} KiB after they left",
+            pss_before / 1024.0,
+            pss_after / 1024.0
+        );
+    }
+    comparison.failures.iter().for_each(|failure| println!("FAILED: {failure}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_an_even_number_is_between_two() {
+        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
+        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
+    }
+}
