@@ -87,6 +87,17 @@ fn chunked(body: impl AsRef<[u8]>) -> Vec<u8> {
     post("Transfer-Encoding: chunked\r\n", body)
 }
 
+/// A body that is a request: it must not be answered.
+fn with_request_inside() -> Vec<u8> {
+    let inside = "GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n";
+    post(&format!("Content-Length: {}\r\n", inside.len()), inside)
+}
+
+/// A head of so many bytes.
+fn get_of(length: usize) -> Vec<u8> {
+    get(&format!("X: {}\r\n", "y".repeat(length - get("X: \r\n").len())))
+}
+
 fn bytes(text: impl AsRef<[u8]>) -> Vec<u8> {
     text.as_ref().to_vec()
 }
@@ -131,11 +142,7 @@ fn lengths() {
             Refused(400),
         ),
         ("on a GET", [get("Content-Length: 5\r\n"), bytes("12345")].concat(), Answered(&[404])),
-        (
-            "request in the body",
-            post("Content-Length: 37\r\n", "GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n"),
-            Answered(&[404]),
-        ),
+        ("request in the body", with_request_inside(), Answered(&[404])),
     ]);
 }
 
@@ -283,9 +290,9 @@ fn lines_and_fields() {
         ("Host, IPv6 unclosed", host("[::1"), Refused(400)),
         ("Host, IPv6", host("[::1]:80"), Answered(&[404])),
         ("expectation", post("Expect: 200-maybe\r\nContent-Length: 1\r\n", "x"), Refused(417)),
-        ("head of 16 KiB", get(&format!("X: {}\r\n", "y".repeat((16 << 10) - 41))), Answered(&[404])),
-        ("head over 16 KiB", get(&format!("X: {}\r\n", "y".repeat((16 << 10) - 40))), Refused(431)),
-        ("head of 20 MB", get(&format!("X: {}\r\n", "y".repeat(20_000_000))), Refused(431)),
+        ("head of 16 KiB", get_of(16 << 10), Answered(&[404])),
+        ("head over 16 KiB", get_of((16 << 10) + 1), Refused(431)),
+        ("head of 20 MB", get_of(20_000_000), Refused(431)),
         ("head of 20 MB, many lines", get(&"X: yyyyyyyyyy\r\n".repeat(1_400_000)), Refused(431)),
         ("target of 20 MB", bytes(format!("GET /{} HTTP/1.1\r\n\r\n", "y".repeat(20_000_000))), Refused(431)),
         ("name of 20 MB", get(&format!("{}: y\r\n", "y".repeat(20_000_000))), Refused(431)),
@@ -312,7 +319,7 @@ fn request_lines() {
         ("HTTP/2.0", line("GET /nothing HTTP/2.0"), Refused(505)),
         ("HTTP/9.9", line("GET /nothing HTTP/9.9"), Refused(505)),
         ("lower case version", line("GET /nothing http/1.1"), Refused(400)),
-        ("HTTP/2 preface", bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Refused(400)),
+        ("HTTP/2 preface", bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Refused(505)),
         ("asterisk", line("GET * HTTP/1.1"), Refused(400)),
         ("CONNECT", line("CONNECT a:80 HTTP/1.1"), Refused(400)),
         ("no slash", line("GET nothing HTTP/1.1"), Refused(400)),
@@ -344,7 +351,6 @@ fn request_lines() {
             Last(&[404, 400]),
         ),
         ("HTTP/1.0", bytes("GET /nothing HTTP/1.0\r\n\r\n"), Last(&[404])),
-        ("HEAD", bytes("HEAD /nothing HTTP/1.0\r\n\r\n"), Last(&[])),
         ("close", get("Connection: close\r\n"), Last(&[404])),
         ("close in a list", get("Connection: keep-alive, Close\r\n"), Last(&[404])),
         ("nothing behind close", [get("Connection: close\r\n"), get("")].concat(), Last(&[404])),
@@ -486,25 +492,29 @@ fn heads_in_pieces() {
     expect(&mut raw, 101, "an upgrade behind it, a byte at a time", "Upgrade");
     raw.heartbeat("a byte at a time");
 
-    let mut raw = server.connect();
+    raw = server.connect();
+    raw.send(b"HEAD /nothing HTTP/1.0\r\n\r\n");
+    raw.expect_bare_head(404);
+
+    raw = server.connect();
     raw.send(&post("Expect: 100-continue\r\nContent-Length: 3\r\n", ""));
     assert_eq!(raw.answer().unwrap().status, 100);
     raw.send(b"abc");
     expect(&mut raw, 404, "100-continue", "keep-alive");
 
     let head = upgrade_head("bizCode=d&clientId=c", "");
-    let mut raw = server.connect();
+    raw = server.connect();
     raw.send(&[head.as_bytes(), &frame(0x81, br#"{"mode":1,"msgId":7}"#), &frame(0x89, b"x")].concat());
     expect(&mut raw, 101, "frames behind an upgrade", "Upgrade");
     assert!(matches!(raw.frame(), Got::Text(text) if text.starts_with(r#"{"msgId":7,"mode":1,"#)));
     assert_eq!(raw.frame(), Got::Pong(b"x".to_vec()));
-    let mut raw = server.connect();
+    raw = server.connect();
     raw.send(&[get("").as_slice(), head.as_bytes(), &frame(0x81, b"{}")[..4]].concat());
     expect(&mut raw, 404, "a request, an upgrade and half a frame", "keep-alive");
     expect(&mut raw, 101, "a request, an upgrade and half a frame", "Upgrade");
     raw.send(&frame(0x81, b"{}")[4..]);
     assert!(matches!(raw.frame(), Got::Text(text) if text.contains("\"code\":400")));
-    let mut raw = server.connect();
+    raw = server.connect();
     raw.send(&[head.as_bytes(), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
     expect(&mut raw, 101, "a request behind an upgrade", "Upgrade");
     assert!(matches!(raw.frame(), Got::Close(Some(1002), _)), "a request is no frame");
@@ -545,7 +555,7 @@ fn pipelines() {
     }
     // The body of each is a request, and none of them is answered.
     let mut raw = server.connect();
-    raw.send(&post("Content-Length: 37\r\n", "GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n").repeat(100));
+    raw.send(&with_request_inside().repeat(100));
     raw.end_sending();
     for _ in 0..100 {
         expect(&mut raw, 404, "requests in bodies", "");
@@ -610,7 +620,7 @@ fn resets() {
         for round in 0..200 {
             let mut raw = server.connect();
             raw.send(&bytes);
-            // Half of them come while the bytes are still on their way.
+            // Most of them come while the bytes are still on their way.
             if round % 2 == 0 && round < 20 {
                 std::thread::sleep(Duration::from_millis(1));
             }

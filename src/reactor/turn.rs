@@ -24,9 +24,10 @@ const ACCEPTS_PER_TURN: usize = 128;
 const MAILS_PER_TURN: usize = 1_024;
 /// How long accepting pauses when descriptors or kernel memory ran out.
 const ACCEPT_PAUSE_MS: u64 = 200;
-/// Closed links after which free memory is looked for, and how long nothing more must have closed.
+/// Free memory is looked for when nothing has closed for so long after many links did, or after a few.
 const TRIM_LINKS: usize = 128;
 const TRIM_QUIET_MS: u64 = 1_000;
+const TRIM_QUIET_FEW_MS: u64 = 5_000;
 /// Flushes in one turn that follow from one another; what is left is for the next turn.
 const FLUSH_ROUNDS: usize = 16;
 /// When a stopping reactor drops who has not left by itself.
@@ -272,7 +273,8 @@ impl<H: Handler> Reactor<H> {
     fn read(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
         let resumed = self.outlet.take_resumed();
-        ready.extend(resumed.into_iter().map(|link| (link, false)));
+        // The event that told of the peer's end may have come while nothing was read: read to the end.
+        ready.extend(resumed.into_iter().map(|link| (link, true)));
         for (link, ending) in ready.drain(..) {
             self.read_link(link, ending);
             self.flush_if_urgent();
@@ -358,7 +360,8 @@ impl<H: Handler> Reactor<H> {
                 break;
             }
             self.closed_since_trim += dead.len();
-            self.trim_at = self.now.tick.plus_ms(TRIM_QUIET_MS);
+            let many = self.closed_since_trim >= TRIM_LINKS;
+            self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });
             for link in dead {
                 self.handler.closed(link, &mut self.outlet);
                 // Closing takes it out of the poll too: this table has the only descriptor.
@@ -370,9 +373,8 @@ impl<H: Handler> Reactor<H> {
         }
         if self.trim_at != Tick::NEVER && self.now.tick >= self.trim_at {
             self.trim_at = Tick::NEVER;
-            if std::mem::take(&mut self.closed_since_trim) >= TRIM_LINKS {
-                self.trim();
-            }
+            self.closed_since_trim = 0;
+            self.trim();
         }
     }
 

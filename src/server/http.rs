@@ -15,6 +15,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a connection may stay between two requests, in seconds.
 const KEEP_ALIVE_S: u32 = 60;
+/// How long a client may take to read the answers that wait for it before more of its requests are looked at, in seconds.
+const READ_S: u32 = 60;
 /// How long a handler may take to answer, in seconds.
 const ANSWER_S: u32 = 30;
 /// What may be received behind an unanswered request before reading pauses, in bytes.
@@ -32,7 +34,7 @@ pub(super) struct Http {
     number: u32,
     /// The request that is being answered.
     busy: Option<Busy>,
-    /// The peer sends no more, or the server stops: close after the answer.
+    /// The peer sends no more, or the server stops: close after the answers to what was received.
     last: bool,
     /// Waits for its responses to be read.
     stalled: bool,
@@ -172,7 +174,7 @@ impl Worker {
                     out.set_deadline(link, self.core.now.tick.plus_s(seconds));
                 }
                 if http.last {
-                    out.abort(link);
+                    end(link, out);
                 }
             }
             Outcome::Asked(busy) => {
@@ -217,7 +219,9 @@ impl Worker {
             return;
         }
         let Some(Busy { keep_alive, head_only, old }) = http.busy.take() else { return };
-        let keep_alive = keep_alive && !http.last && !self.stopping;
+        // What was pipelined before the client ended its side is still answered.
+        let more = !http.last || http.session.buffered() > 0;
+        let keep_alive = keep_alive && more && !self.stopping;
         let mut response = dated(&self.core, response);
         if old && keep_alive {
             response = response.header("Connection", "keep-alive");
@@ -229,6 +233,7 @@ impl Worker {
         if out.waiting(link) > UNSENT_BYTES {
             http.stalled = true;
             out.pause_reading(link);
+            out.set_deadline(link, self.core.now.tick.plus_s(READ_S));
             return out.tell_when_drained(link);
         }
         out.resume_reading(link);
@@ -246,8 +251,8 @@ impl Worker {
 
     pub(super) fn http_expired(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
-        if http.busy.is_some() {
-            http.last = true;
+        if let Some(busy) = &mut http.busy {
+            busy.keep_alive = false;
             let number = http.number;
             log::error!("a handler did not answer within {ANSWER_S} s");
             return self.respond(link, number, Response::error(503, "timeout", "no answer in time"), out);
@@ -268,7 +273,7 @@ impl Worker {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         http.last = true;
         if http.busy.is_none() && !http.stalled {
-            if out.waiting(link) > 0 { out.finish(link) } else { out.abort(link) }
+            end(link, out);
         }
     }
 
@@ -277,6 +282,11 @@ impl Worker {
             || out.len() > self.shared.max_links_per_reactor
             || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets
     }
+}
+
+/// Ends a link after what waits to be sent.
+fn end(link: LinkId, out: &mut Outlet) {
+    if out.waiting(link) > 0 { out.finish(link) } else { out.abort(link) }
 }
 
 fn upgrade(

@@ -12,27 +12,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before it counts as never: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The bytes of a request that becomes a WebSocket, with a key whose accept value is known.
-pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// A running `fanfare`, killed when dropped. Its log is printed if the test fails.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     files: Vec<PathBuf>,
 }
 
 impl Server {
     /// On a free port, with this configuration file.
-    pub fn start(reactors: usize, config: &str) -> Server {
+    pub(crate) fn start(reactors: usize, config: &str) -> Server {
         Server::start_under(reactors, config, None)
     }
 
     /// The same under a limit of descriptors.
-    pub fn start_under(reactors: usize, config: &str, descriptors: Option<u32>) -> Server {
+    pub(crate) fn start_under(reactors: usize, config: &str, descriptors: Option<u32>) -> Server {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let stem = std::env::temp_dir().join(format!("fanfare-{}-{number}", std::process::id()));
@@ -62,34 +62,34 @@ impl Server {
         Server { child, addr, files: vec![config_file, log_file] }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Whether the process that was started is still the one that runs.
-    pub fn is_alive(&mut self) -> bool {
+    pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Proportional set size, in bytes.
-    pub fn weight(&self) -> u64 {
+    pub(crate) fn weight(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid())).unwrap();
         let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// Open descriptors of each thread, whose tables may be different ones.
-    pub fn descriptors(&self) -> BTreeMap<String, usize> {
+    /// Open descriptors of each reactor, which has a table of its own.
+    pub(crate) fn descriptors(&self) -> BTreeMap<String, usize> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let tasks = tasks.map(|task| task.unwrap().path());
+        let name = |task: &PathBuf| fs::read_to_string(task.join("comm")).unwrap_or_default();
         let count = |task: &PathBuf| fs::read_dir(task.join("fd")).map_or(0, Iterator::count);
-        tasks
-            .filter_map(|task| task.ok())
-            .map(|task| (task.file_name().to_string_lossy().into_owned(), count(&task.path())))
-            .collect()
+        let all = tasks.map(|task| (name(&task), count(&task)));
+        all.filter(|(name, _)| name.starts_with("reactor-")).collect()
     }
 
     /// Waits until each thread has so many descriptors.
-    pub fn wait_for_descriptors(&self, wanted: &BTreeMap<String, usize>, name: &str) {
+    pub(crate) fn wait_for_descriptors(&self, wanted: &BTreeMap<String, usize>, name: &str) {
         let start = Instant::now();
         loop {
             let now = self.descriptors();
@@ -105,7 +105,7 @@ impl Server {
     }
 
     /// CPU time of the process so far.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         // The name, which is in parentheses, may have blanks.
         let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
@@ -114,12 +114,12 @@ impl Server {
         Duration::from_millis(ticks * 10)
     }
 
-    pub fn connect(&self) -> Raw {
+    pub(crate) fn connect(&self) -> Raw {
         Raw::new(TcpStream::connect(self.addr).unwrap())
     }
 
     /// A connection through which little fits: small segments keep the kernel's buffers small on both sides.
-    pub fn connect_narrow(&self) -> Raw {
+    pub(crate) fn connect_narrow(&self) -> Raw {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_tcp_mss(536).unwrap();
         socket.set_recv_buffer_size(4 << 10).unwrap();
@@ -128,16 +128,16 @@ impl Server {
     }
 
     /// A client of the gateway.
-    pub fn client(&self, query: &str) -> Raw {
+    pub(crate) fn client(&self, query: &str) -> Raw {
         upgrade(self.connect(), query)
     }
 
-    pub fn narrow_client(&self, query: &str) -> Raw {
+    pub(crate) fn narrow_client(&self, query: &str) -> Raw {
         upgrade(self.connect_narrow(), query)
     }
 
     /// A good client connects, is answered and leaves.
-    pub fn serves_a_good_client(&mut self, name: &str) {
+    pub(crate) fn serves_a_good_client(&mut self, name: &str) {
         assert!(self.is_alive(), "{name}: the server died");
         let mut good = self.client("bizCode=good&clientId=good");
         good.heartbeat(name);
@@ -163,7 +163,7 @@ impl Drop for Server {
 }
 
 /// What a server is like at rest, to compare with later.
-pub struct Rest {
+pub(crate) struct Rest {
     weight: u64,
     descriptors: BTreeMap<String, usize>,
     slack: u64,
@@ -171,7 +171,7 @@ pub struct Rest {
 
 impl Rest {
     /// Measured after it has served somebody; later it may weigh `slack` bytes more.
-    pub fn of(server: &mut Server, slack: u64) -> Rest {
+    pub(crate) fn of(server: &mut Server, slack: u64) -> Rest {
         let descriptors = server.descriptors();
         for _ in 0..20 {
             server.serves_a_good_client("at the start");
@@ -181,7 +181,7 @@ impl Rest {
     }
 
     /// A good client is served, no descriptor is left behind and the memory is about what it was.
-    pub fn check(&self, server: &mut Server, name: &str) {
+    pub(crate) fn check(&self, server: &mut Server, name: &str) {
         server.serves_a_good_client(name);
         server.wait_for_descriptors(&self.descriptors, name);
         let start = Instant::now();
@@ -199,14 +199,14 @@ impl Rest {
 
 /// A response as it came.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -216,7 +216,7 @@ impl Answer {
 
 /// A frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Got {
+pub(crate) enum Got {
     Text(String),
     Binary(Vec<u8>),
     Pong(Vec<u8>),
@@ -226,7 +226,7 @@ pub enum Got {
 }
 
 /// A connection on which anything can be sent.
-pub struct Raw {
+pub(crate) struct Raw {
     stream: TcpStream,
     /// Received and not looked at.
     rest: Vec<u8>,
@@ -234,7 +234,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    pub fn new(stream: TcpStream) -> Raw {
+    pub(crate) fn new(stream: TcpStream) -> Raw {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -242,23 +242,23 @@ impl Raw {
     }
 
     /// Sends everything, unless the server has closed meanwhile.
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         match self.stream.write_all(bytes) {
             Err(error) if !is_end(&error) => panic!("sending {} bytes: {error}", bytes.len()),
             _ => {}
         }
     }
 
-    pub fn stream(&self) -> &TcpStream {
+    pub(crate) fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    pub fn end_sending(&self) {
+    pub(crate) fn end_sending(&self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
     }
 
     /// Ends the connection with a reset.
-    pub fn reset(self) {
+    pub(crate) fn reset(self) {
         let _ = Socket::from(self.stream).set_linger(Some(Duration::ZERO));
     }
 
@@ -288,7 +288,7 @@ impl Raw {
     }
 
     /// The next response; `None` at the end of the stream.
-    pub fn answer(&mut self) -> Option<Answer> {
+    pub(crate) fn answer(&mut self) -> Option<Answer> {
         let mut searched = self.at;
         let end = loop {
             if let Some(found) = self.rest[searched..].windows(4).position(|four| four == b"\r\n\r\n") {
@@ -312,8 +312,16 @@ impl Raw {
         Some(answer)
     }
 
+    /// The answer to HEAD, and the end: a length, and no body.
+    pub(crate) fn expect_bare_head(&mut self, status: u16) {
+        while self.fill(self.rest.len() - self.at + 1) {}
+        let head = String::from_utf8(self.take(self.rest.len() - self.at)).unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")) && head.ends_with("\r\n\r\n"), "{head}");
+        assert!(head.contains("Content-Length: ") && head.matches("\r\n\r\n").count() == 1, "{head}");
+    }
+
     /// The next frame of the server, which must be whole, final and well-formed.
-    pub fn frame(&mut self) -> Got {
+    pub(crate) fn frame(&mut self) -> Got {
         if !self.fill(2) {
             assert_eq!(self.rest.len(), self.at, "half a frame");
             return Got::End;
@@ -350,17 +358,17 @@ impl Raw {
     }
 
     /// Asserts that nothing more comes but the end.
-    pub fn expect_end(&mut self, name: &str) {
+    pub(crate) fn expect_end(&mut self, name: &str) {
         let more = self.fill(1);
         assert!(!more, "{name}: expected the end, got {:?}", String::from_utf8_lossy(&self.rest[self.at..]));
     }
 
-    pub fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.send(&frame(0x81, text.as_bytes()));
     }
 
     /// Asks for a heartbeat and gets it next.
-    pub fn heartbeat(&mut self, name: &str) {
+    pub(crate) fn heartbeat(&mut self, name: &str) {
         self.text(r#"{"mode":1,"msgId":"beat"}"#);
         let answer = self.frame();
         let fine = matches!(&answer, Got::Text(text) if text.starts_with(r#"{"msgId":"beat","mode":1,"code":0,"time":"#));
@@ -368,7 +376,7 @@ impl Raw {
     }
 
     /// The closing handshake.
-    pub fn say_goodbye(&mut self, name: &str) {
+    pub(crate) fn say_goodbye(&mut self, name: &str) {
         self.send(&frame(0x88, &1000u16.to_be_bytes()));
         assert_eq!(self.frame(), Got::Close(Some(1000), String::new()), "{name}");
         self.expect_end(name);
@@ -381,14 +389,14 @@ fn is_end(error: &io::Error) -> bool {
 }
 
 /// The head of an upgrade to the gateway, with these header lines besides the usual ones.
-pub fn upgrade_head(query: &str, more: &str) -> String {
+pub(crate) fn upgrade_head(query: &str, more: &str) -> String {
     format!(
         "GET /ws?{query} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{more}\r\n"
     )
 }
 
-pub fn upgrade(mut raw: Raw, query: &str) -> Raw {
+pub(crate) fn upgrade(mut raw: Raw, query: &str) -> Raw {
     raw.send(upgrade_head(query, "").as_bytes());
     let answer = raw.answer().expect("an answer to the upgrade");
     assert_eq!(answer.status, 101, "{}", answer.head);
@@ -397,7 +405,7 @@ pub fn upgrade(mut raw: Raw, query: &str) -> Raw {
 }
 
 /// A masked frame: its first byte and its payload, length in the shortest form.
-pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header(first, payload.len());
     bytes.extend([0xa5, 0x5a, 0x3c, 0xc3]);
     bytes.extend(payload.iter().zip([0xa5, 0x5a, 0x3c, 0xc3].iter().cycle()).map(|(byte, mask)| byte ^ mask));
@@ -422,6 +430,6 @@ fn header(first: u8, length: usize) -> Vec<u8> {
 }
 
 /// The beginning of a frame that announces any length in 64 bits, with a mask of zeros.
-pub fn announcing(first: u8, length: u64) -> Vec<u8> {
+pub(crate) fn announcing(first: u8, length: u64) -> Vec<u8> {
     [&[first, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat()
 }
