@@ -704,6 +704,7 @@ impl Outlet {
                 Some(outbox) if outbox.is_sent(watch.mark) => tally.written += 1,
                 Some(outbox)
                     if link.state == LinkState::Open
+                        && !outbox.is_begun(watch.mark)
                         && outbox.charged(CONTROL_RESERVE_BYTES) > self.outbox_bytes =>
                 {
                     tally.slow += 1;

@@ -118,6 +118,8 @@ impl Worker {
         if let Some(cause) = failure {
             // Nothing follows a close frame, not even what handlers send when they are told.
             out.finish(link);
+            // A handler that closed it a moment before came first.
+            self.run_jobs(out);
             self.leave(link, &cause, out);
         }
     }

@@ -11,7 +11,7 @@ mod verdict;
 mod wires;
 
 use super::worker::{Shared, Worker};
-use crate::app::{Core, Mail, ReactorStats, RouteFn, Router, Stats};
+use crate::app::{CloseCause, Core, Mail, ReactorStats, RouteFn, Router, Stats};
 use crate::base::ids::ReactorId;
 use crate::base::limits::Limits;
 use crate::hub::{Hub, Interest};
@@ -21,10 +21,12 @@ use crate::sys::Wakeup;
 use client::Client;
 use machine::{Around, Machine};
 use play::Play;
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use verdict::TALLIED;
 use wires::{Dice, Pipe};
 
 const IDLE_S: u32 = 30;
@@ -66,7 +68,7 @@ impl World {
         let count = dice.between(2, 3);
         let limits = Arc::new(Limits {
             message_bytes: 4_000,
-            outbox_bytes: if gentle { 1 << 20 } else { dice.between(2_000, 30_000) },
+            outbox_bytes: if gentle { 1 << 20 } else { dice.between(400, 5_000) },
             handshake_s: HANDSHAKE_S,
             idle_s: IDLE_S,
             rooms_per_socket: ROOMS_PER_SOCKET,
@@ -175,7 +177,7 @@ impl World {
                 self.transfer(n, false);
             }
             55..60 if self.clients.len() < 18 => self.connect(),
-            60..61 if jams => self.jam(),
+            60..63 if jams => self.jam(),
             _ => {
                 let number = self.dice.below(self.machines.len());
                 self.turn(number, false);
@@ -238,8 +240,8 @@ impl World {
                 }
             }
         }
-        // Longer than every deadline.
-        for _ in 0..1_200 {
+        // Longer than every deadline; it runs out for those only who do nothing.
+        for _ in 0..4_000 {
             for n in 0..self.clients.len() {
                 self.transfer(n, true);
             }
@@ -250,7 +252,7 @@ impl World {
             if empty && self.mailboxes.iter().flatten().all(|mailbox| mailbox.is_empty()) {
                 break;
             }
-            self.now_ms += 100;
+            self.now_ms += if self.is_at_rest() { 100 } else { 1 };
         }
         for n in 0..self.clients.len() {
             self.transfer(n, true);
@@ -258,8 +260,11 @@ impl World {
     }
 }
 
-/// Runs one seed; the result is the same whenever and wherever it runs.
-fn run(seed: u64) -> u64 {
+/// How often what a simulation is for happened.
+type Tally = BTreeMap<&'static str, u64>;
+
+/// Runs one seed; the trace is the same whenever and wherever it runs.
+fn run(seed: u64) -> (u64, Tally) {
     let mut world = World::new(seed);
     let jams = !world.gentle && world.dice.chance(20);
     for _ in 0..world.dice.between(200, 900) {
@@ -272,12 +277,12 @@ fn run(seed: u64) -> u64 {
     world.end(ending);
     world.check_end(ending);
     world.play.events.lock().unwrap().hash(&mut world.trace);
-    world.trace.finish()
+    (world.trace.finish(), world.tally())
 }
 
-fn run_and_tell(seed: u64) -> u64 {
+fn run_and_tell(seed: u64) -> (u64, Tally) {
     match std::panic::catch_unwind(|| run(seed)) {
-        Ok(trace) => trace,
+        Ok(outcome) => outcome,
         Err(panic) => {
             eprintln!("FANFARE_SEED={seed} failed");
             std::panic::resume_unwind(panic);
@@ -285,21 +290,32 @@ fn run_and_tell(seed: u64) -> u64 {
     }
 }
 
+/// A number from the environment.
+fn given(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 #[test]
 fn a_cluster_keeps_its_promises() {
-    if let Some(seed) = std::env::var("FANFARE_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    if let Some(seed) = given("FANFARE_SEED") {
         run_and_tell(seed);
         return;
     }
-    let count = std::env::var("FANFARE_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(300);
-    for seed in 0..count {
-        run_and_tell(seed);
+    let mut sum = Tally::new();
+    for seed in 0..given("FANFARE_SEEDS").unwrap_or(300) {
+        for (what, count) in run_and_tell(seed).1 {
+            *sum.entry(what).or_default() += count;
+        }
+    }
+    // A simulation in which nothing happens proves nothing.
+    for what in CloseCause::NAMES.iter().chain(&TALLIED) {
+        assert!(sum.get(what).is_some_and(|count| *count >= 50), "{what} is too rare: {sum:?}");
     }
 }
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    for seed in 1_000..1_020 {
+    for seed in 1_000..1_040 {
         assert_eq!(run_and_tell(seed), run_and_tell(seed), "seed {seed}");
     }
     assert_ne!(run(1), run(2));

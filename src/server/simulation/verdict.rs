@@ -8,7 +8,45 @@ use crate::server::worker::Session;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
+/// What [`World::tally`] counts besides the causes of closing.
+pub(super) const TALLIED: [&str; 8] = [
+    "delivered",
+    "report",
+    "report with queued",
+    "report with slow",
+    "report with closed",
+    "report with busy",
+    "timed out",
+    "answered over HTTP",
+];
+
 impl World {
+    pub(super) fn tally(&self) -> super::Tally {
+        let mut tally = super::Tally::new();
+        let mut count = |what: &'static str, times: usize| *tally.entry(what).or_default() += times as u64;
+        for event in self.events() {
+            match event {
+                Event::Closed { cause, .. } => count(cause, 1),
+                Event::Reported { report: [_, _, queued, slow, closed, busy], .. } => {
+                    let [all, some_queued, some_slow, some_closed, some_busy] =
+                        [1, queued, slow, closed, busy].map(|number| usize::from(number > 0));
+                    count("report", all);
+                    count("report with queued", some_queued);
+                    count("report with slow", some_slow);
+                    count("report with closed", some_closed);
+                    count("report with busy", some_busy);
+                }
+                _ => {}
+            }
+        }
+        for client in &self.clients {
+            count("delivered", client.got.len());
+            count("answered over HTTP", client.answered);
+            count("timed out", usize::from(client.stage == Stage::Answered(408)));
+        }
+        tally
+    }
+
     fn events(&self) -> Vec<Event> {
         self.play.events.lock().unwrap().clone()
     }
