@@ -579,7 +579,10 @@ impl Outlet {
             if fanout.is_settled(slot) {
                 return;
             }
-            let Some(link) = self.links.get(slot as usize) else { return };
+            // Freed since: it was dying when the publish found it in its rooms.
+            let Some(link) = self.links.get(slot as usize) else {
+                return self.queue_rest(slot, fanout.frames(), 0);
+            };
             let mut sent = 0;
             if link.state == LinkState::Open && link.outbox.is_none() {
                 match wires.write(slot, bytes) {
@@ -701,6 +704,7 @@ impl Outlet {
                 Some(outbox) if outbox.is_sent(watch.mark) => tally.written += 1,
                 Some(outbox)
                     if link.state == LinkState::Open
+                        && !outbox.is_begun(watch.mark)
                         && outbox.charged(CONTROL_RESERVE_BYTES) > self.outbox_bytes =>
                 {
                     tally.slow += 1;
