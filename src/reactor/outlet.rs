@@ -365,6 +365,13 @@ impl Outlet {
             let (frames, bytes) = outbox.cut();
             self.counts.dropped_slow += frames;
             self.counts.queued_bytes -= bytes as u64;
+            // Publishes since the last flush count what was cut of theirs.
+            let end = outbox.mark();
+            self.watches.retain(|watch| {
+                let cut = watch.slot == link.slot && watch.mark > end;
+                self.tallies[watch.tally as usize].1.slow += u64::from(cut);
+                !cut
+            });
         }
         if let Some(frame) = last {
             self.push(link.slot, frame);
