@@ -129,6 +129,8 @@ pub struct Outlet {
     resumed: Vec<LinkId>,
     notes: Vec<(LinkId, log::Level, String)>,
     urgent: bool,
+    // Links hold boxes, and it is the boxes that are kept.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<Outbox>>,
     scratch: Vec<u8>,
     counts: OutletCounts,

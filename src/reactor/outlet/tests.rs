@@ -185,7 +185,7 @@ fn a_farewell_keeps_the_torn_frame_whole_and_then_shuts_down() {
     outlet.flush(&mut wires);
     assert_eq!(text(&wires, 0), "firstbye");
     assert_eq!(wires.shut, [0]);
-    assert_eq!(wires.armed[&0], false);
+    assert!(!wires.armed[&0]);
     assert_eq!(outlet.state(ids[0]), LinkState::Lingering);
     assert_eq!(outlet.counts().queued_bytes, 0);
 }

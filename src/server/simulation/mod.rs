@@ -125,7 +125,7 @@ impl World {
     fn connect(&mut self) {
         let n = self.clients.len();
         let machine = self.dice.below(self.machines.len());
-        self.clients.push(Client::new(n, machine, &mut self.dice));
+        self.clients.push(Client::new(n, &mut self.dice));
         let capacity = if self.dice.chance(30) { 150 } else { 20_000 };
         self.pipes.push(Pipe::new(self.dice.between(50, capacity)));
         self.heard_ms.push(self.now_ms);
