@@ -229,6 +229,7 @@ impl Hub {
         }
         self.seats.shrink_to_fit();
         self.rooms.trim();
+        self.interest.trim();
     }
 
     fn seat(&mut self, slot: u32) -> &mut Seat {

@@ -43,9 +43,7 @@ impl Worker {
         if check_name(&scope).is_err() || !rooms.iter().chain(&claim).all(fits) || too_many {
             log::error!("an endpoint admitted a connection to a scope or rooms that cannot be");
             let response = Response::error(500, "internal", "the connection could not be set up");
-            out.send_bytes(link, &response.encode(false, false));
-            self.refused(Refusal::Endpoint);
-            return out.finish(link);
+            return self.refuse(link, response, Refusal::Endpoint, out);
         }
         self.sessions[link.slot as usize] = Session::WebSocket(Ws::new(endpoint));
         self.shared.sockets.fetch_add(1, Ordering::Relaxed);

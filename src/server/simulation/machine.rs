@@ -105,7 +105,7 @@ impl Machine {
             }
             assert_eq!(self.slots[slot], None, "a slot is given away twice");
             self.slots[slot] = Some(connection);
-            self.worker.opened(link, Peer::Unknown, &mut self.outlet);
+            self.worker.opened(link, Peer::Unknown, false, &mut self.outlet);
         }
     }
 

@@ -82,7 +82,7 @@ impl World {
         let route: RouteFn = Box::new(move |cx, request, params, responder| {
             routes.route(cx, request, params, responder);
         });
-        router.route("POST", path, route);
+        router.route("POST", path, false, route);
         let shared = Arc::new(Shared {
             router,
             sockets: AtomicUsize::new(0),
