@@ -2,6 +2,7 @@
 //! no descriptor more.
 
 mod raw;
+mod support;
 
 use raw::{Answer, Got, KEY, PATIENCE, Raw, Rest, Server, frame, upgrade_head};
 use std::io::Write;
@@ -26,8 +27,8 @@ use Then::{Answered, Last, Refused, Upgraded};
 type Case = (&'static str, Vec<u8>, Then);
 
 fn run(cases: Vec<Case>) {
-    let mut server = Server::start(2, "");
-    let rest = Rest::of(&mut server, SLACK);
+    let server = Server::start(2, "");
+    let rest = Rest::of(&server, SLACK);
     for (name, bytes, then) in cases {
         let mut raw = server.connect();
         raw.send(&bytes);
@@ -54,7 +55,7 @@ fn run(cases: Vec<Case>) {
             }
         }
         drop(raw);
-        rest.check(&mut server, name);
+        rest.check(&server, name);
     }
 }
 
@@ -479,8 +480,8 @@ fn upgrades() {
 
 #[test]
 fn heads_in_pieces() {
-    let mut server = Server::start(2, "");
-    let rest = Rest::of(&mut server, SLACK);
+    let server = Server::start(2, "");
+    let rest = Rest::of(&server, SLACK);
     let mut raw = server.connect();
     for byte in post("Transfer-Encoding: chunked\r\n", "3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n") {
         raw.send(&[byte]);
@@ -520,14 +521,14 @@ fn heads_in_pieces() {
     assert!(matches!(raw.frame(), Got::Close(Some(1002), _)), "a request is no frame");
     raw.expect_end("a request behind an upgrade");
     drop(raw);
-    rest.check(&mut server, "in pieces");
+    rest.check(&server, "in pieces");
 }
 
 #[test]
 fn pipelines() {
     const REQUESTS: usize = 10_000;
-    let mut server = Server::start(1, "[limits]\nhandshake_s = 30\n");
-    let rest = Rest::of(&mut server, SLACK);
+    let server = Server::start(1, "[limits]\nhandshake_s = 30\n");
+    let rest = Rest::of(&server, SLACK);
     let before = server.weight();
     for half_close in [false, true] {
         let mut raw = server.connect_narrow();
@@ -551,7 +552,7 @@ fn pipelines() {
             raw.expect_end("pipelined, then half-closed");
         }
         drop(raw);
-        rest.check(&mut server, "pipelined");
+        rest.check(&server, "pipelined");
     }
     // The body of each is a request, and none of them is answered.
     let mut raw = server.connect();
@@ -562,13 +563,13 @@ fn pipelines() {
     }
     raw.expect_end("requests in bodies");
     drop(raw);
-    rest.check(&mut server, "requests in bodies");
+    rest.check(&server, "requests in bodies");
 }
 
 #[test]
 fn half_closed() {
-    let mut server = Server::start(2, "");
-    let rest = Rest::of(&mut server, SLACK);
+    let server = Server::start(2, "");
+    let rest = Rest::of(&server, SLACK);
     let upgrade = bytes(upgrade_head("bizCode=d&clientId=c", ""));
     let cases: Vec<(&str, Vec<u8>, &[u16])> = vec![
         ("at once", vec![], &[]),
@@ -589,14 +590,14 @@ fn half_closed() {
         answers.iter().for_each(|status| drop(expect(&mut raw, *status, name, "")));
         raw.expect_end(name);
         drop(raw);
-        rest.check(&mut server, name);
+        rest.check(&server, name);
     }
 }
 
 #[test]
 fn resets() {
-    let mut server = Server::start(2, "");
-    let rest = Rest::of(&mut server, SLACK);
+    let server = Server::start(2, "");
+    let rest = Rest::of(&server, SLACK);
     let upgrade = bytes(upgrade_head("bizCode=d&clientId=c&group=g", ""));
     let after = |frames: &[u8]| [upgrade.as_slice(), frames].concat();
     let states: Vec<(&str, Vec<u8>)> = vec![
@@ -626,14 +627,14 @@ fn resets() {
             }
             raw.reset();
         }
-        rest.check(&mut server, &format!("reset {name}"));
+        rest.check(&server, &format!("reset {name}"));
     }
 }
 
 #[test]
 fn deadlines() {
-    let mut server = Server::start(2, "[limits]\nhandshake_s = 1\n");
-    let rest = Rest::of(&mut server, SLACK);
+    let server = Server::start(2, "[limits]\nhandshake_s = 1\n");
+    let rest = Rest::of(&server, SLACK);
     // Each sends a byte now and then, so that no time between two bytes is long.
     let upgrade = bytes(upgrade_head("bizCode=d&clientId=c", &format!("X: {}\r\n", "y".repeat(9_000))));
     let slow: Vec<(&str, Vec<u8>, Vec<u8>)> = vec![
@@ -670,7 +671,7 @@ fn deadlines() {
             });
         }
     });
-    rest.check(&mut server, "slow requests");
+    rest.check(&server, "slow requests");
 
     let mut silent: Vec<Raw> = (0..1_000).map(|_| server.connect()).collect();
     server.serves_a_good_client("beside 1,000 that say nothing");
@@ -679,11 +680,11 @@ fn deadlines() {
         raw.expect_end("silence");
     }
     drop(silent);
-    rest.check(&mut server, "1,000 that say nothing");
+    rest.check(&server, "1,000 that say nothing");
 
     // Those who never close their side are not waited for.
     let mut stubborn: Vec<Raw> = (0..100).map(|_| server.connect()).collect();
     stubborn.iter_mut().for_each(|raw| raw.send(b"nonsense\r\n\r\n"));
-    rest.check(&mut server, "refused, and never closed");
+    rest.check(&server, "refused, and never closed");
     drop(stubborn);
 }

@@ -172,10 +172,8 @@ fn roots(path: &str, tokens: &[Token]) -> (Vec<String>, Vec<String>) {
                 }
                 depth -= 1;
             }
-            Token::Word(word) if word == "mod" => {
-                if tokens.get(i + 2) == Some(&Token::Sign('{')) {
-                    inline.push(depth + 1);
-                }
+            Token::Word(word) if word == "mod" && tokens.get(i + 2) == Some(&Token::Sign('{')) => {
+                inline.push(depth + 1);
             }
             Token::Word(word) if i == 0 || tokens[i - 1] != Token::Path => {
                 let mut end = i;

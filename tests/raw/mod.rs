@@ -1,14 +1,15 @@
 //! A server as a process, seen from outside: raw bytes in, what comes back, what the process weighs.
-#![allow(dead_code)] // each test program uses its part
+// Every test program uses another part of it.
+#![allow(dead_code)]
 
+use crate::support::{self, Folder};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before it counts as never: the machine may be busy.
@@ -18,57 +19,52 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// A running `fanfare`, killed when dropped. Its log is printed if the test fails.
+/// A running `fanfare` and what it costs.
 pub(crate) struct Server {
-    child: Child,
+    program: support::Server,
     pub(crate) addr: SocketAddr,
-    files: Vec<PathBuf>,
+    _folder: Folder,
 }
 
 impl Server {
     /// On a free port, with this configuration file.
     pub(crate) fn start(reactors: usize, config: &str) -> Server {
-        Server::start_under(reactors, config, None)
+        Server::start_with(reactors, config, support::fanfare)
     }
 
     /// The same under a limit of descriptors.
-    pub(crate) fn start_under(reactors: usize, config: &str, descriptors: Option<u32>) -> Server {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let stem = std::env::temp_dir().join(format!("fanfare-{}-{number}", std::process::id()));
-        let (config_file, log_file) = (stem.with_extension("toml"), stem.with_extension("log"));
-        fs::write(&config_file, config).unwrap();
-        let program = env!("CARGO_BIN_EXE_fanfare");
-        let mut command = match descriptors {
-            None => Command::new(program),
-            Some(limit) => {
-                let mut shell = Command::new("sh");
-                shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\"")).arg(program);
-                shell
-            }
-        };
-        command.args(["-c".as_ref(), config_file.as_os_str()]);
-        command.args(["--listen", "127.0.0.1:0", "--reactors", &reactors.to_string()]);
-        let log = fs::File::create(&log_file).unwrap();
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("fanfare starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let addr = line.split("http://").nth(1).and_then(|rest| rest.split([' ', '\n']).next());
-        let Some(addr) = addr.and_then(|addr| addr.parse().ok()) else {
-            let _ = child.kill();
-            panic!("no ready line but {line:?}; log: {}", fs::read_to_string(&log_file).unwrap_or_default());
-        };
-        Server { child, addr, files: vec![config_file, log_file] }
+    pub(crate) fn start_under(descriptors: u32, reactors: usize, config: &str) -> Server {
+        Server::start_with(reactors, config, |arguments| {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""));
+            shell.arg(env!("CARGO_BIN_EXE_fanfare")).args(arguments);
+            shell
+        })
+    }
+
+    fn start_with(reactors: usize, config: &str, command: impl Fn(&[&str]) -> Command) -> Server {
+        let folder = Folder::new();
+        let file = folder.write("fanfare.toml", config);
+        let reactors = reactors.to_string();
+        let file = file.to_str().expect("a path of this test");
+        let arguments = ["-c", file, "--listen", "127.0.0.1:0", "--reactors", &reactors];
+        let program = support::Server::spawn(&mut command(&arguments));
+        Server { addr: program.addr(), program, _folder: folder }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.program.pid()
     }
 
-    /// Whether the process that was started is still the one that runs.
-    pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+    /// Whether the process that was started still runs: one that died is not waited for, so its number stays.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.stat().is_some_and(|fields| !matches!(fields[0].as_str(), "Z" | "X"))
+    }
+
+    /// The fields of `/proc/PID/stat` behind the name, which is in parentheses and may have blanks.
+    fn stat(&self) -> Option<Vec<String>> {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
+        Some(text.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
     }
 
     /// Proportional set size, in bytes.
@@ -106,12 +102,10 @@ impl Server {
 
     /// CPU time of the process so far.
     pub(crate) fn cpu(&self) -> Duration {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        // The name, which is in parentheses, may have blanks.
-        let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        // USER_HZ is 100 on every Linux that people run.
-        Duration::from_millis(ticks * 10)
+        let fields = self.stat().expect("the server runs");
+        let ticks = |field: usize| fields[field].parse::<u64>().expect("a number of ticks");
+        // A tick is 10 ms on every Linux that people run.
+        Duration::from_millis((ticks(11) + ticks(12)) * 10)
     }
 
     pub(crate) fn connect(&self) -> Raw {
@@ -132,33 +126,31 @@ impl Server {
         upgrade(self.connect(), query)
     }
 
+    /// A client that tries again while it is told that the server is full.
+    pub(crate) fn client_when_there_is_room(&self, query: &str) -> Raw {
+        let start = Instant::now();
+        loop {
+            let mut raw = self.connect();
+            raw.send(upgrade_head(query, "").as_bytes());
+            match raw.answer() {
+                Some(answer) if answer.status == 101 => return raw,
+                answer => assert!(start.elapsed() < PATIENCE, "never any room: {answer:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub(crate) fn narrow_client(&self, query: &str) -> Raw {
         upgrade(self.connect_narrow(), query)
     }
 
     /// A good client connects, is answered and leaves.
-    pub(crate) fn serves_a_good_client(&mut self, name: &str) {
+    pub(crate) fn serves_a_good_client(&self, name: &str) {
         assert!(self.is_alive(), "{name}: the server died");
         let mut good = self.client("bizCode=good&clientId=good");
         good.heartbeat(name);
         good.say_goodbye(name);
         assert!(self.is_alive(), "{name}: the server died");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let log = fs::read_to_string(&self.files[1]).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!(
-                "last lines of the server's log:\n{}",
-                lines[lines.len().saturating_sub(20)..].join("\n")
-            );
-        }
-        self.files.iter().for_each(|file| drop(fs::remove_file(file)));
     }
 }
 
@@ -171,7 +163,7 @@ pub(crate) struct Rest {
 
 impl Rest {
     /// Measured after it has served somebody; later it may weigh `slack` bytes more.
-    pub(crate) fn of(server: &mut Server, slack: u64) -> Rest {
+    pub(crate) fn of(server: &Server, slack: u64) -> Rest {
         let descriptors = server.descriptors();
         for _ in 0..20 {
             server.serves_a_good_client("at the start");
@@ -181,7 +173,7 @@ impl Rest {
     }
 
     /// A good client is served, no descriptor is left behind and the memory is about what it was.
-    pub(crate) fn check(&self, server: &mut Server, name: &str) {
+    pub(crate) fn check(&self, server: &Server, name: &str) {
         server.serves_a_good_client(name);
         server.wait_for_descriptors(&self.descriptors, name);
         let start = Instant::now();

@@ -31,7 +31,6 @@ pub(super) enum Stage {
 
 pub(super) struct Client {
     pub(super) n: usize,
-    pub(super) machine: usize,
     pub(super) kind: Kind,
     pub(super) scope: String,
     pub(super) stage: Stage,
@@ -60,7 +59,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(n: usize, machine: usize, dice: &mut Dice) -> Client {
+    pub(super) fn new(n: usize, dice: &mut Dice) -> Client {
         let kind = match dice.below(20) {
             0 | 1 => Kind::Http,
             2 => Kind::Dribbler,
@@ -70,7 +69,6 @@ impl Client {
         let scope = if kind == Kind::Http || dice.chance(75) { "d1" } else { "d2" };
         let mut client = Client {
             n,
-            machine,
             kind,
             scope: scope.to_owned(),
             stage: Stage::Handshake,
