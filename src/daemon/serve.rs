@@ -34,6 +34,9 @@ pub(crate) fn serve(loaded: &Loaded) -> Result<(), String> {
     for addr in running.addrs() {
         log::info!("listening on {addr}");
     }
+    for addr in running.admin_addrs() {
+        log::info!("listening on {addr} for operators");
+    }
     say_ready(&running);
 
     let ended = wait(&running, &signals);
@@ -66,6 +69,7 @@ fn server(config: &Config) -> Builder {
         .limits(config.limits.clone())
         .endpoint("/ws", gateway::Gateway::new(access.clone()));
     let builder = api::install(builder, access);
+    let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);
     config.listen.iter().cloned().fold(builder, Builder::listen)
 }
 
