@@ -34,7 +34,11 @@ pub(super) fn serve(
                 });
             }
         }
-        Err(refusal) => responder.send(cx, refusal),
+        Err(refusal) => {
+            let why = String::from_utf8_lossy(&refusal.body).into_owned();
+            log::info!("{}: publish refused with {}: {why}", request.peer(), refusal.status);
+            responder.send(cx, refusal);
+        }
     }
 }
 
