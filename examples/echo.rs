@@ -2,24 +2,13 @@
 //!
 //! `cargo run --release --example echo -- --listen 127.0.0.1:9001 --reactors 1`
 
-use clap::Parser;
+use clap::{Arg, Command, value_parser};
 use fanfare::{Admission, Endpoint, Limits, ListenAddr, Message, Request, Response, Server, Socket};
 
 /// What a suite sends at most, with room to spare: its largest messages have 16 MiB.
 const MESSAGE_BYTES: usize = 17 << 20;
 /// Its largest messages in flight at once, and the frames around them.
 const OUTBOX_BYTES: usize = 64 << 20;
-
-/// A WebSocket echo server.
-#[derive(Parser)]
-struct Args {
-    /// Where to listen; port 0 picks one.
-    #[arg(long, default_value = "127.0.0.1:9001")]
-    listen: ListenAddr,
-    /// Reactors; 0 is one a core.
-    #[arg(long, default_value_t = 0)]
-    reactors: usize,
-}
 
 struct Echo;
 
@@ -37,14 +26,18 @@ impl Endpoint for Echo {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args = Args::parse();
+    let listen = Arg::new("listen").long("listen").value_parser(value_parser!(ListenAddr));
+    let reactors = Arg::new("reactors").long("reactors").value_parser(value_parser!(usize));
+    let args = Command::new("echo")
+        .about("A WebSocket echo server at /echo")
+        .arg(listen.default_value("127.0.0.1:9001").help("Where to listen; port 0 picks one"))
+        .arg(reactors.default_value("0").help("Reactors; 0 is one a core"))
+        .get_matches();
+    let listen = args.get_one::<ListenAddr>("listen").expect("it has a default").clone();
+    let reactors = *args.get_one::<usize>("reactors").expect("it has a default");
     let limits = Limits { message_bytes: MESSAGE_BYTES, outbox_bytes: OUTBOX_BYTES, ..Limits::default() };
-    let running = Server::builder()
-        .listen(args.listen)
-        .reactors(args.reactors)
-        .limits(limits)
-        .endpoint("/echo", Echo)
-        .start()?;
+    let running =
+        Server::builder().listen(listen).reactors(reactors).limits(limits).endpoint("/echo", Echo).start()?;
     for addr in running.addrs() {
         println!("echo ready on http://{addr} ({} reactors)", running.reactors());
     }

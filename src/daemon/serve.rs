@@ -42,8 +42,9 @@ pub(crate) fn serve(loaded: &Loaded) -> Result<(), String> {
     let ended = wait(&running, &signals);
     // The next signal has its default effect.
     ending.store(true, Ordering::SeqCst);
-    if let Some(signal) = ended {
-        log::info!("{signal}: closing all connections");
+    match ended {
+        Some(signal) => log::info!("{signal}: closing all connections"),
+        None => log::error!("a reactor ended by itself: closing all connections"),
     }
     running.stop();
     let joined = running.join();
