@@ -333,6 +333,6 @@ fn unsafe_size_header_and_layer_are_checked() {
     assert_eq!(check("src/base/x.rs", "// unsafe\nfn f() -> &'static str { \"unsafe\" }"), [""; 0]);
     assert_eq!(check("src/base/x.rs", &"\n".repeat(MOST_LINES - 1)), [""; 0]);
     assert_eq!(check("src/base/x.rs", &"\n".repeat(MOST_LINES)).len(), 1);
-    assert_eq!(check("src/helpers/x.rs", "").len(), 1);
+    assert_eq!(check("src/elsewhere/x.rs", "").len(), 1);
     assert_eq!(violations(&[("src/base/x.rs".to_owned(), "fn f() {}\n".to_owned())]).len(), 1);
 }
