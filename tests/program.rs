@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
-use support::{Ended, Folder, PATIENCE, Received, Server, Ws, fanfare, run};
+use support::{Ended, Folder, PATIENCE, Received, Reply, Server, Ws, fanfare, run};
 
 /// Runs the program and expects an error of usage or configuration: what it said.
 fn refused(arguments: &[&str]) -> String {
@@ -194,7 +196,7 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
-        ":1: listne: unknown key, expected one of listen, reactors, log, open, [auth], [api], [limits]"
+        ":1: listne: unknown key, expected one of listen, reactors, log, open, [auth], [api], [admin], [limits]"
     );
     // Not yet: a limit that would not hold is not taken.
     assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));
@@ -453,4 +455,36 @@ fn the_log_goes_to_standard_error_as_far_as_asked() {
     assert_eq!(silent.log(), "");
     let misspelt = Server::spawn(fanfare(&["--listen", "127.0.0.1:0"]).env("FANFARE_LIMIT_IDLE_S", "5"));
     misspelt.wait_for_log("these environment variables set nothing: FANFARE_LIMIT_IDLE_S");
+}
+
+#[test]
+fn operators_can_have_an_address_of_their_own() {
+    let folder = Folder::new();
+    let socket = folder.path("admin");
+    let file = folder.write(
+        "admin.toml",
+        &format!("listen = \"127.0.0.1:0\"\n[admin]\nlisten = \"unix:{}\"\n", socket.display()),
+    );
+    let server = Server::configured(&file);
+    for moved in ["/", "/metrics", "/api/v1/stats"] {
+        assert_eq!(server.get(moved).status, 404, "{moved}");
+    }
+    assert_eq!(server.get("/healthz").status, 200);
+    assert_eq!(server.get("/readyz").status, 200);
+    let ask = |target: &str| {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        Reply::read(&mut stream).unwrap().status
+    };
+    for served in ["/", "/metrics", "/api/v1/stats", "/healthz"] {
+        assert_eq!(ask(served), 200, "{served}");
+    }
+    // Clients have no business there.
+    assert_eq!(ask("/ws"), 404);
+    let mut client = server.client("d1", "c1", "g1");
+    client.send("{\"mode\":1}");
+    assert!(client.text().contains("\"code\":0"));
+    let public = folder.write("public.toml", "[admin]\nlisten = \"0.0.0.0:0\"\n");
+    let said = refused(&["-c", public.to_str().unwrap()]);
+    assert!(said.contains("public.toml:2: admin.listen: other machines"), "{said}");
 }

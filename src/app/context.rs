@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-type OnReport = Box<dyn FnOnce(&mut Context<'_>, DeliveryReport)>;
+pub(crate) type OnReport = Box<dyn FnOnce(&mut Context<'_>, DeliveryReport)>;
 type OnAnswers = Box<dyn FnOnce(&mut Context<'_>, Vec<Answer>)>;
 
 /// Something that other reactors have still to say.
@@ -66,6 +66,12 @@ impl Core {
         self.hub.trim();
         self.jobs.shrink_to(64);
         self.waiting.shrink_to_fit();
+    }
+
+    /// How many questions other reactors have still to answer.
+    #[cfg(test)]
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.waiting.len()
     }
 
     fn others(&self) -> ReactorSet {

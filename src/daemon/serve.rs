@@ -21,7 +21,13 @@ const WATCH: Duration = Duration::from_millis(500);
 /// # Errors
 /// Why it did not start, or why it ended by itself.
 pub(crate) fn serve(loaded: &Loaded) -> Result<(), String> {
-    logging::start(loaded.config.log);
+    logging::start(loaded.config.log).map_err(|error| format!("cannot start the log: {error}"))?;
+    let result = serve_logged(loaded);
+    logging::finish();
+    result
+}
+
+fn serve_logged(loaded: &Loaded) -> Result<(), String> {
     let ending = Arc::new(AtomicBool::new(false));
     let signals = watch_signals(&ending).map_err(|error| format!("cannot handle signals: {error}"))?;
     if !loaded.strange_variables.is_empty() {
@@ -34,13 +40,17 @@ pub(crate) fn serve(loaded: &Loaded) -> Result<(), String> {
     for addr in running.addrs() {
         log::info!("listening on {addr}");
     }
+    for addr in running.admin_addrs() {
+        log::info!("listening on {addr} for operators");
+    }
     say_ready(&running);
 
     let ended = wait(&running, &signals);
     // The next signal has its default effect.
     ending.store(true, Ordering::SeqCst);
-    if let Some(signal) = ended {
-        log::info!("{signal}: closing all connections");
+    match ended {
+        Some(signal) => log::info!("{signal}: closing all connections"),
+        None => log::error!("a reactor ended by itself: closing all connections"),
     }
     running.stop();
     let joined = running.join();
@@ -66,6 +76,7 @@ fn server(config: &Config) -> Builder {
         .limits(config.limits.clone())
         .endpoint("/ws", gateway::Gateway::new(access.clone()));
     let builder = api::install(builder, access);
+    let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);
     config.listen.iter().cloned().fold(builder, Builder::listen)
 }
 

@@ -36,6 +36,8 @@ const STOP_MS: u64 = 4_000;
 /// The tokens of listeners lie above every slot; that of the mailbox is above them.
 const MAIL_TOKEN: Token = Token(usize::MAX);
 const FIRST_LISTENER: usize = usize::MAX - 256;
+// A token holds a slot and a generation.
+const _: () = assert!(usize::BITS == 64);
 
 /// One reactor, ready to run on a thread of its own.
 pub struct Reactor<H: Handler> {
@@ -54,6 +56,8 @@ pub struct Reactor<H: Handler> {
     started: Instant,
     now: Now,
     accept_paused_until: Tick,
+    /// Accepting has failed for want of descriptors or memory and not worked since.
+    starved: bool,
     closed_since_trim: usize,
     trim_at: Tick,
     stop_at: Tick,
@@ -101,6 +105,7 @@ impl<H: Handler> Reactor<H> {
             started: Instant::now(),
             now: Now { tick: Tick(1), unix_ms: 0 },
             accept_paused_until: Tick::NEVER,
+            starved: false,
             closed_since_trim: 0,
             trim_at: Tick::NEVER,
             stop_at: Tick::NEVER,
@@ -215,7 +220,13 @@ impl<H: Handler> Reactor<H> {
             }
             budget -= 1;
             match self.listeners[number].listener.accept() {
-                Ok((socket, addr)) => self.admit(socket, Peer::from(addr)),
+                Ok((socket, addr)) => {
+                    if std::mem::take(&mut self.starved) {
+                        log::warn!("accepting goes on ({} connections here)", self.outlet.len());
+                    }
+                    let admin = self.listeners[number].listener.is_admin();
+                    self.admit(socket, Peer::from(addr), admin);
+                }
                 Err(error) => match error.raw_os_error() {
                     _ if error.kind() == io::ErrorKind::WouldBlock => self.listeners[number].ready = false,
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
@@ -230,14 +241,17 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn pause_accepting(&mut self, error: &io::Error) {
-        if self.gauges.accept_pauses.get() == 0 || self.outlet.is_empty() {
-            log::warn!("accepting pauses: {error} ({} connections here)", self.outlet.len());
+        if !std::mem::replace(&mut self.starved, true) {
+            log::warn!(
+                "accepting pauses until it works again: {error} ({} connections here)",
+                self.outlet.len()
+            );
         }
         self.gauges.accept_pauses.add(1);
         self.accept_paused_until = self.now.tick.plus_ms(ACCEPT_PAUSE_MS);
     }
 
-    fn admit(&mut self, socket: Socket, peer: Peer) {
+    fn admit(&mut self, socket: Socket, peer: Peer, admin: bool) {
         let link = self.outlet.open();
         let token = Token(link.to_word() as usize);
         if let Err(error) =
@@ -253,7 +267,7 @@ impl<H: Handler> Reactor<H> {
         }
         self.sockets[slot] = Some(socket);
         self.gauges.accepted.add(1);
-        self.handler.opened(link, peer, &mut self.outlet);
+        self.handler.opened(link, peer, admin, &mut self.outlet);
     }
 
     fn read(&mut self) {

@@ -58,6 +58,9 @@ const ROUTES: [Route; 10] = [
     route("GET", "/", Who::Anybody, home),
 ];
 
+/// What also the addresses of clients serve when operators have their own.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+
 /// The description of all this.
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -68,15 +71,22 @@ pub(crate) fn install(builder: Builder, access: Arc<Access>) -> Builder {
     let api = Arc::new(Api { access, process: Process::new() });
     ROUTES.iter().fold(builder, |builder, route| {
         let api = api.clone();
-        builder.route(route.method, route.path, move |cx, request, params, responder| {
-            if route.who == Who::KeyHolder
-                && let Err(refusal) = api.access.check_key(request.header("authorization"))
-            {
-                log::info!("{}: refused with 401: {}", request.peer(), route.path);
-                return responder.send(cx, refusal);
-            }
-            (route.handler)(&api, cx, request, params, responder);
-        })
+        let handler =
+            move |cx: &mut Context<'_>, request: &Request<'_>, params: &Params, responder: Responder| {
+                if route.who == Who::KeyHolder
+                    && let Err(refusal) = api.access.check_key(request.header("authorization"))
+                {
+                    log::info!("{}: refused with 401: {}", request.peer(), route.path);
+                    return responder.send(cx, refusal);
+                }
+                (route.handler)(&api, cx, request, params, responder);
+            };
+        // Whoever balances load among servers asks for health where the clients go.
+        if HEALTH.contains(&route.path) {
+            builder.route(route.method, route.path, handler)
+        } else {
+            builder.admin_route(route.method, route.path, handler)
+        }
     })
 }
 

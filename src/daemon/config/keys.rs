@@ -74,6 +74,12 @@ pub(crate) const KEYS: &[Key] = &[
         slot: |config| Slot::Secret(&mut config.api_key),
     },
     Key {
+        name: "admin.listen",
+        flag: None,
+        about: "Address of its own for /api, /metrics and /; none serves them on every address",
+        slot: |config| Slot::OptionalAddresses(&mut config.admin_listen),
+    },
+    Key {
         name: "limits.message_bytes",
         flag: None,
         about: "The largest message of a client, and the largest body of a request",
@@ -150,7 +156,10 @@ impl Key {
 
     /// Whether its flag may be given more than once.
     pub(crate) fn is_list(&self) -> bool {
-        matches!((self.slot)(&mut Config::default()), Slot::Addresses(_) | Slot::Origins(_))
+        matches!(
+            (self.slot)(&mut Config::default()),
+            Slot::Addresses(_) | Slot::OptionalAddresses(_) | Slot::Origins(_)
+        )
     }
 
     /// Sets it.
@@ -243,6 +252,14 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Different addresses.
+    fn addresses(&self) -> Option<Vec<ListenAddr>> {
+        let addresses = self.list()?.into_iter().map(|text| text.parse().ok());
+        addresses.collect::<Option<Vec<_>>>().filter(|addresses| !has_twice(addresses))
+    }
+}
+
 /// Where a value is kept, by what it may be.
 enum Slot<'c> {
     Size(&'c mut usize, RangeInclusive<u64>),
@@ -253,7 +270,9 @@ enum Slot<'c> {
     Level(&'c mut LevelFilter),
     Secret(&'c mut Option<String>),
     Origins(&'c mut Vec<String>),
+    /// At least one.
     Addresses(&'c mut Vec<ListenAddr>),
+    OptionalAddresses(&'c mut Vec<ListenAddr>),
 }
 
 impl Slot<'_> {
@@ -266,7 +285,7 @@ impl Slot<'_> {
             Slot::Level(_) => "off, error, warn, info, debug or trace".to_owned(),
             Slot::Secret(_) => format!("1 to {SECRET_BYTES} visible ASCII characters without spaces"),
             Slot::Origins(_) => "origins such as https://app.example, without a path".to_owned(),
-            Slot::Addresses(_) => {
+            Slot::Addresses(_) | Slot::OptionalAddresses(_) => {
                 "different addresses such as 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock".to_owned()
             }
         }
@@ -298,13 +317,9 @@ impl Slot<'_> {
                     .collect::<Option<_>>()?;
             }
             Slot::Addresses(at) => {
-                let addresses = value.list()?.into_iter().map(|text| text.parse().ok());
-                let addresses: Vec<ListenAddr> = addresses.collect::<Option<_>>()?;
-                if addresses.is_empty() || has_twice(&addresses) {
-                    return None;
-                }
-                *at = addresses;
+                *at = value.addresses().filter(|addresses| !addresses.is_empty())?;
             }
+            Slot::OptionalAddresses(at) => *at = value.addresses()?,
         }
         Some(())
     }
@@ -327,7 +342,9 @@ impl Slot<'_> {
             Slot::Level(at) => text(&at.as_str().to_lowercase()),
             Slot::Secret(at) => text(at.as_ref().map(|_| "***")?),
             Slot::Origins(at) => list(at.clone()),
-            Slot::Addresses(at) => list(at.iter().map(ListenAddr::to_string).collect()),
+            Slot::Addresses(at) | Slot::OptionalAddresses(at) => {
+                list(at.iter().map(ListenAddr::to_string).collect())
+            }
         })
     }
 }

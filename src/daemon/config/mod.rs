@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) token: Option<String>,
     pub(crate) origins: Vec<String>,
     pub(crate) api_key: Option<String>,
+    /// Empty: operators use the addresses of clients.
+    pub(crate) admin_listen: Vec<ListenAddr>,
     pub(crate) limits: Limits,
 }
 
@@ -42,6 +44,7 @@ impl Default for Config {
             token: None,
             origins: Vec::new(),
             api_key: None,
+            admin_listen: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -77,7 +80,7 @@ pub(crate) enum ConfigError {
     /// The key cannot have this value.
     BadValue(Origin, String, String),
     /// Other machines could come in without saying who they are.
-    Exposed(Option<Origin>, ListenAddr, String),
+    Exposed(Option<Origin>, &'static str, ListenAddr, String),
 }
 
 impl fmt::Display for ConfigError {
@@ -93,13 +96,13 @@ impl fmt::Display for ConfigError {
             }
             // A variable or a flag names the key itself.
             ConfigError::BadValue(origin, _, error) => write!(f, "{origin}: {error}"),
-            ConfigError::Exposed(origin, addr, missing) => {
+            ConfigError::Exposed(origin, key, addr, missing) => {
                 if let Some(origin) = origin {
                     write!(f, "{origin}: ")?;
                 }
                 write!(
                     f,
-                    "listen: other machines can reach {addr}: set {missing}, or set open (--open) if that is meant"
+                    "{key}: other machines can reach {addr}: set {missing}, or set open (--open) if that is meant"
                 )
             }
         }
@@ -169,7 +172,12 @@ impl Loaded {
 
     /// Nobody is let in from elsewhere by an oversight.
     fn check_exposure(&self) -> Result<(), ConfigError> {
-        let Config { listen, open, token, api_key, .. } = &self.config;
+        let Config { listen, open, token, api_key, admin_listen, .. } = &self.config;
+        let exposed = |listen: &[ListenAddr]| listen.iter().find(|addr| !addr.is_local()).cloned();
+        if let (Some(addr), None, false) = (exposed(admin_listen), api_key, open) {
+            let missing = "api.key (--api-key)".to_owned();
+            return Err(self.exposed("admin.listen", addr, missing));
+        }
         let missing = match (token, api_key) {
             _ if *open => return Ok(()),
             (Some(_), Some(_)) => return Ok(()),
@@ -177,14 +185,14 @@ impl Loaded {
             (None, Some(_)) => "auth.token (--token) too",
             (Some(_), None) => "api.key (--api-key) too",
         };
-        match listen.iter().find(|addr| !addr.is_local()) {
+        match exposed(listen) {
             None => Ok(()),
-            Some(addr) => Err(ConfigError::Exposed(
-                self.origins.get("listen").cloned(),
-                addr.clone(),
-                missing.to_owned(),
-            )),
+            Some(addr) => Err(self.exposed("listen", addr, missing.to_owned())),
         }
+    }
+
+    fn exposed(&self, key: &'static str, addr: ListenAddr, missing: String) -> ConfigError {
+        ConfigError::Exposed(self.origins.get(key).cloned(), key, addr, missing)
     }
 
     /// The whole configuration as TOML, secrets hidden, with the origin of what is not a default.

@@ -1,3 +1,5 @@
+//! Sources, their order, and what is refused.
+
 use super::*;
 
 fn no_variables() -> impl Iterator<Item = (OsString, OsString)> {

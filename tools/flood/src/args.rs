@@ -225,7 +225,7 @@ fn per_second(text: &str) -> Result<f64, String> {
     bounded(text, 0.01, 10_000_000.0)
 }
 
-fn payload(text: &str) -> Result<usize, String> {
+pub(crate) fn payload(text: &str) -> Result<usize, String> {
     let bytes = bounded(text, TOKEN_BYTES_MIN as f64, 16e6)?;
     Ok(bytes as usize)
 }

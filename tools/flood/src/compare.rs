@@ -1,8 +1,8 @@
 //! `compare`: fanfare against the bare `send()` loop, in one run.
 //!
-//! Rounds are interleaved (fanfare, bare, fanfare, bare, …) so that whatever else the machine does meets
-//! both alike; the ratio is the median over the pairs. Server and flood each have a processor of their
-//! own where the machine has two.
+//! Both servers run, and have their connections, all the time; short stretches of broadcasts go to one and
+//! the other in turn, so that whatever else the machine does meets both alike. The ratio is the median over
+//! the pairs. Servers and flood each have a processor of their own where the machine has two.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,13 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::run::Failure;
+use crate::args::{Common, Protocol, payload};
+use crate::run::{Broadcasts, Failure, Plan};
 use crate::sys;
+
+/// Windows before a stretch is measured: the caches are full of the other server's connections, and after
+/// a pause the kernel acknowledges the first 16 segments of each connection at once, which later ones are not.
+const WARMUP_BURSTS: u32 = 20;
 
 /// `compare`.
 #[derive(Debug, Args)]
@@ -26,15 +31,15 @@ pub struct CompareArgs {
     /// The fanfare-bare program; beside this one if absent.
     #[arg(long, value_name = "PROGRAM")]
     pub bare: Option<PathBuf>,
-    /// Pairs of runs of each kind.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Pairs of stretches of each kind.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
     /// Recipients of a broadcast, plus one.
     #[arg(long, short = 'n', default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..=19_000))]
     pub connections: u32,
-    /// Broadcasts of a run.
-    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub messages: u32,
+    /// Broadcasts of a stretch; 20 windows if absent.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub messages: Option<u32>,
     /// Broadcasts in flight, of each kind of run.
     #[arg(long, value_delimiter = ',', default_value = "1,16")]
     pub in_flight: Vec<u32>,
@@ -42,8 +47,8 @@ pub struct CompareArgs {
     #[arg(long, value_delimiter = ',', value_name = "RATIOS")]
     pub at_most: Vec<f64>,
     /// Bytes of a content.
-    #[arg(long, default_value_t = 128)]
-    pub payload: u32,
+    #[arg(long, default_value_t = 128, value_parser = payload)]
+    pub payload: usize,
     /// Idle connections for memory and the cost of a connect; 0 to leave that out.
     #[arg(long, default_value_t = 30_000)]
     pub idle_connections: u32,
@@ -69,10 +74,12 @@ struct Pairing {
     fanfare_us: Vec<f64>,
     /// The same of the bare loop.
     bare_us: Vec<f64>,
-    /// The median of the rounds' ratios.
+    /// Broadcasts of a round.
+    messages: u32,
+    /// The median of the rounds' ratios, and its quartiles.
     ratio: f64,
-    ratio_min: f64,
-    ratio_max: f64,
+    ratio_low: f64,
+    ratio_high: f64,
 }
 
 /// Idle connections.
@@ -147,42 +154,69 @@ fn pair(
     bare: &Path,
     in_flight: u32,
 ) -> Result<Pairing, Failure> {
-    let pinned = !args.no_pin && cores > 1;
-    let place = |cpu| if pinned { sys::pin_to(cpu) } else { Ok(()) };
-    // A child inherits its processor.
+    let place = |cpu| if args.no_pin || cores < 2 { Ok(()) } else { sys::pin_to(cpu) };
+    // A child, and a thread, inherits its processor.
     place(0)?;
-    let a = Server::start(fanfare, &["--reactors", "1", "--listen", "127.0.0.1:0"])?;
-    let b = Server::start(bare, &["--listen", "127.0.0.1:0"])?;
+    let servers = [
+        Server::start(fanfare, &["--reactors", "1", "--listen", "127.0.0.1:0"])?,
+        Server::start(bare, &["--listen", "127.0.0.1:0"])?,
+    ];
     place(1)?;
-    let (mut fanfare_us, mut bare_us) = (Vec::new(), Vec::new());
-    for round in 1..=args.rounds {
-        for (name, server, costs) in [("fanfare", &a, &mut fanfare_us), ("bare", &b, &mut bare_us)] {
-            let report = flood(
-                server,
-                &[
-                    ("broadcast", None),
-                    ("--connections", Some(args.connections)),
-                    ("--messages", Some(args.messages)),
-                    ("--in-flight", Some(in_flight)),
-                    ("--warmup", Some(in_flight.max(8))),
-                    ("--payload", Some(args.payload)),
-                    ("--gather-us", Some(args.gather_us as u32)),
-                    ("--heartbeat-s", Some(0)),
-                ],
-            )?;
-            let cost = number(&report, "/server/cpu_us_per_delivery")?;
-            let burst = number(&report, "/rates/burst")?;
-            let rate = number(&report, "/rates/deliveries_per_s")?;
-            eprintln!(
-                "in flight {in_flight:2}, round {round}: {name:7} {cost:.3} us a delivery, {rate:.0}/s, bursts of {burst:.1}"
-            );
-            costs.push(cost);
+    // Whole windows, so that every burst is as long as it can be.
+    let messages = args.messages.unwrap_or(20 * in_flight).next_multiple_of(in_flight);
+    let warmup = WARMUP_BURSTS * in_flight;
+    let plan = Plan {
+        messages: messages + (warmup + messages) * args.rounds,
+        in_flight,
+        senders: 1,
+        bytes: args.payload,
+        receipt: false,
+    };
+    let mut sides = Vec::new();
+    for server in &servers {
+        let mut side = Broadcasts::start(&args.common(server), plan)?;
+        if !side.open(plan)? || !side.stretch(messages, "warming up") {
+            return Err(failed(server, &side.finish()?.failures));
+        }
+        sides.push(side);
+    }
+    let mut costs = [Vec::new(), Vec::new()];
+    for round in 0..args.rounds {
+        // A B, then B A: neither always comes second.
+        for side in [round % 2, 1 - round % 2].map(|side| side as usize) {
+            if !sides[side].stretch(warmup, "warming up") || !sides[side].stretch(messages, "broadcast") {
+                return Err(failed(&servers[side], &sides.swap_remove(side).finish()?.failures));
+            }
+            costs[side].push(sides[side].cpu_us_per_delivery().unwrap_or(f64::NAN));
+        }
+        let [a, b] = [&costs[0], &costs[1]].map(|costs| costs[round as usize]);
+        if !args.json {
+            eprintln!("{in_flight:2} in flight, round {round:2}: {a:.3} us, bare {b:.3} us, {:.3}", a / b);
         }
     }
+    for (side, server) in sides.into_iter().zip(&servers) {
+        let report = side.finish()?;
+        if !report.ok {
+            return Err(failed(server, &report.failures));
+        }
+    }
+    let [fanfare_us, bare_us] = costs;
     let mut ratios: Vec<f64> = fanfare_us.iter().zip(&bare_us).map(|(a, b)| a / b).collect();
     ratios.sort_by(f64::total_cmp);
-    let (ratio, ratio_min) = (median(&ratios), ratios[0]);
-    Ok(Pairing { in_flight, fanfare_us, bare_us, ratio, ratio_min, ratio_max: ratios[ratios.len() - 1] })
+    let quartile = |part: usize| ratios[(ratios.len() - 1) * part / 4];
+    Ok(Pairing {
+        in_flight,
+        messages,
+        ratio: median(&ratios),
+        ratio_low: quartile(1),
+        ratio_high: quartile(3),
+        fanfare_us,
+        bare_us,
+    })
+}
+
+fn failed(server: &Server, failures: &[String]) -> Failure {
+    Failure::Io(io::Error::other(format!("a run against {} failed: {}", server.url, failures.join("; "))))
 }
 
 fn idle(args: &CompareArgs, cores: usize, fanfare: &Path) -> Result<Idle, Failure> {
@@ -199,6 +233,28 @@ fn idle(args: &CompareArgs, cores: usize, fanfare: &Path) -> Result<Idle, Failur
         pss_before: number(&report, "/server/pss_before")?,
         pss_after: number(&report, "/server/pss_after")?,
     })
+}
+
+impl CompareArgs {
+    /// The flags of `broadcast` for one of the two servers.
+    fn common(&self, server: &Server) -> Common {
+        Common {
+            url: server.url.clone(),
+            connections: self.connections,
+            protocol: Protocol::Ws,
+            threads: None,
+            pid: Some(server.child.id()),
+            // A comparison takes longer than a server waits for a silent client.
+            heartbeat_s: Some(25.0),
+            timeout_s: 30,
+            connecting: 256,
+            gather_us: self.gather_us,
+            pin: None,
+            json: self.json,
+            report: None,
+            quiet: true,
+        }
+    }
 }
 
 impl Server {
@@ -273,8 +329,8 @@ fn print(comparison: &Comparison) {
         "fanfare",
         "bare send()",
         "ratio (median)",
-        "lowest",
-        "highest",
+        "lower quartile",
+        "upper quartile",
     ]);
     for pairing in &comparison.pairings {
         let middle = |costs: &[f64]| {
@@ -287,8 +343,8 @@ fn print(comparison: &Comparison) {
             middle(&pairing.fanfare_us),
             middle(&pairing.bare_us),
             format!("{:.3}", pairing.ratio),
-            format!("{:.3}", pairing.ratio_min),
-            format!("{:.3}", pairing.ratio_max),
+            format!("{:.3}", pairing.ratio_low),
+            format!("{:.3}", pairing.ratio_high),
         ]);
     }
     println!("{table}");

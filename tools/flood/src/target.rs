@@ -106,7 +106,7 @@ impl Target {
         if !query.is_empty() && !numbered {
             if tail.contains("bizCode=") {
                 notes.push(
-                    "the URL has no {n}: the server may take all connections for one client".to_owned(),
+                    "the URL has no {n}: the server may take several connections for one client".to_owned(),
                 );
             } else {
                 tail.push(if tail.contains('?') { '&' } else { '?' });

@@ -2,72 +2,125 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::args::BroadcastArgs;
+use crate::args::{BroadcastArgs, Common};
 use crate::crew::Ended;
 use crate::load::{Board, Broadcast};
 use crate::report::Report;
-use crate::run::{Failure, LINGER, SETTLE, Session};
+use crate::run::{Failure, LINGER, Session};
 use crate::shared::Shared;
 use crate::stats::nanoseconds;
 use crate::target::Defaults;
 
 /// Cells of a board: senders times messages.
 const CELLS_MAX: u64 = 20_000_000;
+/// Between the ramp and the first stretch.
+const OPEN_SETTLE: Duration = Duration::from_millis(300);
+/// After a stretch, before the server's processor time is read.
+const STRETCH_LINGER: Duration = Duration::from_millis(20);
+
+/// What is broadcast.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Messages of each sender, over all stretches.
+    pub(crate) messages: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) senders: u32,
+    /// Bytes of a content.
+    pub(crate) bytes: usize,
+    pub(crate) receipt: bool,
+}
+
+/// Connections that broadcast in stretches, each of which is measured.
+pub(crate) struct Broadcasts {
+    session: Session,
+    board: Arc<OnceLock<Board>>,
+    /// Arrivals that one message of each sender has to cause.
+    per_round: u64,
+    /// Messages of each sender that may have left so far.
+    goal: u32,
+}
 
 /// Has a few connections broadcast numbered messages, a window of them in flight.
 pub fn broadcast(args: &BroadcastArgs) -> Result<Report, Failure> {
-    let all = args.warmup + args.messages;
-    if u64::from(args.senders) * u64::from(all) > CELLS_MAX {
-        return Err(Failure::Usage(format!("--senders times --messages: {CELLS_MAX} at most")));
+    let plan = Plan {
+        messages: args.warmup + args.messages,
+        in_flight: args.in_flight,
+        senders: args.senders,
+        bytes: args.payload,
+        receipt: args.receipt,
+    };
+    let mut broadcasts = Broadcasts::start(&args.common, plan)?;
+    if broadcasts.open(plan)? && broadcasts.stretch(args.warmup, "warming up") {
+        broadcasts.stretch(args.messages, "broadcast");
     }
-    if args.senders > args.common.connections {
-        return Err(Failure::Usage("--senders: more than --connections".to_owned()));
+    broadcasts.finish()
+}
+
+impl Broadcasts {
+    /// Starts to connect.
+    pub(crate) fn start(common: &Common, plan: Plan) -> Result<Self, Failure> {
+        if u64::from(plan.senders) * u64::from(plan.messages) > CELLS_MAX {
+            return Err(Failure::Usage(format!("--senders times --messages: {CELLS_MAX} at most")));
+        }
+        if plan.senders > common.connections {
+            return Err(Failure::Usage("--senders: more than --connections".to_owned()));
+        }
+        let board: Arc<OnceLock<Board>> = Arc::default();
+        let load = || Box::new(Broadcast::new(Arc::clone(&board))) as _;
+        let session = Session::start("broadcast", common, Defaults::OneDomain, load)?;
+        Ok(Self { session, board, per_round: 0, goal: 0 })
     }
-    let board: Arc<OnceLock<Board>> = Arc::default();
-    let load = || Box::new(Broadcast::new(Arc::clone(&board))) as _;
-    let mut session = Session::start("broadcast", &args.common, Defaults::OneDomain, load)?;
-    let mut expected = 0;
-    'run: {
-        if !session.ramp() {
-            break 'run;
+
+    /// Waits for the connections and chooses the senders; false when the run ends here.
+    pub(crate) fn open(&mut self, plan: Plan) -> Result<bool, Failure> {
+        if !self.session.ramp() {
+            return Ok(false);
         }
-        let open: Vec<u32> = session.crew.shared.open_numbers().collect();
-        let senders = spread(&open, args.senders);
-        let (bytes, receipt) = (args.payload, args.receipt);
-        let per_round = announce(&mut session, &board, senders, all, args.in_flight, bytes, receipt)?;
-        let settled = session.crew.pass("settling", SETTLE.min(Duration::from_millis(300)));
-        if !session.judge(settled, "settling") {
-            break 'run;
+        let open: Vec<u32> = self.session.crew.shared.open_numbers().collect();
+        self.per_round = announce(&mut self.session, &self.board, spread(&open, plan.senders), plan)?;
+        let settled = self.session.crew.pass("settling", OPEN_SETTLE);
+        Ok(self.session.judge(settled, "settling"))
+    }
+
+    /// Lets every sender send `messages` more and waits until all have them. The report is about the last
+    /// stretch; false when the run ends here.
+    pub(crate) fn stretch(&mut self, messages: u32, what: &'static str) -> bool {
+        if messages == 0 {
+            return true;
         }
-        let senders = audiences(&session.crew.shared, &board).len() as u64;
-        if args.warmup > 0 {
-            expected = per_round * u64::from(args.warmup);
-            board.get().expect("announced").raise(args.warmup);
-            let ended = wait_completed(&mut session, &board, args.warmup, "warming up");
-            if !session.judge(ended, "warming up") {
-                break 'run;
-            }
-            session.crew.pass("settling", LINGER);
-        }
-        let before = session.cpu();
-        let start_ns = nanoseconds(session.crew.shared.epoch, std::time::Instant::now());
-        let received = session.crew.shared.received.load(Relaxed);
-        expected = per_round * u64::from(all);
-        board.get().expect("announced").raise(all);
-        let ended = wait_completed(&mut session, &board, all, "broadcast");
-        if session.judge(ended, "broadcast") {
+        let board = self.board.get().expect("opened");
+        let before = self.session.cpu();
+        let start_ns = nanoseconds(self.session.crew.shared.epoch, Instant::now());
+        let received = self.session.crew.shared.received.load(Relaxed);
+        self.goal += messages;
+        board.raise(self.goal);
+        let ended = wait_completed(&mut self.session, &self.board, self.goal, what);
+        let going_on = self.session.judge(ended, what);
+        if going_on {
             // The server is still on its way back from the last send when that has been received.
-            session.crew.pass("lingering", LINGER);
+            self.session.crew.pass("lingering", STRETCH_LINGER);
         }
-        let cpu = before.zip(session.cpu());
-        let end_ns = board.get().expect("announced").completed_ns.load(Relaxed);
-        let received = session.crew.shared.received.load(Relaxed) - received;
+        let cpu = before.zip(self.session.cpu());
+        let end_ns = board.completed_ns.load(Relaxed);
+        let received = self.session.crew.shared.received.load(Relaxed) - received;
         let seconds = end_ns.saturating_sub(start_ns) as f64 / 1e9;
-        session.measured(seconds, senders * u64::from(args.messages), received, cpu);
+        let sent = board.senders().len() as u64 * u64::from(messages);
+        self.session.measured(seconds, sent, received, cpu);
+        going_on
     }
-    session.finish(Some(expected))
+
+    /// The server's processor time per delivery in the last stretch.
+    pub(crate) fn cpu_us_per_delivery(&self) -> Option<f64> {
+        self.session.server.cpu_us_per_delivery
+    }
+
+    /// Closes everything and reconciles all stretches.
+    pub(crate) fn finish(mut self) -> Result<Report, Failure> {
+        self.session.crew.pass("lingering", LINGER);
+        self.session.finish(Some(self.per_round * u64::from(self.goal)))
+    }
 }
 
 /// `count` of the numbers, evenly.
@@ -82,15 +135,13 @@ pub(super) fn announce(
     session: &mut Session,
     board: &OnceLock<Board>,
     senders: Vec<u32>,
-    messages: u32,
-    in_flight: u32,
-    bytes: usize,
-    receipt: bool,
+    plan: Plan,
 ) -> Result<u64, Failure> {
     let shared = Arc::clone(&session.crew.shared);
     let owners = senders.iter().map(|sender| shared.worker_of(*sender)).collect();
     let wakers = session.crew.wakers();
-    let fresh = Board::new(senders, messages, in_flight, wakers, owners).with_content(bytes, receipt);
+    let fresh = Board::new(senders, plan.messages, plan.in_flight, wakers, owners)
+        .with_content(plan.bytes, plan.receipt);
     board.get_or_init(|| fresh);
     let ended = session.crew.begin();
     session.judge(ended, "preparing");

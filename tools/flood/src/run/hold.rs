@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use crate::args::HoldArgs;
 use crate::load::{Board, Broadcast};
 use crate::report::Report;
-use crate::run::broadcast::audiences;
+use crate::run::broadcast::{Plan, announce, audiences, wait_completed};
 use crate::run::{Failure, LINGER, SETTLE, Session};
 use crate::target::Defaults;
+
+/// The broadcast at the end; its senders are chosen by domain.
+const ONE: Plan = Plan { messages: 1, in_flight: 1, senders: 0, bytes: 0, receipt: false };
 
 /// Opens the connections, holds them, and lets one of each domain broadcast at the end if that was asked.
 pub fn hold(args: &HoldArgs) -> Result<Report, Failure> {
@@ -39,14 +42,14 @@ pub fn hold(args: &HoldArgs) -> Result<Report, Failure> {
             roster.members(domain).iter().copied().find(|number| session.crew.shared.is_open(*number))
         };
         let senders: Vec<u32> = (0..roster.domains()).filter_map(first_open).collect();
-        expected = Some(super::broadcast::announce(&mut session, &board, senders, 1, 1, 0, false)?);
+        expected = Some(announce(&mut session, &board, senders, ONE)?);
         let total = expected.unwrap_or(0);
         if total == 0 {
             session.report.notes.push("no domain has a second connection to hear a broadcast".to_owned());
         }
         let (start, before) = (Instant::now(), session.cpu());
         board.get().expect("announced").raise(1);
-        let ended = super::broadcast::wait_completed(&mut session, &board, 1, "broadcast");
+        let ended = wait_completed(&mut session, &board, 1, "broadcast");
         let seconds = start.elapsed().as_secs_f64();
         let cpu = before.zip(session.cpu());
         let senders = audiences(&session.crew.shared, &board).len() as u64;

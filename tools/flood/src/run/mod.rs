@@ -6,6 +6,7 @@ mod hold;
 mod rate;
 
 pub use broadcast::broadcast;
+pub(crate) use broadcast::{Broadcasts, Plan};
 pub use echo::echo;
 pub use hold::hold;
 pub use rate::rate;

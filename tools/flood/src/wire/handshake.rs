@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_refusal_has_its_status_and_code() {
-        let full = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 31\r\n\r\n\
+        let full = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 32\r\n\r\n\
             {\"code\":\"full\",\"message\":\"full\"}";
         assert_eq!(read_answer(&full[..full.len() - 1], false), Answer::Incomplete);
         let refusal = Refusal { status: 503, code: "full".into(), retry_after_s: Some(2) };

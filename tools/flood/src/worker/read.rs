@@ -25,18 +25,14 @@ impl Worker {
     /// A connection is readable, writable, or gone.
     pub(super) fn ready(&mut self, event: &Event) {
         let slot = event.token().0 as u32;
-        if self.floor.conns[slot as usize].state == State::Connecting && event.is_writable() {
-            self.request(slot);
+        if self.floor.conns[slot as usize].state == State::Connecting
+            && (event.is_writable() || event.is_error())
+            && let Err(error) = self.request(slot)
+        {
+            self.end(slot, format!("connect: {}", kind(&error)));
         }
         let conn = &mut self.floor.conns[slot as usize];
         if matches!(conn.state, State::Absent | State::Connecting) {
-            if conn.state == State::Connecting && (event.is_error() || event.is_read_closed()) {
-                let error = conn.stream.as_ref().and_then(|stream| stream.take_error().ok().flatten());
-                self.end(
-                    slot,
-                    error.map_or("connect failed".to_owned(), |error| format!("connect: {}", kind(&error))),
-                );
-            }
             return;
         }
         if event.is_writable() && conn.extra.is_some() && conn.write_waiting().is_err() {
@@ -56,20 +52,18 @@ impl Worker {
     }
 
     /// The connect has succeeded or failed: in the first case asks for the upgrade.
-    fn request(&mut self, slot: u32) {
+    fn request(&mut self, slot: u32) -> io::Result<()> {
+        let stream = self.floor.conns[slot as usize].stream.as_ref();
+        if let Some(error) = stream.and_then(|stream| stream.take_error().transpose()) {
+            return Err(error.unwrap_or_else(|error| error));
+        }
         let number = self.floor.base + slot;
         let target = &self.floor.shared.target;
         let mut request = Vec::with_capacity(300);
         put_request(&mut request, &target.path.expand(number), &target.host);
         let conn = &mut self.floor.conns[slot as usize];
-        match conn.stream.as_ref().map(|stream| stream.take_error()) {
-            Some(Ok(None)) => {}
-            _ => return,
-        }
         conn.state = State::Handshaking;
-        if let Err(error) = conn.write(&request) {
-            self.floor.broken.push((slot, format!("write: {}", kind(&error))));
-        }
+        conn.write(&request)
     }
 
     /// Reads until the kernel has no more (`drain`) or gave less than was asked for.
