@@ -4,6 +4,9 @@ mod raw;
 mod support;
 
 use raw::{Raw, Rest, Server, upgrade_head};
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The limit on descriptors. A reactor keeps 128 of them for itself and for telling others that it is full.
@@ -91,4 +94,36 @@ fn is_told_that_it_is_full(server: &Server) {
     assert!((1..=60).contains(&pause));
     assert!(answer.body.starts_with(br#"{"code":"#));
     raw.expect_end("full");
+}
+
+/// Standard error may be a pipe whose reader sleeps, or a terminal that somebody stopped.
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let mut command = support::fanfare(&["--listen", "127.0.0.1:0", "--reactors", "1", "--log", "debug"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let unread = child.stderr.take().expect("standard error is piped");
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().expect("standard output is piped")).read_line(&mut ready).unwrap();
+    let addr = ready.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).expect("a ready line");
+    let refused = |count: usize| {
+        for _ in 0..count {
+            let mut raw = Raw::new(TcpStream::connect(addr).unwrap());
+            raw.send(format!("GET /{} HTTP/2.0\r\n\r\n", "x".repeat(200)).as_bytes());
+            assert_eq!(raw.answer().expect("an answer although the log is stuck").status, 505);
+        }
+    };
+    // Each of them is a line, and a pipe holds 64 KiB.
+    refused(3_000);
+    // Once somebody reads, it goes on, and what was left out is counted.
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(unread).lines().map_while(Result::ok);
+        lines.filter(|line| line.contains("lines were left out")).count()
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    refused(1);
+    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(reader.join().unwrap() > 0, "it is not said that lines were left out");
 }

@@ -569,3 +569,62 @@ fn idle_connections_are_closed() {
     drop((idle, half));
     rest.check(&server, "idle");
 }
+
+/// Names that peers make up leave nothing behind, however many there are.
+#[test]
+fn names_that_come_and_go() {
+    let server = Server::start(2, "");
+    let rest = Rest::of(&server, SLACK);
+    let mut raw = server.client("bizCode=d&clientId=c");
+    let mut watcher = server.client("bizCode=d&clientId=watcher");
+    for round in 0..2_000 {
+        let names: Vec<String> = (0..64).map(|n| format!("a-group-with-a-long-name-{round}-{n}")).collect();
+        let list = names.join(",");
+        // Sending to groups that nobody is in makes none.
+        raw.text(&format!(r#"{{"mode":200,"group":"{list}","content":1,"receipt":true}}"#));
+        assert!(matches!(raw.frame(), Got::Text(text) if text.ends_with("\"delivered\":0}")));
+        for mode in [2, 3] {
+            raw.text(&format!(r#"{{"mode":{mode},"group":"{list}"}}"#));
+            let got = raw.frame();
+            assert_eq!(got, Got::Text(format!(r#"{{"msgId":null,"mode":{mode},"code":0}}"#)));
+        }
+        raw.text(&format!(r#"{{"mode":100,"targetClientId":"nobody-{round}","content":1}}"#));
+    }
+    watcher.heartbeat("beside many names");
+    for round in 0..2_000 {
+        let query = format!("bizCode=domain-{round}&clientId=client-{round}&group=one-{round},two-{round}");
+        server.client(&query).heartbeat("a domain of its own");
+    }
+    raw.say_goodbye("many names");
+    watcher.say_goodbye("beside many names");
+    drop((raw, watcher));
+    rest.check(&server, "many names");
+}
+
+/// A sender that does not wait: every reader that reads gets all of it, in order, whatever its reactor.
+#[test]
+fn a_burst_reaches_every_reader() {
+    const MESSAGES: usize = 5_000;
+    let server = Server::start(3, "[limits]\noutbox_bytes = 67_108_864\n");
+    let rest = Rest::of(&server, 3 * SLACK);
+    let readers: Vec<_> = (0..6)
+        .map(|number| {
+            let mut raw = server.client(&format!("bizCode=d&clientId=r{number}"));
+            std::thread::spawn(move || {
+                for number in 0..MESSAGES {
+                    let Got::Text(text) = raw.frame() else { panic!("not message {number}") };
+                    assert!(text.starts_with(&format!("{{\"msgId\":{number},")), "{number}: {text:.40}");
+                }
+                raw.heartbeat("a reader of a burst");
+            })
+        })
+        .collect();
+    let mut sender = server.client("bizCode=d&clientId=s");
+    let content = "x".repeat(10_000);
+    for number in 0..MESSAGES {
+        sender.text(&format!(r#"{{"msgId":{number},"mode":300,"content":"{content}"}}"#));
+    }
+    readers.into_iter().for_each(|reader| reader.join().expect("a reader of a burst"));
+    drop(sender);
+    rest.check(&server, "a burst");
+}

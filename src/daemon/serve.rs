@@ -21,7 +21,13 @@ const WATCH: Duration = Duration::from_millis(500);
 /// # Errors
 /// Why it did not start, or why it ended by itself.
 pub(crate) fn serve(loaded: &Loaded) -> Result<(), String> {
-    logging::start(loaded.config.log);
+    logging::start(loaded.config.log).map_err(|error| format!("cannot start the log: {error}"))?;
+    let result = serve_logged(loaded);
+    logging::finish();
+    result
+}
+
+fn serve_logged(loaded: &Loaded) -> Result<(), String> {
     let ending = Arc::new(AtomicBool::new(false));
     let signals = watch_signals(&ending).map_err(|error| format!("cannot handle signals: {error}"))?;
     if !loaded.strange_variables.is_empty() {

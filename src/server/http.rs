@@ -15,7 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a connection may stay between two requests, in seconds.
 const KEEP_ALIVE_S: u32 = 60;
-/// How long a client may take to read the answers that wait for it before more of its requests are looked at, in seconds.
+/// How long a client may take to read its answers before more of its requests are looked at, in seconds.
 const READ_S: u32 = 60;
 /// How long a handler may take to answer, in seconds.
 const ANSWER_S: u32 = 30;
