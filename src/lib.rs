@@ -30,3 +30,8 @@ pub use reactor::peer::Peer;
 pub use server::{Builder, Running, Server, StartError};
 pub use wire::frame::{Frame, FrameBuilder};
 pub use wire::response::Response;
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -68,6 +68,12 @@ impl Core {
         self.waiting.shrink_to_fit();
     }
 
+    /// How many questions other reactors have still to answer.
+    #[cfg(test)]
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn others(&self) -> ReactorSet {
         ReactorSet::first(self.mailboxes.len()).without(self.reactor)
     }

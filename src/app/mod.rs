@@ -24,4 +24,6 @@ pub use stats::{ReactorStats, Refusal, Stats};
 
 pub(crate) use context::{Core, Job};
 pub(crate) use mail::Mail;
+#[cfg(test)]
+pub(crate) use router::RouteFn;
 pub(crate) use router::{Found, Router};

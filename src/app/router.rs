@@ -22,12 +22,16 @@ impl Params {
 struct Route {
     method: String,
     segments: Vec<String>,
+    /// For operators.
+    admin: bool,
     handler: RouteFn,
 }
 
 /// All routes and endpoints of a server. Few, and asked once a request: a list.
 #[derive(Default)]
 pub(crate) struct Router {
+    /// Operators have an address of their own; then the others do not serve what is for them.
+    pub(crate) separate_admin: bool,
     routes: Vec<Route>,
     endpoints: Vec<(String, Box<dyn Endpoint>)>,
 }
@@ -43,9 +47,9 @@ pub(crate) enum Found<'a> {
 }
 
 impl Router {
-    pub(crate) fn route(&mut self, method: &str, path: &str, handler: RouteFn) {
+    pub(crate) fn route(&mut self, method: &str, path: &str, admin: bool, handler: RouteFn) {
         let segments = path.split('/').map(str::to_owned).collect();
-        self.routes.push(Route { method: method.to_owned(), segments, handler });
+        self.routes.push(Route { method: method.to_owned(), segments, admin, handler });
     }
 
     pub(crate) fn endpoint(&mut self, path: &str, endpoint: Box<dyn Endpoint>) {
@@ -61,10 +65,15 @@ impl Router {
     }
 
     /// HEAD is served as GET; whoever sends the answer leaves out its body.
-    pub(crate) fn find(&self, method: &str, path: &str) -> Found<'_> {
+    ///
+    /// An address for operators serves every route, the others only those that are not for operators.
+    pub(crate) fn find(&self, method: &str, path: &str, on_admin: bool) -> Found<'_> {
         let method = if method == "HEAD" { "GET" } else { method };
         let mut others = Vec::new();
         for route in &self.routes {
+            if route.admin && self.separate_admin && !on_admin {
+                continue;
+            }
             let Some(params) = matches(&route.segments, path) else { continue };
             if route.method == method {
                 return Found::Route(&route.handler, params);

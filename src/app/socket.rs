@@ -5,7 +5,7 @@ use super::endpoint::CloseCause;
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::LinkId;
 use crate::hub::ROOM_BYTES;
-use crate::wire::frame::{self, Frame, Opcode};
+use crate::wire::frame::{self, Frame};
 use std::fmt;
 
 /// Time for a client to answer a close frame, in milliseconds.
@@ -65,12 +65,12 @@ impl<'a> Socket<'a> {
 
     /// Sends a text message to this socket. False if it is closing.
     pub fn send_text(&mut self, text: &str) -> bool {
-        self.send(&frame::encode(Opcode::Text, text.as_bytes()))
+        self.send(&Frame::text(text))
     }
 
     /// Sends a binary message to this socket. False if it is closing.
     pub fn send_binary(&mut self, bytes: &[u8]) -> bool {
-        self.send(&frame::encode(Opcode::Binary, bytes))
+        self.send(&Frame::binary(bytes))
     }
 
     /// Begins the closing handshake. A reason over 123 bytes is cut.
@@ -114,13 +114,13 @@ impl<'a> Socket<'a> {
         }
     }
 
-    /// Delivers a frame to whom it is for, but not to this socket.
+    /// Delivers a frame to whom it is for, but not to this socket; [`Context::publish`] does not leave it out.
     pub fn publish(&mut self, to: &To, frame: &Frame) {
         self.cx.publish_from(Some(self.link.slot), to, frame, None);
     }
 
     /// The same; `done` is called when every reactor has said what became of it, with this socket's view
-    /// if it is still open then.
+    /// if it is still there then.
     pub fn publish_with(
         &mut self,
         to: &To,

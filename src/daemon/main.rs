@@ -1,25 +1,47 @@
-//! The `fanfare` program.
+//! The `fanfare` program: maps what it is asked and what comes of it to output and exit status, nothing else.
 
 mod access;
+mod api;
+mod config;
+mod flags;
 mod gateway;
+mod logging;
+mod serve;
 
-use std::sync::Arc;
+use flags::{Given, Task};
+use std::io::Write;
+use std::process::ExitCode;
 
-fn main() {
-    env_logger::Builder::new().filter_level(log::LevelFilter::Info).init();
-    let access = Arc::new(access::Access::default());
-    let reactors = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
-    let running = fanfare::Server::builder()
-        .listen(std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into()).parse().unwrap())
-        .reactors(reactors)
-        .endpoint("/ws", gateway::Gateway::new(access))
-        .start()
-        .unwrap();
-    println!("fanfare ready on http://{} ({} reactors)", running.addrs()[0], running.reactors());
-    let mut signals =
-        signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])
-            .unwrap();
-    signals.forever().next();
-    running.stop();
-    running.join().unwrap();
+/// An error of usage or configuration.
+const USAGE: u8 = 2;
+/// Any other error.
+const FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    let (status, error) = match run() {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(failed) => failed,
+    };
+    // If standard error is closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "fanfare: {error}");
+    ExitCode::from(status)
+}
+
+fn run() -> Result<(), (u8, String)> {
+    let usage = |error| (USAGE, error);
+    let load = |given: &Given| {
+        config::load(given.file.as_deref(), std::env::vars_os(), &given.values)
+            .map_err(|error| (USAGE, error.to_string()))
+    };
+    match flags::parse(std::env::args_os()).map_err(usage)? {
+        Task::Serve(given) => serve::serve(&load(&given)?).map_err(|error| (FAILURE, error)),
+        Task::Check(given) => say(&load(&given)?.show()),
+        Task::Say(text) => say(&text),
+    }
+}
+
+fn say(text: &str) -> Result<(), (u8, String)> {
+    let mut out = std::io::stdout().lock();
+    let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    said.map_err(|error| (FAILURE, format!("cannot write to standard output: {error}")))
 }

@@ -87,6 +87,16 @@ impl Interest {
             .map_or(ReactorSet::EMPTY, |entry| entry.reactors)
     }
 
+    /// Gives unused capacity back to the allocator.
+    pub fn trim(&self) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            if shard.is_empty() {
+                *shard = HashTable::new();
+            }
+        }
+    }
+
     /// How many different rooms have a member somewhere.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()

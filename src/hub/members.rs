@@ -9,11 +9,15 @@ pub(super) enum Members {
     None,
     One {
         slot: u32,
-        /// The sequence number of the claim that put it there; 0 if it just joined.
+        /// The sequence number of the last claim here; 0 if there was none since the room was last empty. A
+        /// claim empties the room first, so every member came with it or later.
         claim: u32,
     },
-    /// Shared with the snapshots that publishes took and copied when it changes under one.
-    Set(Arc<RoaringBitmap>),
+    Set {
+        claim: u32,
+        /// Shared with the snapshots that publishes took and copied when it changes under one.
+        set: Arc<RoaringBitmap>,
+    },
 }
 
 impl Members {
@@ -25,7 +29,15 @@ impl Members {
         match self {
             Members::None => 0,
             Members::One { .. } => 1,
-            Members::Set(set) => set.len(),
+            Members::Set { set, .. } => set.len(),
+        }
+    }
+
+    /// The number of the last claim.
+    pub(super) fn claim(&self) -> u32 {
+        match self {
+            Members::None => 0,
+            Members::One { claim, .. } | Members::Set { claim, .. } => *claim,
         }
     }
 
@@ -33,19 +45,20 @@ impl Members {
         match self {
             Members::None => false,
             Members::One { slot: only, .. } => *only == slot,
-            Members::Set(set) => set.contains(slot),
+            Members::Set { set, .. } => set.contains(slot),
         }
     }
 
     /// False if the slot was a member already.
-    pub(super) fn insert(&mut self, slot: u32, claim: u32) -> bool {
+    pub(super) fn insert(&mut self, slot: u32) -> bool {
         match self {
-            Members::None => *self = Members::One { slot, claim },
+            Members::None => *self = Members::One { slot, claim: 0 },
             Members::One { slot: only, .. } if *only == slot => return false,
-            Members::One { slot: only, .. } => {
-                *self = Members::Set(Arc::new(RoaringBitmap::from_iter([*only, slot])));
+            Members::One { slot: only, claim } => {
+                let set = Arc::new(RoaringBitmap::from_iter([*only, slot]));
+                *self = Members::Set { claim: *claim, set };
             }
-            Members::Set(set) => {
+            Members::Set { set, .. } => {
                 // Asked first: inserting would copy the set under a snapshot for nothing.
                 if set.contains(slot) {
                     return false;
@@ -60,12 +73,12 @@ impl Members {
         match self {
             Members::One { slot: only, .. } if *only == slot => *self = Members::None,
             Members::None | Members::One { .. } => {}
-            Members::Set(set) => {
+            Members::Set { set, claim } => {
                 Arc::make_mut(set).remove(slot);
                 // Down to one, the set is given back.
                 match (set.len(), set.min()) {
                     (0, _) => *self = Members::None,
-                    (1, Some(only)) => *self = Members::One { slot: only, claim: 0 },
+                    (1, Some(only)) => *self = Members::One { slot: only, claim: *claim },
                     _ => {}
                 }
             }
@@ -76,7 +89,7 @@ impl Members {
         match self {
             Members::None => Box::new(std::iter::empty()),
             Members::One { slot, .. } => Box::new(std::iter::once(*slot)),
-            Members::Set(set) => Box::new(set.iter()),
+            Members::Set { set, .. } => Box::new(set.iter()),
         }
     }
 
@@ -84,7 +97,7 @@ impl Members {
         match self {
             Members::None => Recipients::None,
             Members::One { slot, .. } => Recipients::One(*slot),
-            Members::Set(set) => Recipients::Set(set.clone()),
+            Members::Set { set, .. } => Recipients::Set(set.clone()),
         }
     }
 }

@@ -85,13 +85,13 @@ impl Hub {
 
     /// Puts the slot into a scope: it is then among "everybody". Names must have passed [`check_name`].
     pub fn enter(&mut self, slot: u32, scope: &str) -> bool {
-        self.add(slot, scope, "", 0)
+        self.add(slot, scope, "")
     }
 
     /// Puts the slot into a room of a scope. False if it was there already.
     pub fn join(&mut self, slot: u32, scope: &str, room: &str) -> bool {
         debug_assert!(!room.is_empty() && room.len() <= ROOM_BYTES);
-        self.add(slot, scope, room, 0)
+        self.add(slot, scope, room)
     }
 
     /// Makes the slot the only member of a room, on every reactor: whoever else is in it has to leave.
@@ -112,17 +112,17 @@ impl Hub {
         Claim { evicted, elsewhere: before.without(self.reactor), sequence }
     }
 
-    /// Takes out the members of a room whose claim is older than `sequence`, because another reactor
-    /// claimed it, and returns their slots.
+    /// Takes out the members of a room because another reactor claimed it, and returns their slots. They stay
+    /// if the room was claimed here later than that.
     pub fn evict(&mut self, scope: &str, room: &str, sequence: u32) -> SmallVec<[u32; 1]> {
         let Some(found) = self.rooms.find(scope, room) else { return SmallVec::new() };
+        let members = self.rooms.members(found);
         // A wrapped difference, because the sequence is 32 bits of a counter that never stops.
-        let older = |claim: u32| (sequence.wrapping_sub(claim) as i32) > 0;
-        let gone: SmallVec<[u32; 1]> = match self.rooms.members(found) {
-            Members::One { slot, claim } if *claim == 0 || older(*claim) => SmallVec::from_slice(&[*slot]),
-            Members::One { .. } | Members::None => SmallVec::new(),
-            members @ Members::Set(_) => members.iter().collect(),
-        };
+        let older = (sequence.wrapping_sub(members.claim()) as i32) > 0;
+        if members.claim() != 0 && !older {
+            return SmallVec::new();
+        }
+        let gone: SmallVec<[u32; 1]> = members.iter().collect();
         for slot in &gone {
             self.remove(*slot, found);
         }
@@ -229,6 +229,7 @@ impl Hub {
         }
         self.seats.shrink_to_fit();
         self.rooms.trim();
+        self.interest.trim();
     }
 
     fn seat(&mut self, slot: u32) -> &mut Seat {
@@ -239,11 +240,11 @@ impl Hub {
         &mut self.seats[index]
     }
 
-    fn add(&mut self, slot: u32, scope: &str, room: &str, claim: u32) -> bool {
+    fn add(&mut self, slot: u32, scope: &str, room: &str) -> bool {
         let (found, hash) = self.rooms.find_or_insert(scope, room);
         let members = self.rooms.members_mut(found);
         let first = members.is_empty();
-        if !members.insert(slot, claim) {
+        if !members.insert(slot) {
             return false;
         }
         if first {

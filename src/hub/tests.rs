@@ -93,6 +93,18 @@ fn of_two_claims_that_cross_the_later_one_stays() {
 }
 
 #[test]
+fn who_joins_a_claimed_room_does_not_undo_the_claim() {
+    let (mut a, mut b) = pair();
+    let by_b = b.claim(0, "d", "u");
+    let by_a = a.claim(0, "d", "u");
+    a.join(1, "d", "u");
+    assert!(a.evict("d", "u", by_b.sequence).is_empty(), "two members, and the later claim");
+    a.leave(1, "d", "u");
+    assert!(a.evict("d", "u", by_b.sequence).is_empty(), "one member again");
+    assert_eq!(b.evict("d", "u", by_a.sequence).to_vec(), [0]);
+}
+
+#[test]
 fn claiming_what_one_has_changes_nothing_but_the_number() {
     let (mut hub, _) = pair();
     hub.claim(4, "d", "u");

@@ -16,7 +16,8 @@ const BACKLOG: i32 = 65_535;
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddr {
-    /// An IPv4 or IPv6 address and a port; port 0 picks one.
+    /// An IPv4 or IPv6 address and a port; port 0 picks one. `[::]` takes IPv4 as well, unless `0.0.0.0` with the
+    /// same port is listened on too.
     Tcp(SocketAddr),
     /// A unix socket by its path.
     Unix(PathBuf),
@@ -83,6 +84,7 @@ impl FromStr for ListenAddr {
 pub struct Listener {
     socket: Socket,
     addr: ListenAddr,
+    admin: bool,
 }
 
 impl Listener {
@@ -91,9 +93,11 @@ impl Listener {
     /// # Errors
     /// What the kernel says, `AddrInUse` also if another program of the same user listens there with
     /// `SO_REUSEPORT`: `first` asks for that check and is for the first listener of an address.
-    pub fn bind(addr: &ListenAddr, first: bool) -> io::Result<Listener> {
+    ///
+    /// `[::]` takes IPv4 too if `dual_stack`; any other address takes its own family only.
+    pub fn bind(addr: &ListenAddr, first: bool, dual_stack: bool) -> io::Result<Listener> {
         match addr {
-            ListenAddr::Tcp(tcp) => Listener::bind_tcp(*tcp, first),
+            ListenAddr::Tcp(tcp) => Listener::bind_tcp(*tcp, first, dual_stack),
             ListenAddr::Unix(path) => {
                 // A file that a dead server left is in the way; one that answers is in use.
                 if let Ok(metadata) = std::fs::metadata(path)
@@ -107,12 +111,12 @@ impl Listener {
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
                 socket.bind(&SockAddr::unix(path)?)?;
                 socket.listen(BACKLOG)?;
-                Ok(Listener { socket, addr: addr.clone() })
+                Ok(Listener { socket, addr: addr.clone(), admin: false })
             }
         }
     }
 
-    fn bind_tcp(addr: SocketAddr, first: bool) -> io::Result<Listener> {
+    fn bind_tcp(addr: SocketAddr, first: bool, dual_stack: bool) -> io::Result<Listener> {
         let open = || -> io::Result<Socket> {
             // AF_INET for IPv4: a dual-stack listener would cost 128 bytes more a connection.
             let socket = Socket::new(
@@ -121,7 +125,7 @@ impl Listener {
                 Some(Protocol::TCP),
             )?;
             if addr.is_ipv6() {
-                socket.set_only_v6(true)?;
+                socket.set_only_v6(!(dual_stack && addr.ip().is_unspecified()))?;
             }
             socket.set_reuse_address(true)?;
             Ok(socket)
@@ -138,7 +142,7 @@ impl Listener {
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(addr);
-        Ok(Listener { socket, addr: ListenAddr::Tcp(bound) })
+        Ok(Listener { socket, addr: ListenAddr::Tcp(bound), admin: false })
     }
 
     /// Where it listens, with the port that the kernel picked.
@@ -148,7 +152,18 @@ impl Listener {
 
     /// A second listener on the same queue, for another reactor: unix sockets have no `SO_REUSEPORT`.
     pub fn share(&self) -> io::Result<Listener> {
-        Ok(Listener { socket: self.socket.try_clone()?, addr: self.addr.clone() })
+        Ok(Listener { socket: self.socket.try_clone()?, addr: self.addr.clone(), admin: self.admin })
+    }
+
+    /// The same listener for operators: its links are told apart from those of clients.
+    pub fn for_admin(mut self, admin: bool) -> Listener {
+        self.admin = admin;
+        self
+    }
+
+    /// Whether it is for operators.
+    pub fn is_admin(&self) -> bool {
+        self.admin
     }
 
     /// The next waiting connection, non-blocking.
@@ -205,16 +220,34 @@ mod tests {
 
     #[test]
     fn a_port_that_somebody_has_is_refused_but_shared_among_ourselves() {
-        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true).unwrap();
+        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false).unwrap();
         let addr = first.addr().clone();
-        let second = Listener::bind(&addr, false).unwrap();
+        let second = Listener::bind(&addr, false, false).unwrap();
         assert_eq!(second.addr(), &addr);
-        assert_eq!(Listener::bind(&addr, true).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Listener::bind(&addr, true, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn the_unspecified_address_takes_ipv4_where_that_is_asked_for() {
+        let takes_ipv4 = |dual_stack| {
+            let Ok(listener) = Listener::bind(&"[::]:0".parse().unwrap(), true, dual_stack) else {
+                return None;
+            };
+            let ListenAddr::Tcp(addr) = listener.addr() else { unreachable!() };
+            let client = std::net::TcpStream::connect(("127.0.0.1", addr.port()));
+            let peer = listener.accept().map(|(_, addr)| crate::reactor::peer::Peer::from(addr).ip());
+            Some(client.is_ok().then(|| peer.unwrap().unwrap().is_ipv4()))
+        };
+        // A machine without IPv6 has nothing to show here.
+        if let Some(dual) = takes_ipv4(true) {
+            assert_eq!(dual, Some(true));
+            assert_eq!(takes_ipv4(false), Some(None));
+        }
     }
 
     #[test]
     fn an_ipv4_listener_is_af_inet_and_connections_inherit_nodelay() {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true).unwrap();
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false).unwrap();
         assert_eq!(listener.socket.domain().unwrap(), Domain::IPV4);
         let ListenAddr::Tcp(addr) = listener.addr() else { unreachable!() };
         let _client = std::net::TcpStream::connect(addr).unwrap();

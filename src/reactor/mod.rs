@@ -30,8 +30,8 @@ pub trait Handler {
     fn begin_turn(&mut self, now: Now);
     /// Another reactor, or another thread, handed something over.
     fn mail(&mut self, mail: Self::Mail, out: &mut Outlet);
-    /// A connection was accepted.
-    fn opened(&mut self, link: LinkId, peer: Peer, out: &mut Outlet);
+    /// A connection was accepted, by a listener for operators if `admin`.
+    fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet);
     /// Bytes arrived; they are the handler's to change, and gone afterwards.
     fn received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet);
     /// The peer sends no more. The handler ends the link, now or when it has answered.

@@ -83,6 +83,13 @@ impl Outbox {
         self.pushed - self.waiting as u64 >= mark
     }
 
+    /// The same, or the frame that ends there is partly on the wire: [`Outbox::cut`] leaves it.
+    pub(super) fn is_begun(&self, mark: u64) -> bool {
+        let torn = if self.front_sent > 0 { self.lengths.front().copied() } else { None };
+        let rest = torn.map_or(0, |len| u64::from(len) - self.front_sent as u64);
+        self.pushed - self.waiting as u64 + rest >= mark
+    }
+
     /// Notes that so many of the queued bytes are control frames.
     pub(super) fn note_control(&mut self, bytes: usize) {
         self.control += bytes;
@@ -203,10 +210,10 @@ mod tests {
         let first = outbox.mark();
         outbox.push(&Frame::from_bytes([2; 10]));
         outbox.advance(9);
-        assert!(!outbox.is_sent(first));
+        assert!(!outbox.is_sent(first) && outbox.is_begun(first));
         outbox.advance(1);
         assert!(outbox.is_sent(first));
-        assert!(!outbox.is_sent(outbox.mark()));
+        assert!(!outbox.is_sent(outbox.mark()) && !outbox.is_begun(outbox.mark()));
     }
 
     #[test]

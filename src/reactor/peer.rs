@@ -33,7 +33,8 @@ impl Peer {
 impl From<SockAddr> for Peer {
     fn from(addr: SockAddr) -> Peer {
         match addr.as_socket() {
-            Some(addr) => Peer::Tcp(addr),
+            // An IPv4 client of a dual-stack listener is an IPv4 client.
+            Some(addr) => Peer::Tcp(SocketAddr::new(addr.ip().to_canonical(), addr.port())),
             None if addr.is_unix() => Peer::Unix,
             None => Peer::Unknown,
         }

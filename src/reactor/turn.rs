@@ -17,16 +17,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes read from one link in one turn; who has more waits for the others to have theirs.
-const READ_BYTES: usize = 64 << 10;
+const READ_BYTES: usize = 256 << 10;
 /// Connections accepted in one turn, so that a storm of newcomers delays nobody for long.
 const ACCEPTS_PER_TURN: usize = 128;
 /// Mails taken in one turn.
 const MAILS_PER_TURN: usize = 1_024;
 /// How long accepting pauses when descriptors or kernel memory ran out.
 const ACCEPT_PAUSE_MS: u64 = 200;
-/// Closed links after which free memory is looked for, and how long nothing more must have closed.
+/// Free memory is looked for when nothing has closed for so long after many links did, or after a few.
 const TRIM_LINKS: usize = 128;
 const TRIM_QUIET_MS: u64 = 1_000;
+const TRIM_QUIET_FEW_MS: u64 = 5_000;
 /// Flushes in one turn that follow from one another; what is left is for the next turn.
 const FLUSH_ROUNDS: usize = 16;
 /// When a stopping reactor drops who has not left by itself.
@@ -35,6 +36,8 @@ const STOP_MS: u64 = 4_000;
 /// The tokens of listeners lie above every slot; that of the mailbox is above them.
 const MAIL_TOKEN: Token = Token(usize::MAX);
 const FIRST_LISTENER: usize = usize::MAX - 256;
+// A token holds a slot and a generation.
+const _: () = assert!(usize::BITS == 64);
 
 /// One reactor, ready to run on a thread of its own.
 pub struct Reactor<H: Handler> {
@@ -53,6 +56,8 @@ pub struct Reactor<H: Handler> {
     started: Instant,
     now: Now,
     accept_paused_until: Tick,
+    /// Accepting has failed for want of descriptors or memory and not worked since.
+    starved: bool,
     closed_since_trim: usize,
     trim_at: Tick,
     stop_at: Tick,
@@ -94,11 +99,13 @@ impl<H: Handler> Reactor<H> {
             sockets: Vec::new(),
             outlet,
             handler,
-            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            // Not zeros: those pages would only be promised until the first long message.
+            buffer: vec![0xff; READ_BYTES].into_boxed_slice(),
             ready: Vec::new(),
             started: Instant::now(),
             now: Now { tick: Tick(1), unix_ms: 0 },
             accept_paused_until: Tick::NEVER,
+            starved: false,
             closed_since_trim: 0,
             trim_at: Tick::NEVER,
             stop_at: Tick::NEVER,
@@ -213,7 +220,13 @@ impl<H: Handler> Reactor<H> {
             }
             budget -= 1;
             match self.listeners[number].listener.accept() {
-                Ok((socket, addr)) => self.admit(socket, Peer::from(addr)),
+                Ok((socket, addr)) => {
+                    if std::mem::take(&mut self.starved) {
+                        log::warn!("accepting goes on ({} connections here)", self.outlet.len());
+                    }
+                    let admin = self.listeners[number].listener.is_admin();
+                    self.admit(socket, Peer::from(addr), admin);
+                }
                 Err(error) => match error.raw_os_error() {
                     _ if error.kind() == io::ErrorKind::WouldBlock => self.listeners[number].ready = false,
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
@@ -228,14 +241,17 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn pause_accepting(&mut self, error: &io::Error) {
-        if self.gauges.accept_pauses.get() == 0 || self.outlet.is_empty() {
-            log::warn!("accepting pauses: {error} ({} connections here)", self.outlet.len());
+        if !std::mem::replace(&mut self.starved, true) {
+            log::warn!(
+                "accepting pauses until it works again: {error} ({} connections here)",
+                self.outlet.len()
+            );
         }
         self.gauges.accept_pauses.add(1);
         self.accept_paused_until = self.now.tick.plus_ms(ACCEPT_PAUSE_MS);
     }
 
-    fn admit(&mut self, socket: Socket, peer: Peer) {
+    fn admit(&mut self, socket: Socket, peer: Peer, admin: bool) {
         let link = self.outlet.open();
         let token = Token(link.to_word() as usize);
         if let Err(error) =
@@ -251,13 +267,14 @@ impl<H: Handler> Reactor<H> {
         }
         self.sockets[slot] = Some(socket);
         self.gauges.accepted.add(1);
-        self.handler.opened(link, peer, &mut self.outlet);
+        self.handler.opened(link, peer, admin, &mut self.outlet);
     }
 
     fn read(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
         let resumed = self.outlet.take_resumed();
-        ready.extend(resumed.into_iter().map(|link| (link, false)));
+        // The event that told of the peer's end may have come while nothing was read: read to the end.
+        ready.extend(resumed.into_iter().map(|link| (link, true)));
         for (link, ending) in ready.drain(..) {
             self.read_link(link, ending);
             self.flush_if_urgent();
@@ -343,7 +360,8 @@ impl<H: Handler> Reactor<H> {
                 break;
             }
             self.closed_since_trim += dead.len();
-            self.trim_at = self.now.tick.plus_ms(TRIM_QUIET_MS);
+            let many = self.closed_since_trim >= TRIM_LINKS;
+            self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });
             for link in dead {
                 self.handler.closed(link, &mut self.outlet);
                 // Closing takes it out of the poll too: this table has the only descriptor.
@@ -355,9 +373,8 @@ impl<H: Handler> Reactor<H> {
         }
         if self.trim_at != Tick::NEVER && self.now.tick >= self.trim_at {
             self.trim_at = Tick::NEVER;
-            if std::mem::take(&mut self.closed_since_trim) >= TRIM_LINKS {
-                self.trim();
-            }
+            self.closed_since_trim = 0;
+            self.trim();
         }
     }
 

@@ -15,7 +15,13 @@ pub struct Server;
 impl Server {
     /// A server without endpoints, routes or addresses.
     pub fn builder() -> Builder {
-        Builder { listen: Vec::new(), reactors: 0, limits: Limits::default(), router: Router::default() }
+        Builder {
+            listen: Vec::new(),
+            admin: Vec::new(),
+            reactors: 0,
+            limits: Limits::default(),
+            router: Router::default(),
+        }
     }
 }
 
@@ -48,6 +54,7 @@ impl std::error::Error for StartError {}
 /// A server to be.
 pub struct Builder {
     pub(super) listen: Vec<ListenAddr>,
+    pub(super) admin: Vec<ListenAddr>,
     pub(super) reactors: usize,
     pub(super) limits: Limits,
     pub(super) router: Router,
@@ -57,6 +64,14 @@ impl Builder {
     /// Listens on this address too.
     pub fn listen(mut self, addr: ListenAddr) -> Builder {
         self.listen.push(addr);
+        self
+    }
+
+    /// Serves operators at this address: every route, but no endpoint. The other addresses then do not serve what
+    /// [`Builder::admin_route`] added.
+    pub fn admin_listen(mut self, addr: ListenAddr) -> Builder {
+        self.admin.push(addr);
+        self.router.separate_admin = true;
         self
     }
 
@@ -86,7 +101,18 @@ impl Builder {
         path: &str,
         handler: impl Fn(&mut Context<'_>, &Request<'_>, &Params, Responder) + Send + Sync + 'static,
     ) -> Builder {
-        self.router.route(method, path, Box::new(handler));
+        self.router.route(method, path, false, Box::new(handler));
+        self
+    }
+
+    /// A [`Builder::route`] for operators: if they have an address of their own, it is served only there.
+    pub fn admin_route(
+        mut self,
+        method: &str,
+        path: &str,
+        handler: impl Fn(&mut Context<'_>, &Request<'_>, &Params, Responder) + Send + Sync + 'static,
+    ) -> Builder {
+        self.router.route(method, path, true, Box::new(handler));
         self
     }
 

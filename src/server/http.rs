@@ -1,7 +1,7 @@
 //! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
 
 use super::worker::{Session, Worker};
-use crate::app::{Admission, Context, Found, Refusal, Request, Responder};
+use crate::app::{Admission, Context, Core, Found, Refusal, Request, Responder};
 use crate::base::ids::LinkId;
 use crate::base::limits::Limits;
 use crate::reactor::outlet::{LinkState, Outlet};
@@ -11,9 +11,12 @@ use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
 use crate::wire::upgrade::{self, AcceptKey};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a connection may stay between two requests, in seconds.
 const KEEP_ALIVE_S: u32 = 60;
+/// How long a client may take to read the answers that wait for it before more of its requests are looked at, in seconds.
+const READ_S: u32 = 60;
 /// How long a handler may take to answer, in seconds.
 const ANSWER_S: u32 = 30;
 /// What may be received behind an unanswered request before reading pauses, in bytes.
@@ -25,11 +28,13 @@ const UNSENT_BYTES: usize = 64 << 10;
 pub(super) struct Http {
     session: HttpSession,
     peer: Peer,
+    /// It came in by an address for operators.
+    admin: bool,
     /// Counts the requests.
     number: u32,
     /// The request that is being answered.
     busy: Option<Busy>,
-    /// The peer sends no more, or the server stops: close after the answer.
+    /// The peer sends no more, or the server stops: close after the answers to what was received.
     last: bool,
     /// Waits for its responses to be read.
     stalled: bool,
@@ -40,13 +45,16 @@ pub(super) struct Http {
 struct Busy {
     keep_alive: bool,
     head_only: bool,
+    /// HTTP/1.0, whose clients have to be told that the connection stays.
+    old: bool,
 }
 
 impl Http {
-    pub(super) fn new(limits: &Limits, peer: Peer) -> Http {
+    pub(super) fn new(limits: &Limits, peer: Peer, admin: bool) -> Http {
         Http {
             session: HttpSession::new(limits),
             peer,
+            admin,
             number: 0,
             busy: None,
             last: false,
@@ -100,7 +108,7 @@ impl Worker {
         let full = self.is_full(out);
         let Worker { core, sessions, shared, .. } = self;
         let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
-        let Http { session, peer, number, .. } = &mut **http;
+        let Http { session, peer, admin, number, .. } = &mut **http;
         let step = match input {
             Some(bytes) => session.receive(bytes),
             None => session.next(),
@@ -115,9 +123,13 @@ impl Worker {
             }
         };
         *number = number.wrapping_add(1);
-        let busy = Busy { keep_alive: inner.keep_alive, head_only: inner.head.method == "HEAD" };
+        let busy = Busy {
+            keep_alive: inner.keep_alive,
+            head_only: inner.head.method == "HEAD",
+            old: inner.head.version == 0,
+        };
         let request = Request { inner, peer: *peer };
-        if let Some(endpoint) = shared.router.endpoint_at(request.path()) {
+        if !*admin && let Some(endpoint) = shared.router.endpoint_at(request.path()) {
             return upgrade(&request, busy, endpoint, shared, full);
         }
         if upgrade::wants_upgrade(&request.inner.head) {
@@ -128,7 +140,7 @@ impl Worker {
                 format!("upgrade to {:?}", request.path()),
             );
         }
-        match shared.router.find(request.method(), request.path()) {
+        match shared.router.find(request.method(), request.path(), *admin) {
             Found::Route(handler, params) => {
                 let responder = Responder { link, number: *number };
                 handler(&mut Context { core, out }, &request, &params, responder);
@@ -162,7 +174,7 @@ impl Worker {
                     out.set_deadline(link, self.core.now.tick.plus_s(seconds));
                 }
                 if http.last {
-                    out.abort(link);
+                    end(link, out);
                 }
             }
             Outcome::Asked(busy) => {
@@ -178,9 +190,7 @@ impl Worker {
             }
             Outcome::Refuse(reason, response, why) => {
                 out.note(link, log::Level::Info, || format!("refused with {}: {why}", response.status));
-                out.send_bytes(link, &response.encode(false, false));
-                out.finish(link);
-                self.refused(reason);
+                self.refuse(link, response, reason, out);
             }
             Outcome::Upgrade(endpoint, key, admission) => {
                 let mut rest = http.session.take_rest();
@@ -192,8 +202,15 @@ impl Worker {
         }
     }
 
+    /// Answers and closes.
+    pub(super) fn refuse(&self, link: LinkId, response: Response, reason: Refusal, out: &mut Outlet) {
+        out.send_bytes(link, &dated(&self.core, response).encode(false, false));
+        out.finish(link);
+        self.core.own_stats().refused[reason as usize].add(1);
+    }
+
     /// Answers the request of a link, and looks at the one behind it.
-    pub(super) fn respond(&mut self, link: LinkId, number: u32, response: &Response, out: &mut Outlet) {
+    pub(super) fn respond(&mut self, link: LinkId, number: u32, response: Response, out: &mut Outlet) {
         if out.state(link) != LinkState::Open {
             return;
         }
@@ -201,14 +218,22 @@ impl Worker {
         if http.number != number {
             return;
         }
-        let Some(Busy { keep_alive, head_only }) = http.busy.take() else { return };
-        let keep_alive = keep_alive && !http.last && !self.stopping;
+        let Some(Busy { keep_alive, head_only, old }) = http.busy.take() else { return };
+        // What was pipelined before the client ended its side is still answered.
+        let more = !http.last || http.session.buffered() > 0;
+        let keep_alive = keep_alive && more && !self.stopping;
+        let mut response = dated(&self.core, response);
+        if old && keep_alive {
+            response = response.header("Connection", "keep-alive");
+        }
         out.send_bytes(link, &response.encode(keep_alive, head_only));
         if !keep_alive {
             return out.finish(link);
         }
         if out.waiting(link) > UNSENT_BYTES {
             http.stalled = true;
+            out.pause_reading(link);
+            out.set_deadline(link, self.core.now.tick.plus_s(READ_S));
             return out.tell_when_drained(link);
         }
         out.resume_reading(link);
@@ -226,11 +251,11 @@ impl Worker {
 
     pub(super) fn http_expired(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
-        if http.busy.is_some() {
-            http.last = true;
+        if let Some(busy) = &mut http.busy {
+            busy.keep_alive = false;
             let number = http.number;
             log::error!("a handler did not answer within {ANSWER_S} s");
-            return self.respond(link, number, &Response::error(503, "timeout", "no answer in time"), out);
+            return self.respond(link, number, Response::error(503, "timeout", "no answer in time"), out);
         }
         if http.stage == Stage::Idle && http.number > 0 {
             return out.finish(link);
@@ -240,9 +265,7 @@ impl Worker {
             (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
         out.note(link, log::Level::Info, || format!("refused with 408: no whole {part} within {seconds} s"));
         let response = Response::error(408, "timeout", "the request did not arrive in time");
-        out.send_bytes(link, &response.encode(false, false));
-        out.finish(link);
-        self.refused(Refusal::Timeout);
+        self.refuse(link, response, Refusal::Timeout, out);
     }
 
     /// No more requests come: ends the link, after its answer if one is due.
@@ -250,7 +273,7 @@ impl Worker {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         http.last = true;
         if http.busy.is_none() && !http.stalled {
-            if out.waiting(link) > 0 { out.finish(link) } else { out.abort(link) }
+            end(link, out);
         }
     }
 
@@ -259,6 +282,11 @@ impl Worker {
             || out.len() > self.shared.max_links_per_reactor
             || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets
     }
+}
+
+/// Ends a link after what waits to be sent.
+fn end(link: LinkId, out: &mut Outlet) {
+    if out.waiting(link) > 0 { out.finish(link) } else { out.abort(link) }
 }
 
 fn upgrade(
@@ -300,6 +328,12 @@ fn upgrade(
             Outcome::Refuse(Refusal::Endpoint, response, why)
         }
     }
+}
+
+/// With the header that a server with a clock has to send (RFC 9110, section 6.6.1).
+fn dated(core: &Core, response: Response) -> Response {
+    let now = UNIX_EPOCH + Duration::from_millis(core.now.unix_ms);
+    response.header("Date", httpdate::fmt_http_date(now))
 }
 
 /// A number that differs between clients.

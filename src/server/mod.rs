@@ -3,6 +3,8 @@
 mod builder;
 mod http;
 mod running;
+#[cfg(test)]
+mod simulation;
 mod websocket;
 mod worker;
 

@@ -32,6 +32,7 @@ const READY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Running {
     addrs: Vec<ListenAddr>,
+    admin_addrs: Vec<ListenAddr>,
     mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stats: Stats,
@@ -41,6 +42,11 @@ impl Running {
     /// Where it listens, with the ports that the kernel picked.
     pub fn addrs(&self) -> &[ListenAddr] {
         &self.addrs
+    }
+
+    /// Where operators have an address of their own.
+    pub fn admin_addrs(&self) -> &[ListenAddr] {
+        &self.admin_addrs
     }
 
     /// How many reactors it has.
@@ -76,7 +82,7 @@ impl Running {
             let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("a reactor panicked")));
             result = result.and(ended);
         }
-        for addr in &self.addrs {
+        for addr in self.addrs.iter().chain(&self.admin_addrs) {
             if let ListenAddr::Unix(path) = addr {
                 // It is in the way of nobody if somebody else removed it.
                 let _ = std::fs::remove_file(path);
@@ -101,7 +107,7 @@ impl Parts {
 
 pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, reactors, limits, router } = builder;
+    let Builder { listen, admin, reactors, limits, router } = builder;
     if listen.is_empty() {
         return Err(StartError::NoAddress);
     }
@@ -111,9 +117,13 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if reactors == 0 { cores.min(MAX_REACTORS) } else { reactors };
     sys::steady_allocator();
+    sys::warm_up_code();
     let descriptors = sys::raise_descriptor_limit().map_err(system("cannot raise the descriptor limit"))?;
 
-    let (addrs, listeners) = bind(&listen, count)?;
+    let clients = listen.len();
+    let all: Vec<ListenAddr> = listen.into_iter().chain(admin).collect();
+    let (mut addrs, listeners) = bind(&all, clients, count)?;
+    let admin_addrs = addrs.split_off(clients);
     let mut parts = Vec::new();
     let mut wakeups = Vec::new();
     for listeners in listeners {
@@ -174,7 +184,7 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
     }
     // From here on the reactors' own tables have them; in this one they would keep the listeners open.
     handed_over.into_iter().for_each(sys::close_one);
-    let running = Running { addrs, mailboxes, threads, stats };
+    let running = Running { addrs, admin_addrs, mailboxes, threads, stats };
     match failed {
         None => Ok(running),
         Some(error) => {
@@ -186,23 +196,39 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
     }
 }
 
-/// Listeners by reactor, and the addresses with their real ports.
-fn bind(listen: &[ListenAddr], reactors: usize) -> Result<(Vec<ListenAddr>, Vec<Vec<Listener>>), StartError> {
+/// Listeners by reactor, and the addresses with their real ports. The first so many are for clients.
+fn bind(
+    listen: &[ListenAddr],
+    clients: usize,
+    reactors: usize,
+) -> Result<(Vec<ListenAddr>, Vec<Vec<Listener>>), StartError> {
     let mut addrs = Vec::new();
     let mut by_reactor: Vec<Vec<Listener>> = (0..reactors).map(|_| Vec::new()).collect();
-    for addr in listen {
+    for (number, addr) in listen.iter().enumerate() {
+        let admin = number >= clients;
         let failed = |error| StartError::Listen(addr.clone(), error);
-        let first = Listener::bind(addr, true).map_err(failed)?;
+        let dual_stack = !listen.iter().any(|other| is_ipv4_wildcard_beside(other, addr));
+        let first = Listener::bind(addr, true, dual_stack).map_err(failed)?.for_admin(admin);
         let bound = first.addr().clone();
         for listeners in by_reactor.iter_mut().skip(1) {
             let listener = match &bound {
-                ListenAddr::Tcp(_) => Listener::bind(&bound, false),
+                ListenAddr::Tcp(_) => Listener::bind(&bound, false, dual_stack),
                 ListenAddr::Unix(_) => first.share(),
             };
-            listeners.push(listener.map_err(failed)?);
+            listeners.push(listener.map_err(failed)?.for_admin(admin));
         }
         by_reactor[0].push(first);
         addrs.push(bound);
     }
     Ok((addrs, by_reactor))
+}
+
+/// Whether the first is `0.0.0.0` with the port of the second: then the second leaves IPv4 to it.
+fn is_ipv4_wildcard_beside(wildcard: &ListenAddr, addr: &ListenAddr) -> bool {
+    match (wildcard, addr) {
+        (ListenAddr::Tcp(a), ListenAddr::Tcp(b)) => {
+            a.is_ipv4() && a.ip().is_unspecified() && a.port() == b.port()
+        }
+        _ => false,
+    }
 }

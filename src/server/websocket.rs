@@ -43,13 +43,13 @@ impl Worker {
         if check_name(&scope).is_err() || !rooms.iter().chain(&claim).all(fits) || too_many {
             log::error!("an endpoint admitted a connection to a scope or rooms that cannot be");
             let response = Response::error(500, "internal", "the connection could not be set up");
-            out.send_bytes(link, &response.encode(false, false));
-            self.refused(Refusal::Endpoint);
-            return out.finish(link);
+            return self.refuse(link, response, Refusal::Endpoint, out);
         }
         self.sessions[link.slot as usize] = Session::WebSocket(Ws::new(endpoint));
         self.shared.sockets.fetch_add(1, Ordering::Relaxed);
         self.core.own_stats().sockets.add(1);
+        // Queued before anybody can find the socket: whoever it replaces may publish when it is told.
+        out.send_bytes(link, &switching_protocols(key, subprotocol.as_deref(), &[]));
         self.core.hub.enter(link.slot, &scope);
         if let Some(room) = claim {
             let claim = self.core.hub.claim(link.slot, &scope, &room);
@@ -65,7 +65,6 @@ impl Worker {
         for room in &rooms {
             self.core.hub.join(link.slot, &scope, room);
         }
-        out.send_bytes(link, &switching_protocols(key, subprotocol.as_deref(), &[]));
         self.heard_from(link, out);
         let shared = self.shared.clone();
         let cx = Context { core: &mut self.core, out };
@@ -115,8 +114,11 @@ impl Worker {
         };
         core.own_stats().messages_in.add(messages);
         if let Some(cause) = failure {
-            self.leave(link, &cause, out);
+            // Nothing follows a close frame, not even what handlers send when they are told.
             out.finish(link);
+            // A handler that closed it a moment before came first.
+            self.run_jobs(out);
+            self.leave(link, &cause, out);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::http::Http;
 use super::websocket::Ws;
-use crate::app::{CloseCause, Context, Core, Job, Mail, Refusal, Router};
+use crate::app::{CloseCause, Context, Core, Job, Mail, Router};
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
 use crate::reactor::Handler;
@@ -50,15 +50,11 @@ impl Worker {
         Worker { core, sessions: Vec::new(), shared, stopping: false }
     }
 
-    pub(super) fn refused(&self, reason: Refusal) {
-        self.core.own_stats().refused[reason as usize].add(1);
-    }
-
     /// Does what handlers asked for and what follows from it, until nothing is left.
     pub(super) fn run_jobs(&mut self, out: &mut Outlet) {
         while let Some(job) = self.core.jobs.pop_front() {
             match job {
-                Job::Respond { link, number, response } => self.respond(link, number, &response, out),
+                Job::Respond { link, number, response } => self.respond(link, number, response, out),
                 Job::Closed { link, cause } => self.leave(link, &cause, out),
             }
         }
@@ -109,12 +105,12 @@ impl Handler for Worker {
         }
     }
 
-    fn opened(&mut self, link: LinkId, peer: Peer, out: &mut Outlet) {
+    fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet) {
         let slot = link.slot as usize;
         if slot >= self.sessions.len() {
             self.sessions.resize_with(slot + 1, || Session::Gone);
         }
-        self.sessions[slot] = Session::Http(Box::new(Http::new(&self.core.limits, peer)));
+        self.sessions[slot] = Session::Http(Box::new(Http::new(&self.core.limits, peer, admin)));
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
     }
 

@@ -41,6 +41,16 @@ impl Opcode {
 pub struct Frame(Arc<[u8]>);
 
 impl Frame {
+    /// A text message (RFC 6455, section 5.6).
+    pub fn text(text: &str) -> Frame {
+        encode(Opcode::Text, text.as_bytes())
+    }
+
+    /// A binary message.
+    pub fn binary(bytes: &[u8]) -> Frame {
+        encode(Opcode::Binary, bytes)
+    }
+
     /// A frame out of bytes that are already in their wire form, such as an HTTP response.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Frame {
         Frame(bytes.into())

@@ -5,7 +5,7 @@
 
 mod message;
 
-pub(crate) use message::{Address, Fault, Outgoing, groups};
+pub(crate) use message::{Address, Fault, Outgoing, check_id, groups};
 
 use crate::access::Access;
 use fanfare::{
@@ -106,8 +106,12 @@ fn act(socket: &mut Socket<'_>, incoming: &Incoming<'_>) -> Result<(), Fault> {
         }
         Command::Send { address, outgoing, receipt } => {
             let frame = outgoing.frame(Some(client_of(socket)));
-            let to = address.to(socket.scope());
-            send(socket, &to, &frame, receipt.then(|| incoming.receipt()));
+            let receipt = receipt.then(|| incoming.receipt());
+            match &address {
+                // Groups and domains leave out the sender; a client that names itself is meant.
+                Address::Client(client) if client == client_of(socket) => send_back(socket, &frame, receipt),
+                _ => send(socket, &address.to(socket.scope()), &frame, receipt),
+            }
             Ok(())
         }
     }
@@ -133,6 +137,13 @@ fn join(socket: &mut Socket<'_>, groups: &[&str]) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn send_back(socket: &mut Socket<'_>, frame: &Frame, receipt: Option<message::Receipt>) {
+    let delivered = socket.send(frame);
+    if let Some(receipt) = receipt {
+        socket.send(&receipt.frame(u64::from(delivered)));
+    }
 }
 
 fn send(socket: &mut Socket<'_>, to: &To, frame: &Frame, receipt: Option<message::Receipt>) {

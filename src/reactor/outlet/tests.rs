@@ -122,6 +122,40 @@ fn a_tally_tells_written_queued_slow_and_closed_apart() {
 }
 
 #[test]
+fn a_tally_counts_those_who_were_freed_before_the_flush() {
+    let (mut outlet, ids, mut wires) = outlet(3, 1000);
+    outlet.abort(ids[1]);
+    outlet.take_dead();
+    outlet.fan_out(set(&[0, 1, 2]), None, &frame("bye"), Some(Ticket(1)));
+    outlet.free(ids[1]);
+    outlet.flush(&mut wires);
+    let expected = Tally { matched: 3, written: 2, closed: 1, ..Tally::default() };
+    assert_eq!(outlet.take_tallies(), [(Ticket(1), expected)]);
+    assert_eq!((outlet.counts().deliveries, outlet.counts().dropped_closed), (2, 1));
+}
+
+#[test]
+fn a_frame_that_is_half_on_the_wire_is_not_lost_to_slowness() {
+    let (mut outlet, ids, mut wires) = outlet(1, 10);
+    wires.capacity = HashMap::from([(0, 4)]);
+    outlet.fan_out(set(&[0]), None, &frame("a frame of 22 bytes..."), Some(Ticket(1)));
+    outlet.fan_out(set(&[0]), None, &frame("another"), Some(Ticket(2)));
+    outlet.flush(&mut wires);
+    assert_eq!(outlet.take_overflowed(), ids);
+    let queued = Tally { matched: 1, queued: 1, ..Tally::default() };
+    let slow = Tally { matched: 1, slow: 1, ..Tally::default() };
+    assert_eq!(outlet.take_tallies(), [(Ticket(1), queued), (Ticket(2), slow)]);
+    // Somebody else's farewell made a handler publish before this one's turn comes.
+    outlet.fan_out(set(&[0]), None, &frame("a third"), Some(Ticket(3)));
+    outlet.farewell(ids[0], Some(&frame("bye")));
+    wires.capacity.clear();
+    outlet.writable(ids[0]);
+    outlet.flush(&mut wires);
+    assert_eq!(outlet.take_tallies(), [(Ticket(3), slow)]);
+    assert_eq!(text(&wires, 0), "a frame of 22 bytes...bye");
+}
+
+#[test]
 fn the_limit_itself_is_allowed_and_control_frames_have_a_reserve() {
     let (mut outlet, ids, mut wires) = outlet(1, 10);
     wires.capacity = HashMap::from([(0, 0)]);
@@ -151,7 +185,7 @@ fn a_farewell_keeps_the_torn_frame_whole_and_then_shuts_down() {
     outlet.flush(&mut wires);
     assert_eq!(text(&wires, 0), "firstbye");
     assert_eq!(wires.shut, [0]);
-    assert_eq!(wires.armed[&0], false);
+    assert!(!wires.armed[&0]);
     assert_eq!(outlet.state(ids[0]), LinkState::Lingering);
     assert_eq!(outlet.counts().queued_bytes, 0);
 }

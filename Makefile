@@ -1,0 +1,59 @@
+# make run     installs what is missing, builds, starts the server: make run ARGS="--reactors 2"
+# make test    installs what is missing, runs every check and every test
+# make lint    format, clippy, documentation
+# make bench   the cost of a delivery against a bare send() loop, and criterion's benches
+# make flood   100,000 connections and a broadcast to all of them: make flood REACTORS=6 FLOOD="hold …"
+
+CARGO ?= cargo
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+ARGS ?=
+REACTORS ?= 6
+FLOOD ?= hold --connections 100000 --seconds 10 --broadcast
+COMPARE ?= compare
+
+# What tests the programs from outside, after they were built. Each ends with a status other than 0 if it fails,
+# and finds the release programs in $(RELEASE).
+SUITES := "tests/clients/run.sh" "tools/autobahn/run.sh quick"
+
+.PHONY: run build test lint unit suites bench flood
+
+run:
+	@tools/setup.sh run
+	$(CARGO) build --locked --release --bin fanfare
+	exec $(RELEASE)/fanfare $(ARGS)
+
+build:
+	$(CARGO) build --locked --release --workspace --bins --examples
+
+# In the order in which they fail soonest; never side by side, they measure and they share the machine.
+test:
+	@tools/setup.sh test
+	$(MAKE) lint
+	$(MAKE) unit
+	$(MAKE) build
+	$(MAKE) suites
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+unit:
+	$(CARGO) test --locked --workspace
+
+suites:
+	@for suite in $(SUITES); do \
+		if [ -x "$${suite%% *}" ]; then \
+			echo "== $$suite"; \
+			$$suite || { echo "== $$suite failed" >&2; exit 1; }; \
+		else \
+			echo "== $$suite is not there: SKIPPED" >&2; \
+		fi; \
+	done
+
+bench: build
+	$(CARGO) bench --locked
+	$(RELEASE)/fanfare-flood $(COMPARE)
+
+flood: build
+	tools/flood/run.sh $(RELEASE) $(REACTORS) $(FLOOD)

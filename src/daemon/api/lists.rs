@@ -1,0 +1,119 @@
+//! What there is on this server: domains, and the groups and clients of one.
+//!
+//! A domain is a scope; its groups and clients are rooms that the gateway's prefixes tell apart. Nothing is kept for
+//! these lists: the reactors are asked.
+
+use super::Api;
+use super::page::{Names, Page};
+use crate::gateway::{CLIENT, GROUP};
+use fanfare::{Context, Params, Request, Responder, Response};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// One page of a list.
+#[derive(Debug, Serialize)]
+struct List<T> {
+    items: Vec<T>,
+    /// What to ask for the next page with; `null` on the last one.
+    cursor: Option<String>,
+    /// How many there are on all pages, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Domain {
+    #[serde(rename = "bizCode")]
+    name: String,
+    clients: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Group {
+    group: String,
+    members: u64,
+}
+
+pub(super) fn domains(
+    _: &Arc<Api>,
+    cx: &mut Context<'_>,
+    request: &Request<'_>,
+    _: &Params,
+    responder: Responder,
+) {
+    let page = match Page::read(request) {
+        Ok(page) => page,
+        Err(refusal) => return responder.send(cx, refusal),
+    };
+    let asked = page.clone();
+    cx.gather(
+        move |view| asked.first(view.scopes()),
+        move |cx, parts| {
+            let (names, cursor) = page.merge(parts);
+            let items = names.into_iter().map(|(name, clients)| Domain { name, clients }).collect();
+            responder.send(cx, Response::json(200, &List { items, cursor, total: None }));
+        },
+    );
+}
+
+pub(super) fn groups(
+    _: &Arc<Api>,
+    cx: &mut Context<'_>,
+    request: &Request<'_>,
+    params: &Params,
+    responder: Responder,
+) {
+    rooms(cx, request, params.get(0), GROUP, responder, |names, cursor, _| {
+        let items = names.into_iter().map(|(group, members)| Group { group, members }).collect();
+        Response::json(200, &List { items, cursor, total: None })
+    });
+}
+
+pub(super) fn clients(
+    _: &Arc<Api>,
+    cx: &mut Context<'_>,
+    request: &Request<'_>,
+    params: &Params,
+    responder: Responder,
+) {
+    rooms(cx, request, params.get(0), CLIENT, responder, |names, cursor, clients| {
+        let items: Vec<String> = names.into_iter().map(|(name, _)| name).collect();
+        Response::json(200, &List { items, cursor, total: Some(clients) })
+    });
+}
+
+/// A page of the rooms of a domain that have this prefix. `answer` also gets the number of clients in the domain; a
+/// domain without any does not exist.
+fn rooms(
+    cx: &mut Context<'_>,
+    request: &Request<'_>,
+    domain: &str,
+    prefix: char,
+    responder: Responder,
+    answer: fn(Names, Option<String>, u64) -> Response,
+) {
+    let page = match Page::read(request) {
+        Ok(page) => page,
+        Err(refusal) => return responder.send(cx, refusal),
+    };
+    let (asked, domain) = (page.clone(), domain.to_owned());
+    cx.gather(
+        move |view| {
+            let clients = view.scope_len(&domain);
+            let rooms = view.rooms(&domain);
+            let names = rooms.filter_map(|(room, len)| Some((room.strip_prefix(prefix)?, len)));
+            // A reactor without a client of the domain need not walk its rooms.
+            (clients, if clients > 0 { asked.first(names) } else { Names::new() })
+        },
+        move |cx, parts| {
+            let clients = parts.iter().map(|(clients, _)| clients).sum();
+            let response = if clients == 0 {
+                Response::error(404, "not_found", "there is no client of this domain")
+            } else {
+                let (names, cursor) = page.merge(parts.into_iter().map(|(_, names)| names).collect());
+                answer(names, cursor, clients)
+            };
+            responder.send(cx, response);
+        },
+    );
+}

@@ -1,0 +1,170 @@
+//! `GET /metrics`: the counters as families of Prometheus.
+//!
+//! Counters are read where the reactors write them. Only the sockets by scope are asked for, because nobody counts
+//! them otherwise. A scope is named by clients, so at most the largest [`SCOPES`] get a sample of their own.
+
+use super::Api;
+use super::exposition::{CONTENT_TYPE, Exposition, Kind};
+use super::stats::{dropped, refused};
+use fanfare::{Context, Params, Phase, ReactorStats, Request, Responder, Response, Stats, View};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+/// Scopes with a sample of their own; what the others have is summed up under [`OTHER`].
+const SCOPES: usize = 100;
+/// Scopes that one reactor tells. A scope that is among the largest of all, but not among this many of a reactor, is
+/// counted too low, and what it misses is under [`OTHER`].
+const SCOPES_OF_REACTOR: usize = 10 * SCOPES;
+const OTHER: &str = "(other)";
+
+pub(super) fn serve(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    let api = api.clone();
+    cx.gather(Scopes::of, move |cx, parts| {
+        let text = write(&api, cx.stats(), &Scopes::merge(parts));
+        responder.send(cx, Response::bytes(200, CONTENT_TYPE, text));
+    });
+}
+
+/// The largest scopes, and the sockets of all others.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Scopes {
+    /// Largest first.
+    largest: Vec<(String, u64)>,
+    other: u64,
+}
+
+impl Scopes {
+    fn of(view: &View<'_>) -> Scopes {
+        Scopes::largest_of(view.scopes(), SCOPES_OF_REACTOR)
+    }
+
+    fn largest_of<'n>(scopes: impl Iterator<Item = (&'n str, u64)>, limit: usize) -> Scopes {
+        let mut largest = BinaryHeap::new();
+        let mut other = 0;
+        for (name, sockets) in scopes {
+            // The smallest is on top; of equal ones the last name is.
+            largest.push(Reverse((sockets, Reverse(name))));
+            if largest.len() > limit
+                && let Some(Reverse((smallest, _))) = largest.pop()
+            {
+                other += smallest;
+            }
+        }
+        let owned = largest.into_sorted_vec().into_iter();
+        Scopes { largest: owned.map(|Reverse((n, Reverse(name)))| (name.to_owned(), n)).collect(), other }
+    }
+
+    fn merge(parts: Vec<Scopes>) -> Scopes {
+        let others: u64 = parts.iter().map(|part| part.other).sum();
+        let mut all: BTreeMap<String, u64> = BTreeMap::new();
+        for (name, sockets) in parts.into_iter().flat_map(|part| part.largest) {
+            *all.entry(name).or_default() += sockets;
+        }
+        let merged = Scopes::largest_of(all.iter().map(|(name, sockets)| (name.as_str(), *sockets)), SCOPES);
+        Scopes { other: merged.other + others, ..merged }
+    }
+}
+
+fn write(api: &Api, stats: &Stats, scopes: &Scopes) -> String {
+    let mut page = Exposition::default();
+    connections(&mut page, stats, scopes);
+    traffic(&mut page, stats);
+    let mut memory = page.family("fanfare_memory_bytes", Kind::Gauge, "Memory of the process.");
+    for (part, bytes) in api.process.memory() {
+        memory.sample(&[("part", part)], bytes);
+    }
+    times(&mut page, stats);
+    page.finish()
+}
+
+fn connections(page: &mut Exposition, stats: &Stats, scopes: &Scopes) {
+    let help = "Open connections; http has those that are no WebSocket yet, or any more.";
+    let mut family = page.family("fanfare_connections", Kind::Gauge, help);
+    for (number, reactor) in stats.reactors().iter().enumerate() {
+        let number = number.to_string();
+        let sockets = reactor.sockets();
+        let http = reactor.gauges.links.get().saturating_sub(sockets);
+        family.sample(&[("transport", "websocket"), ("reactor", &number)], sockets);
+        family.sample(&[("transport", "http"), ("reactor", &number)], http);
+    }
+    let help = "Open sockets by scope: the largest scopes, and all others as one.";
+    let mut family = page.family("fanfare_sockets", Kind::Gauge, help);
+    // A scope that is really called so would make two samples of one name.
+    let (same, named): (Vec<_>, Vec<_>) = scopes.largest.iter().partition(|(name, _)| name == OTHER);
+    for (name, sockets) in named {
+        family.sample(&[("scope", name)], sockets);
+    }
+    family.sample(&[("scope", OTHER)], scopes.other + same.iter().map(|(_, sockets)| sockets).sum::<u64>());
+
+    page.family("fanfare_accepted_total", Kind::Counter, "Connections accepted.")
+        .sample(&[], stats.sum(|reactor| reactor.gauges.accepted.get()));
+    let help = "Connections and requests refused before they became sockets.";
+    by_reason(page, "fanfare_refused_total", help, stats, |reactor| refused(reactor).collect());
+    by_reason(page, "fanfare_closed_total", "Sockets closed.", stats, |reactor| reactor.closed().collect());
+}
+
+fn traffic(page: &mut Exposition, stats: &Stats) {
+    page.family("fanfare_messages_in_total", Kind::Counter, "Messages that clients sent.")
+        .sample(&[], stats.sum(ReactorStats::messages_in));
+    page.family("fanfare_deliveries_total", Kind::Counter, "Messages taken for delivery to one socket.")
+        .sample(&[], stats.sum(|reactor| reactor.gauges.deliveries.get()));
+    let help = "Messages to one socket (busy: to one reactor) that were not delivered.";
+    by_reason(page, "fanfare_dropped_total", help, stats, |reactor| dropped(reactor).to_vec());
+    page.family("fanfare_queued_bytes", Kind::Gauge, "Bytes that wait for readers.")
+        .sample(&[], stats.sum(|reactor| reactor.gauges.queued_bytes.get()));
+}
+
+fn times(page: &mut Exposition, stats: &Stats) {
+    let help = "Time that the phases of a reactor's turn took.";
+    let mut family = page.family("fanfare_turn_seconds", Kind::Histogram, help);
+    for phase in Phase::ALL {
+        let all = stats.reactors().iter().map(|reactor| reactor.phase_seconds(phase));
+        family.histogram(&[("phase", phase.name())], all);
+    }
+    let help = "Time from a publish that wants a report to the report of the last reactor.";
+    page.family("fanfare_publish_seconds", Kind::Histogram, help)
+        .histogram(&[], stats.reactors().iter().map(ReactorStats::publish_seconds));
+}
+
+/// A counter with the label `reason`, summed over the reactors.
+fn by_reason(
+    page: &mut Exposition,
+    name: &'static str,
+    help: &str,
+    stats: &Stats,
+    of: impl Fn(&ReactorStats) -> Vec<(&'static str, u64)>,
+) {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (reason, count) in stats.reactors().iter().flat_map(of) {
+        *sums.entry(reason).or_default() += count;
+    }
+    let mut family = page.family(name, Kind::Counter, help);
+    for (reason, count) in sums {
+        family.sample(&[("reason", reason)], count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(scopes: &[(&str, u64)]) -> Vec<(String, u64)> {
+        scopes.iter().map(|(name, sockets)| ((*name).to_owned(), *sockets)).collect()
+    }
+
+    #[test]
+    fn the_largest_scopes_are_named_and_nothing_is_lost() {
+        let scopes = [("a", 1), ("b", 9), ("c", 3), ("d", 3)];
+        let largest = Scopes::largest_of(scopes.into_iter(), 2);
+        assert_eq!(largest, Scopes { largest: owned(&[("b", 9), ("c", 3)]), other: 4 });
+        let other = Scopes { largest: owned(&[("c", 30)]), other: 5 };
+        let merged = Scopes::merge(vec![largest, other]);
+        assert_eq!(merged, Scopes { largest: owned(&[("c", 33), ("b", 9)]), other: 9 });
+
+        let names: Vec<String> = (0..250).map(|i| format!("{i}")).collect();
+        let many = Scopes { largest: names.iter().map(|name| (name.clone(), 2)).collect(), other: 1 };
+        let merged = Scopes::merge(vec![many]);
+        assert_eq!((merged.largest.len(), merged.other), (SCOPES, 301));
+    }
+}

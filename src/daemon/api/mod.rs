@@ -1,0 +1,154 @@
+//! The HTTP API, health, metrics and the first page: which handler serves which path, and who may ask.
+//!
+//! Owns the table of routes and the check of the key. What each route does is in the file of its subject; what they
+//! answer is described for programs in `openapi.json`, which the tests hold against the server.
+
+mod body;
+mod exposition;
+mod lists;
+mod metrics;
+mod page;
+mod process;
+mod publish;
+mod stats;
+
+use crate::access::Access;
+use fanfare::{Builder, Context, Params, Request, Responder, Response};
+use process::Process;
+use std::sync::Arc;
+
+/// What all handlers share.
+struct Api {
+    access: Arc<Access>,
+    process: Process,
+}
+
+type Handler = fn(&Arc<Api>, &mut Context<'_>, &Request<'_>, &Params, Responder);
+
+/// Who may ask.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Whoever has the key, if one is configured.
+    KeyHolder,
+    Anybody,
+}
+
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    who: Who,
+    handler: Handler,
+}
+
+const fn route(method: &'static str, path: &'static str, who: Who, handler: Handler) -> Route {
+    Route { method, path, who, handler }
+}
+
+/// Everything that is served here.
+const ROUTES: [Route; 10] = [
+    route("POST", "/api/v1/publish", Who::KeyHolder, publish::serve),
+    route("GET", "/api/v1/stats", Who::KeyHolder, stats::serve),
+    route("GET", "/api/v1/domains", Who::KeyHolder, lists::domains),
+    route("GET", "/api/v1/domains/{bizCode}/groups", Who::KeyHolder, lists::groups),
+    route("GET", "/api/v1/domains/{bizCode}/clients", Who::KeyHolder, lists::clients),
+    route("GET", "/api/v1/openapi.json", Who::KeyHolder, openapi),
+    route("GET", "/metrics", Who::KeyHolder, metrics::serve),
+    route("GET", "/healthz", Who::Anybody, healthy),
+    route("GET", "/readyz", Who::Anybody, ready),
+    route("GET", "/", Who::Anybody, home),
+];
+
+/// What also the addresses of clients serve when operators have their own.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The description of all this.
+const OPENAPI: &str = include_str!("openapi.json");
+
+const HOME: &str = include_str!("home.html");
+
+/// Adds the routes to a server.
+pub(crate) fn install(builder: Builder, access: Arc<Access>) -> Builder {
+    let api = Arc::new(Api { access, process: Process::new() });
+    ROUTES.iter().fold(builder, |builder, route| {
+        let api = api.clone();
+        let handler =
+            move |cx: &mut Context<'_>, request: &Request<'_>, params: &Params, responder: Responder| {
+                if route.who == Who::KeyHolder
+                    && let Err(refusal) = api.access.check_key(request.header("authorization"))
+                {
+                    log::info!("{}: refused with 401: {}", request.peer(), route.path);
+                    return responder.send(cx, refusal);
+                }
+                (route.handler)(&api, cx, request, params, responder);
+            };
+        // Whoever balances load among servers asks for health where the clients go.
+        if HEALTH.contains(&route.path) {
+            builder.route(route.method, route.path, handler)
+        } else {
+            builder.admin_route(route.method, route.path, handler)
+        }
+    })
+}
+
+fn openapi(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    responder.send(cx, Response::bytes(200, "application/json", OPENAPI));
+}
+
+fn healthy(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    responder.send(cx, Response::text(200, "ok\n"));
+}
+
+/// Ready is when every reactor answers; one that does not leaves the request to its time limit and 503.
+fn ready(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    cx.gather(|_| (), |cx, _| responder.send(cx, Response::text(200, "ready\n")));
+}
+
+fn home(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    responder.send(cx, Response::html(200, HOME));
+}
+
+/// A request that cannot be taken.
+fn bad_request(message: &str) -> Response {
+    Response::error(400, "bad_request", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_description_has_every_route_and_no_other() {
+        let description: Value = serde_json::from_str(OPENAPI).unwrap();
+        let described: BTreeSet<(String, String)> = description["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys().filter(|key| *key != "parameters");
+                methods.map(|method| (path.clone(), method.to_uppercase()))
+            })
+            .collect();
+        let served: BTreeSet<(String, String)> =
+            ROUTES.iter().map(|route| (route.path.to_owned(), route.method.to_owned())).collect();
+        assert_eq!(described, served);
+    }
+
+    #[test]
+    fn the_description_says_who_may_ask() {
+        let description: Value = serde_json::from_str(OPENAPI).unwrap();
+        for route in &ROUTES {
+            let operation = &description["paths"][route.path][route.method.to_lowercase()];
+            let open = operation["security"].as_array().is_some_and(Vec::is_empty);
+            assert_eq!(open, route.who == Who::Anybody, "{}", route.path);
+            assert_eq!(operation["responses"].get("401").is_some(), !open, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn the_description_has_the_version_of_the_program() {
+        let description: Value = serde_json::from_str(OPENAPI).unwrap();
+        assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
+}

@@ -1,0 +1,71 @@
+//! What the operating system knows about this process: its age and its memory.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a proportional set size is told again before it is measured anew: the kernel walks all pages for it, which
+/// takes milliseconds when there are many, and a reactor waits meanwhile.
+const PSS_AGE: Duration = Duration::from_secs(5);
+
+/// This process.
+pub(super) struct Process {
+    started: Instant,
+    pss: Mutex<Option<(Instant, u64)>>,
+}
+
+impl Process {
+    pub(super) fn new() -> Process {
+        Process { started: Instant::now(), pss: Mutex::new(None) }
+    }
+
+    /// Seconds since the start.
+    pub(super) fn uptime_s(&self) -> f64 {
+        // Milliseconds are enough, and short to read.
+        self.started.elapsed().as_millis() as f64 / 1e3
+    }
+
+    /// The resident and the proportional set size in bytes, where `/proc` tells.
+    pub(super) fn memory(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let parts = [("rss", resident_bytes()), ("pss", self.proportional_bytes())];
+        parts.into_iter().filter_map(|(part, bytes)| Some((part, bytes?)))
+    }
+
+    fn proportional_bytes(&self) -> Option<u64> {
+        // What a thread that panicked left there is a number like any other.
+        let mut known = self.pss.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some((since, bytes)) if since.elapsed() < PSS_AGE => Some(bytes),
+            _ => {
+                let bytes = field("/proc/self/smaps_rollup", "Pss:")?;
+                *known = Some((Instant::now(), bytes));
+                Some(bytes)
+            }
+        }
+    }
+}
+
+fn resident_bytes() -> Option<u64> {
+    field("/proc/self/status", "VmRSS:")
+}
+
+/// A line such as `VmRSS:     1234 kB`, in bytes.
+fn field(path: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_weighs_something() {
+        let process = Process::new();
+        let parts: Vec<_> = process.memory().collect();
+        assert_eq!(parts.len(), 2);
+        assert!(parts.iter().all(|(_, bytes)| *bytes > 100_000), "{parts:?}");
+        assert_eq!(process.memory().last(), parts.last().copied());
+    }
+}

@@ -1,0 +1,100 @@
+//! `GET /api/v1/stats`: the counters of the server and of each reactor, for people and for `fanfare top`.
+
+use super::Api;
+use fanfare::{Context, Params, ReactorStats, Refusal, Request, Responder, Response, Stats};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Sums over names.
+type Counts = BTreeMap<&'static str, u64>;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    version: &'static str,
+    uptime_seconds: f64,
+    memory_bytes: Counts,
+    #[serde(flatten)]
+    all: Counters,
+    reactors: Vec<Counters>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counters {
+    /// Accepted and not yet closed, whatever they speak.
+    connections: u64,
+    /// Those of them that are open WebSockets.
+    sockets: u64,
+    accepted: u64,
+    refused: Counts,
+    closed: Counts,
+    messages_in: u64,
+    deliveries: u64,
+    dropped: Counts,
+    queued_bytes: u64,
+}
+
+pub(super) fn serve(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    let stats: &Stats = cx.stats();
+    let reactors: Vec<Counters> = stats.reactors().iter().map(Counters::of).collect();
+    let mut all = Counters::default();
+    reactors.iter().for_each(|reactor| all.add(reactor));
+    let answer = Answer {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: api.process.uptime_s(),
+        memory_bytes: api.process.memory().collect(),
+        all,
+        reactors,
+    };
+    responder.send(cx, Response::json(200, &answer));
+}
+
+/// Messages that were not delivered, by reason.
+pub(super) fn dropped(reactor: &ReactorStats) -> [(&'static str, u64); 3] {
+    [
+        ("slow", reactor.gauges.dropped_slow.get()),
+        ("closed", reactor.gauges.dropped_closed.get()),
+        ("busy", reactor.dropped_busy()),
+    ]
+}
+
+/// Refusals by reason.
+pub(super) fn refused(reactor: &ReactorStats) -> impl Iterator<Item = (&'static str, u64)> {
+    Refusal::ALL.into_iter().map(|reason| (reason.name(), reactor.refused(reason)))
+}
+
+impl Counters {
+    fn of(reactor: &ReactorStats) -> Counters {
+        Counters {
+            connections: reactor.gauges.links.get(),
+            sockets: reactor.sockets(),
+            accepted: reactor.gauges.accepted.get(),
+            refused: refused(reactor).collect(),
+            closed: reactor.closed().collect(),
+            messages_in: reactor.messages_in(),
+            deliveries: reactor.gauges.deliveries.get(),
+            dropped: dropped(reactor).into_iter().collect(),
+            queued_bytes: reactor.gauges.queued_bytes.get(),
+        }
+    }
+
+    fn add(&mut self, other: &Counters) {
+        self.connections += other.connections;
+        self.sockets += other.sockets;
+        self.accepted += other.accepted;
+        add_counts(&mut self.refused, &other.refused);
+        add_counts(&mut self.closed, &other.closed);
+        self.messages_in += other.messages_in;
+        self.deliveries += other.deliveries;
+        add_counts(&mut self.dropped, &other.dropped);
+        self.queued_bytes += other.queued_bytes;
+    }
+}
+
+fn add_counts(sums: &mut Counts, other: &Counts) {
+    for (name, count) in other {
+        *sums.entry(name).or_default() += count;
+    }
+}

@@ -1,0 +1,222 @@
+//! The effective configuration: defaults, then the file, then the environment, then flags.
+//!
+//! Owns the order of the sources, their errors, and the rule who may listen where; [`keys`] owns what a key may be.
+
+mod file;
+mod keys;
+
+pub(crate) use keys::{KEYS, Key, Value};
+
+use fanfare::{Limits, ListenAddr};
+use log::LevelFilter;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The variable that names the configuration file; it has no key.
+pub(crate) const FILE_VARIABLE: &str = "FANFARE_CONFIG";
+
+/// What the server is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    pub(crate) listen: Vec<ListenAddr>,
+    pub(crate) reactors: usize,
+    pub(crate) log: LevelFilter,
+    /// Others may come in without authentication.
+    pub(crate) open: bool,
+    pub(crate) token: Option<String>,
+    pub(crate) origins: Vec<String>,
+    pub(crate) api_key: Option<String>,
+    /// Empty: operators use the addresses of clients.
+    pub(crate) admin_listen: Vec<ListenAddr>,
+    pub(crate) limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: vec![ListenAddr::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], 3000)))],
+            reactors: 0,
+            log: LevelFilter::Info,
+            open: false,
+            token: None,
+            origins: Vec::new(),
+            api_key: None,
+            admin_listen: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    File(PathBuf, usize),
+    Variable(String),
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Origin::Variable(name) => f.write_str(name),
+            Origin::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, String),
+    /// The file is no TOML.
+    Syntax(Origin, String),
+    /// There is no such key.
+    UnknownKey(Origin, String, String),
+    /// The key cannot have this value.
+    BadValue(Origin, String, String),
+    /// Other machines could come in without saying who they are.
+    Exposed(Option<Origin>, &'static str, ListenAddr, String),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Unreadable(path, error) => write!(f, "{}: {error}", path.display()),
+            ConfigError::Syntax(origin, error) => write!(f, "{origin}: {error}"),
+            ConfigError::UnknownKey(origin, key, known) => {
+                write!(f, "{origin}: {key}: unknown key, expected one of {known}")
+            }
+            ConfigError::BadValue(origin @ Origin::File(..), key, error) => {
+                write!(f, "{origin}: {key}: {error}")
+            }
+            // A variable or a flag names the key itself.
+            ConfigError::BadValue(origin, _, error) => write!(f, "{origin}: {error}"),
+            ConfigError::Exposed(origin, key, addr, missing) => {
+                if let Some(origin) = origin {
+                    write!(f, "{origin}: ")?;
+                }
+                write!(
+                    f,
+                    "{key}: other machines can reach {addr}: set {missing}, or set open (--open) if that is meant"
+                )
+            }
+        }
+    }
+}
+
+/// The configuration and where it comes from.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) file: Option<PathBuf>,
+    /// Of every key that has not its default.
+    origins: HashMap<&'static str, Origin>,
+    /// Variables that look like ours but set nothing.
+    pub(crate) strange_variables: Vec<String>,
+}
+
+/// Reads all sources and checks what they say together.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(crate) fn load(
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
+    flags: &[(&'static Key, Value)],
+) -> Result<Loaded, ConfigError> {
+    let mut variables: HashMap<String, OsString> = environment
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        // One that is empty is one that is not there.
+        .filter(|(name, value)| name.starts_with("FANFARE_") && !value.is_empty())
+        .collect();
+    let from_variable = variables.remove(FILE_VARIABLE).map(PathBuf::from);
+    let file = file.map(Path::to_owned).or(from_variable);
+
+    let mut loaded =
+        Loaded { config: Config::default(), file, origins: HashMap::new(), strange_variables: Vec::new() };
+    if let Some(path) = loaded.file.clone() {
+        for (key, value, origin) in file::read(&path)? {
+            loaded.set(key, &value, origin)?;
+        }
+    }
+    for key in KEYS {
+        let Some(value) = variables.remove(&key.variable()) else { continue };
+        let value = value.into_string().map_or(Value::Other("bytes that are not UTF-8"), Value::Raw);
+        loaded.set(key, &value, Origin::Variable(key.variable()))?;
+    }
+    for (key, value) in flags {
+        let origin = Origin::Flag(key.flag.map_or(key.name, |(flag, _)| flag));
+        loaded.set(key, value, origin)?;
+    }
+    loaded.check_exposure()?;
+    loaded.strange_variables = variables.into_keys().collect();
+    loaded.strange_variables.sort_unstable();
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn set(&mut self, key: &'static Key, value: &Value, origin: Origin) -> Result<(), ConfigError> {
+        match key.set(&mut self.config, value) {
+            Ok(()) => {
+                self.origins.insert(key.name, origin);
+                Ok(())
+            }
+            Err(error) => Err(ConfigError::BadValue(origin, key.name.to_owned(), error)),
+        }
+    }
+
+    /// Nobody is let in from elsewhere by an oversight.
+    fn check_exposure(&self) -> Result<(), ConfigError> {
+        let Config { listen, open, token, api_key, admin_listen, .. } = &self.config;
+        let exposed = |listen: &[ListenAddr]| listen.iter().find(|addr| !addr.is_local()).cloned();
+        if let (Some(addr), None, false) = (exposed(admin_listen), api_key, open) {
+            let missing = "api.key (--api-key)".to_owned();
+            return Err(self.exposed("admin.listen", addr, missing));
+        }
+        let missing = match (token, api_key) {
+            _ if *open => return Ok(()),
+            (Some(_), Some(_)) => return Ok(()),
+            (None, None) => "auth.token (--token) and api.key (--api-key)",
+            (None, Some(_)) => "auth.token (--token) too",
+            (Some(_), None) => "api.key (--api-key) too",
+        };
+        match exposed(listen) {
+            None => Ok(()),
+            Some(addr) => Err(self.exposed("listen", addr, missing.to_owned())),
+        }
+    }
+
+    fn exposed(&self, key: &'static str, addr: ListenAddr, missing: String) -> ConfigError {
+        ConfigError::Exposed(self.origins.get(key).cloned(), key, addr, missing)
+    }
+
+    /// The whole configuration as TOML, secrets hidden, with the origin of what is not a default.
+    pub(crate) fn show(&self) -> String {
+        let mut shown = String::new();
+        let mut section = None;
+        for key in KEYS {
+            if key.section() != section {
+                section = key.section();
+                // Writing to a String does not fail.
+                let _ = writeln!(shown, "\n[{}]", section.unwrap_or_default());
+            }
+            let _ = match (key.show(&self.config), self.origins.get(key.name)) {
+                (None, _) => writeln!(shown, "# {} is not set", key.leaf()),
+                (Some(value), None) => writeln!(shown, "{} = {value}", key.leaf()),
+                (Some(value), Some(origin)) => {
+                    let origin = origin.to_string().replace(char::is_control, "?");
+                    writeln!(shown, "{} = {value} # {origin}", key.leaf())
+                }
+            };
+        }
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests;

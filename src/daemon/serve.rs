@@ -1,0 +1,120 @@
+//! `fanfare serve`: the server from its configuration to its end.
+
+use crate::access::Access;
+use crate::config::{Config, Loaded};
+use crate::{api, gateway, logging};
+use fanfare::{Builder, ListenAddr, Running, Server};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// How often is looked whether the reactors live, between signals.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// Runs the server until a signal ends it.
+///
+/// # Errors
+/// Why it did not start, or why it ended by itself.
+pub(crate) fn serve(loaded: &Loaded) -> Result<(), String> {
+    logging::start(loaded.config.log);
+    let ending = Arc::new(AtomicBool::new(false));
+    let signals = watch_signals(&ending).map_err(|error| format!("cannot handle signals: {error}"))?;
+    if !loaded.strange_variables.is_empty() {
+        log::warn!("these environment variables set nothing: {}", loaded.strange_variables.join(", "));
+    }
+
+    let running = server(&loaded.config).start().map_err(|error| error.to_string())?;
+    let file = loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+    log::info!("fanfare {}, configuration file: {file}", env!("CARGO_PKG_VERSION"));
+    for addr in running.addrs() {
+        log::info!("listening on {addr}");
+    }
+    for addr in running.admin_addrs() {
+        log::info!("listening on {addr} for operators");
+    }
+    say_ready(&running);
+
+    let ended = wait(&running, &signals);
+    // The next signal has its default effect.
+    ending.store(true, Ordering::SeqCst);
+    match ended {
+        Some(signal) => log::info!("{signal}: closing all connections"),
+        None => log::error!("a reactor ended by itself: closing all connections"),
+    }
+    running.stop();
+    let joined = running.join();
+    match (ended, joined) {
+        (Some(_), Ok(())) => {
+            log::info!("ended");
+            Ok(())
+        }
+        (_, Err(error)) => Err(format!("a reactor failed: {error}")),
+        (None, Ok(())) => Err("a reactor ended by itself".to_owned()),
+    }
+}
+
+/// What is served, and where.
+fn server(config: &Config) -> Builder {
+    let access = Arc::new(Access {
+        token: config.token.clone(),
+        api_key: config.api_key.clone(),
+        origins: config.origins.clone(),
+    });
+    let builder = Server::builder()
+        .reactors(config.reactors)
+        .limits(config.limits.clone())
+        .endpoint("/ws", gateway::Gateway::new(access.clone()));
+    let builder = api::install(builder, access);
+    let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);
+    config.listen.iter().cloned().fold(builder, Builder::listen)
+}
+
+/// Signals by name. Once `ending` is set they end the process as if nobody watched, also when it hangs.
+fn watch_signals(ending: &Arc<AtomicBool>) -> io::Result<Receiver<&'static str>> {
+    for signal in [SIGTERM, SIGINT] {
+        flag::register_conditional_default(signal, ending.clone())?;
+    }
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+            if sender.send(name).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok(receiver)
+}
+
+/// Waits for a signal and names it; nothing if a reactor ended before.
+fn wait(running: &Running, signals: &Receiver<&'static str>) -> Option<&'static str> {
+    loop {
+        match signals.recv_timeout(WATCH) {
+            Ok(signal) => return Some(signal),
+            Err(RecvTimeoutError::Timeout) if running.is_healthy() => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+}
+
+/// The one line on standard output, for whoever waits for it.
+fn say_ready(running: &Running) {
+    let addrs = running.addrs();
+    let tcp = addrs.iter().find(|addr| matches!(addr, ListenAddr::Tcp(_)));
+    let first = match tcp.or(addrs.first()) {
+        Some(ListenAddr::Tcp(addr)) => format!("http://{addr}"),
+        Some(addr) => addr.to_string(),
+        None => return,
+    };
+    let mut out = io::stdout().lock();
+    let said = writeln!(out, "fanfare ready on {first} ({} reactors)", running.reactors());
+    if let Err(error) = said.and_then(|()| out.flush()) {
+        log::warn!("nobody reads standard output: {error}");
+    }
+}

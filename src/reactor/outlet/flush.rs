@@ -1,0 +1,171 @@
+//! The end of a turn: what was queued goes to the wires.
+//!
+//! First the pending fan-out, straight to everybody who has nothing else waiting; then the outbox of each link
+//! that is marked; then what became of the publishes that somebody asks about.
+
+use super::{CONTROL_RESERVE_BYTES, LINGER_MS, LinkState, Outlet, SPARE_OUTBOXES, Wires};
+use crate::base::ids::LinkId;
+use crate::reactor::fanout::Counted;
+use std::io::{self, IoSlice};
+
+impl Outlet {
+    /// Sends everything that this turn queued.
+    pub fn flush(&mut self, wires: &mut impl Wires) {
+        self.urgent = false;
+        self.flush_fanout(wires);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            self.flush_link(slot, wires);
+        }
+        // The capacity is used again, and nothing was marked meanwhile.
+        debug_assert!(self.dirty.is_empty());
+        self.dirty = dirty;
+        self.resolve_watches();
+    }
+
+    /// The fast path: the same bytes, laid out once, go to each recipient straight from here.
+    fn flush_fanout(&mut self, wires: &mut impl Wires) {
+        let Some(mut fanout) = self.fanout.take() else { return };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut all_written = 0u64;
+        let bytes = fanout.contiguous(&mut scratch);
+        fanout.recipients().for_each(|slot| {
+            if fanout.is_settled(slot) {
+                return;
+            }
+            // Freed since: it was dying when the publish found it in its rooms.
+            let Some(link) = self.links.get(slot as usize) else {
+                return self.queue_rest(slot, fanout.frames(), 0);
+            };
+            let mut sent = 0;
+            if link.state == LinkState::Open && link.outbox.is_none() {
+                match wires.write(slot, bytes) {
+                    Ok(count) if count == bytes.len() => {
+                        all_written += 1;
+                        return;
+                    }
+                    Ok(count) => sent = count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => self.abort(LinkId { slot, generation: link.generation }),
+                }
+            }
+            self.queue_rest(slot, fanout.frames(), sent);
+        });
+        for slot in fanout.settled_slots() {
+            for (frame, tally) in fanout.settle(slot) {
+                self.push_tallied(slot, frame, *tally);
+            }
+        }
+        for (_, tally) in fanout.frames() {
+            if let Some(tally) = tally {
+                self.tallies[*tally as usize].1.written += all_written;
+            }
+        }
+        scratch.clear();
+        self.scratch = scratch;
+    }
+
+    /// Queues frames of which the kernel took only the first `sent` bytes.
+    fn queue_rest(&mut self, slot: u32, frames: &[Counted], sent: usize) {
+        for (frame, tally) in frames {
+            self.push_tallied(slot, frame, *tally);
+        }
+        if sent > 0
+            && let Some(outbox) = self.links[slot as usize].outbox.as_deref_mut()
+        {
+            outbox.advance(sent);
+            self.counts.queued_bytes -= sent as u64;
+        }
+    }
+
+    fn flush_link(&mut self, slot: u32, wires: &mut impl Wires) {
+        let Some(link) = self.links.get_mut(slot as usize) else { return };
+        link.dirty = false;
+        let id = LinkId { slot, generation: link.generation };
+        if link.state == LinkState::Dead {
+            return;
+        }
+        if let Some(outbox) = link.outbox.as_deref_mut() {
+            let mut failed = false;
+            // Refused before and not writable since: asking the kernel again would be in vain.
+            let refused = link.armed && !std::mem::take(&mut link.writable);
+            while !outbox.is_empty() && !refused {
+                let mut slices = [IoSlice::new(&[]); 64];
+                let (count, bytes) = outbox.slices(&mut slices);
+                let result = match count {
+                    1 => wires.write(slot, &slices[0]),
+                    _ => wires.write_vectored(slot, &slices[..count]),
+                };
+                match result {
+                    Ok(sent) => {
+                        outbox.advance(sent);
+                        self.counts.queued_bytes -= sent as u64;
+                        if sent < bytes {
+                            break;
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(_) => {
+                        failed = true;
+                        break;
+                    }
+                }
+            }
+            if failed {
+                return self.abort(id);
+            }
+            let waiting = outbox.waiting();
+            if waiting > 0 {
+                if !std::mem::replace(&mut link.armed, true) {
+                    wires.want_writable(id, true);
+                }
+                if outbox.charged(CONTROL_RESERVE_BYTES) > self.outbox_bytes && link.state == LinkState::Open
+                {
+                    self.overflowed.push(id);
+                }
+                return;
+            }
+            if let Some(mut outbox) = link.outbox.take()
+                && self.spare.len() < SPARE_OUTBOXES
+            {
+                outbox.recycle();
+                self.spare.push(outbox);
+            }
+        }
+        if std::mem::take(&mut link.watched) {
+            self.drained.push(id);
+        }
+        if std::mem::take(&mut link.armed) {
+            wires.want_writable(id, false);
+        }
+        if link.state == LinkState::Finishing {
+            link.state = LinkState::Lingering;
+            link.deadline = self.now.plus_ms(LINGER_MS);
+            let deadline = link.deadline;
+            wires.shutdown(slot);
+            self.note_deadline(deadline);
+        }
+    }
+
+    fn resolve_watches(&mut self) {
+        let mut watches = std::mem::take(&mut self.watches);
+        for watch in watches.drain(..) {
+            let tally = &mut self.tallies[watch.tally as usize].1;
+            let Some(link) = self.links.get(watch.slot as usize) else { continue };
+            match &link.outbox {
+                _ if link.state == LinkState::Dead => tally.closed += 1,
+                None => tally.written += 1,
+                Some(outbox) if outbox.is_sent(watch.mark) => tally.written += 1,
+                Some(outbox)
+                    if link.state == LinkState::Open
+                        && !outbox.is_begun(watch.mark)
+                        && outbox.charged(CONTROL_RESERVE_BYTES) > self.outbox_bytes =>
+                {
+                    tally.slow += 1;
+                }
+                Some(_) => tally.queued += 1,
+            }
+        }
+        self.watches = watches;
+    }
+}

@@ -1,0 +1,209 @@
+//! One reactor without a kernel: a worker, its outlet, and the phases of a turn in their order.
+
+use super::wires::{Dice, Kernel, Pipe};
+use crate::app::Mail;
+use crate::base::ids::LinkId;
+use crate::base::time::{Now, TICK_MS, Tick};
+use crate::reactor::Handler;
+use crate::reactor::mail::Mailbox;
+use crate::reactor::outlet::{LinkState, Outlet};
+use crate::reactor::peer::Peer;
+use crate::server::worker::{Session, Worker};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Rounds of flushing in one turn before it counts as endless.
+const MOST_ROUNDS: usize = 1_000;
+
+pub(super) struct Machine {
+    pub(super) worker: Worker,
+    pub(super) outlet: Outlet,
+    /// The connection in each slot.
+    pub(super) slots: Vec<Option<usize>>,
+    /// Connections that wait to be accepted.
+    pub(super) backlog: VecDeque<usize>,
+    /// When each connection was last heard of, in milliseconds; told by turns.
+    pub(super) heard: Vec<(usize, u64)>,
+}
+
+/// What a turn happens in.
+pub(super) struct Around<'a> {
+    pub(super) now_ms: u64,
+    pub(super) pipes: &'a mut [Pipe],
+    pub(super) dice: &'a mut Dice,
+    /// What the other machines, and whoever stops the server, posted: one mailbox each.
+    pub(super) mailboxes: &'a [Arc<Mailbox<Mail>>],
+    /// Everything that can be done is done; otherwise as the dice have it.
+    pub(super) thorough: bool,
+}
+
+impl Machine {
+    pub(super) fn new(worker: Worker, outlet: Outlet) -> Machine {
+        Machine { worker, outlet, slots: Vec::new(), backlog: VecDeque::new(), heard: Vec::new() }
+    }
+
+    pub(super) fn turn(&mut self, around: &mut Around<'_>) {
+        let tick = Tick(1 + (around.now_ms / TICK_MS) as u32);
+        self.outlet.set_now(tick);
+        self.worker.begin_turn(Now { tick, unix_ms: 1_000_000 + around.now_ms });
+        self.take_mail(around);
+        self.note_writable(around);
+        self.accept(around);
+        self.read(around);
+        for link in self.outlet.take_expired() {
+            self.worker.expired(link, &mut self.outlet);
+        }
+        self.flush(around);
+        self.reap(around);
+        if around.dice.chance(5) {
+            self.outlet.trim();
+            self.worker.trim();
+        }
+        assert!(self.worker.core.jobs.is_empty(), "a job was left behind");
+    }
+
+    fn take_mail(&mut self, around: &mut Around<'_>) {
+        loop {
+            let full: Vec<_> = around.mailboxes.iter().filter(|mailbox| !mailbox.is_empty()).collect();
+            if full.is_empty() || !around.thorough && around.dice.chance(30) {
+                return;
+            }
+            let mailbox = around.dice.pick(&full);
+            mailbox.begin_reading();
+            let Some(mail) = mailbox.take() else { return };
+            self.worker.mail(mail, &mut self.outlet);
+            self.flush_if_urgent(around);
+        }
+    }
+
+    fn links(&self) -> Vec<(LinkId, usize)> {
+        let ids = self.outlet.ids();
+        ids.into_iter().filter_map(|link| Some((link, self.slots[link.slot as usize]?))).collect()
+    }
+
+    fn note_writable(&mut self, around: &mut Around<'_>) {
+        for (link, connection) in self.links() {
+            let pipe = &mut around.pipes[connection];
+            let there_is_room = pipe.refused && pipe.armed && (pipe.has_room() || pipe.broken);
+            if there_is_room && (around.thorough || around.dice.chance(60)) {
+                pipe.refused = false;
+                self.outlet.writable(link);
+            } else if around.dice.chance(1) {
+                // The kernel may say so for no reason.
+                self.outlet.writable(link);
+            }
+        }
+    }
+
+    fn accept(&mut self, around: &mut Around<'_>) {
+        while !self.worker.stopping && (around.thorough || around.dice.chance(70)) {
+            let Some(connection) = self.backlog.pop_front() else { return };
+            let link = self.outlet.open();
+            let slot = link.slot as usize;
+            if slot >= self.slots.len() {
+                self.slots.resize(slot + 1, None);
+            }
+            assert_eq!(self.slots[slot], None, "a slot is given away twice");
+            self.slots[slot] = Some(connection);
+            self.worker.opened(link, Peer::Unknown, false, &mut self.outlet);
+        }
+    }
+
+    fn read(&mut self, around: &mut Around<'_>) {
+        self.outlet.take_resumed();
+        let mut ready = self.links();
+        while !ready.is_empty() {
+            let (link, connection) = ready.swap_remove(around.dice.below(ready.len()));
+            if around.thorough || around.dice.chance(60) {
+                self.read_link(link, connection, around);
+                self.flush_if_urgent(around);
+            }
+        }
+    }
+
+    fn read_link(&mut self, link: LinkId, connection: usize, around: &mut Around<'_>) {
+        let state = self.outlet.state(link);
+        if state == LinkState::Dead || self.outlet.is_paused(link) {
+            return;
+        }
+        let pipe = &mut around.pipes[connection];
+        if pipe.broken {
+            return self.outlet.abort(link);
+        }
+        if pipe.to_server.is_empty() {
+            return match state {
+                _ if !pipe.client_done => {}
+                LinkState::Open | LinkState::Sealed => self.worker.ended(link, &mut self.outlet),
+                _ => self.outlet.abort(link),
+            };
+        }
+        let count = if around.thorough { usize::MAX } else { around.dice.length(4_000) };
+        let count = count.min(pipe.to_server.len());
+        let mut bytes: Vec<u8> = pipe.to_server.drain(..count).collect();
+        if state < LinkState::Finishing {
+            if state == LinkState::Open {
+                self.heard.push((connection, around.now_ms));
+            }
+            self.worker.received(link, &mut bytes, &mut self.outlet);
+        }
+    }
+
+    fn flush_if_urgent(&mut self, around: &mut Around<'_>) {
+        if self.outlet.is_urgent() {
+            self.flush(around);
+        }
+    }
+
+    fn flush(&mut self, around: &mut Around<'_>) {
+        for round in 0.. {
+            assert!(round < MOST_ROUNDS, "flushing does not end");
+            let Around { pipes, dice, .. } = around;
+            self.outlet.flush(&mut Kernel { pipes, slots: &self.slots, dice });
+            let overflowed = self.outlet.take_overflowed();
+            let drained = self.outlet.take_drained();
+            let tallies = self.outlet.take_tallies();
+            for link in overflowed {
+                self.worker.overflowed(link, &mut self.outlet);
+            }
+            for link in drained {
+                self.worker.drained(link, &mut self.outlet);
+            }
+            for (ticket, tally) in tallies {
+                let sum = tally.written + tally.queued + tally.slow + tally.closed;
+                assert_eq!(tally.matched, sum, "a tally does not add up: {tally:?}");
+                self.worker.tallied(ticket, tally, &mut self.outlet);
+            }
+            if !self.outlet.has_work() {
+                break;
+            }
+        }
+    }
+
+    fn reap(&mut self, around: &mut Around<'_>) {
+        loop {
+            let dead = self.outlet.take_dead();
+            if dead.is_empty() {
+                return;
+            }
+            for link in dead {
+                self.worker.closed(link, &mut self.outlet);
+                let connection = self.slots[link.slot as usize].take().expect("closed twice");
+                around.pipes[connection].server_done = true;
+                // What the client sends now goes nowhere.
+                around.pipes[connection].to_server.clear();
+                self.outlet.free(link);
+            }
+            self.flush(around);
+        }
+    }
+
+    /// What holds between any two turns.
+    pub(super) fn check(&self) {
+        let waiting: usize = self.outlet.ids().into_iter().map(|link| self.outlet.waiting(link)).sum();
+        assert_eq!(self.outlet.counts().queued_bytes, waiting as u64, "queued bytes are miscounted");
+        for (slot, session) in self.worker.sessions.iter().enumerate() {
+            let link = self.outlet.id_of(slot as u32);
+            assert_eq!(matches!(session, Session::Gone), link.is_none(), "slot {slot}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The application of the simulation, on the public interface only, and what it writes down.
+//!
+//! A connection is known by the room `n` and its number. Commands are words; what a publish delivers says who
+//! sent it, to whom, and which of the sender's it is.
+
+use crate::app::{
+    Admission, CloseCause, Context, DeliveryReport, Endpoint, Message, Params, Request, Responder, Socket, To,
+};
+use crate::wire::frame::{Opcode, encode};
+use crate::wire::response::Response;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// The number of the message that says goodbye: after all others.
+pub(super) const FAREWELL: u64 = u64::MAX;
+
+/// The selection of a publish.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Target {
+    pub(super) scope: String,
+    pub(super) rooms: Vec<String>,
+    pub(super) except: Vec<String>,
+}
+
+impl Target {
+    fn to(&self) -> To {
+        let to = self.rooms.iter().fold(To::everybody(&self.scope), |to, room| to.and_room(room));
+        self.except.iter().fold(to, |to, room| to.except(room))
+    }
+
+    pub(super) fn parse(scope: &str, rooms: &str, except: &str) -> Target {
+        let list = |text: &str| match text {
+            "-" => Vec::new(),
+            _ => text.split(',').map(str::to_owned).collect(),
+        };
+        Target { scope: scope.to_owned(), rooms: list(rooms), except: list(except) }
+    }
+
+    pub(super) fn words(&self) -> String {
+        let word = |names: &Vec<String>| if names.is_empty() { "-".to_owned() } else { names.join(",") };
+        format!("{} {}", word(&self.rooms), word(&self.except))
+    }
+}
+
+/// What happened, in the order in which it happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Event {
+    Opened { n: usize, scope: String, rooms: Vec<String> },
+    Joined { n: usize, room: String },
+    Left { n: usize, room: String },
+    Published { n: usize, number: u64, target: Target, asked: bool },
+    Reported { n: usize, number: u64, report: [u64; 6] },
+    Closed { n: usize, cause: &'static str, code: Option<u16>, at_ms: u64 },
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Play {
+    pub(super) events: Arc<Mutex<Vec<Event>>>,
+    pub(super) now_ms: Arc<AtomicU64>,
+    /// Whoever leaves says goodbye to everybody.
+    pub(super) farewells: bool,
+}
+
+impl Play {
+    fn note(&self, event: Event) {
+        self.events.lock().unwrap().push(event);
+    }
+
+    fn reported(&self, n: usize, number: u64, report: DeliveryReport) {
+        let DeliveryReport { matched, written, queued, dropped_slow, dropped_closed, dropped_busy } = report;
+        let report = [matched, written, queued, dropped_slow, dropped_closed, dropped_busy];
+        self.note(Event::Reported { n, number, report });
+    }
+
+    /// `sum` adds up a scope over the reactors, `publish` tells everybody.
+    pub(super) fn route(
+        &self,
+        cx: &mut Context<'_>,
+        request: &Request<'_>,
+        params: &Params,
+        responder: Responder,
+    ) {
+        let (what, n, number) = (params.get(0), params.get(1), params.get(2));
+        let (n, number): (usize, u64) = (n.parse().unwrap(), number.parse().unwrap());
+        if what == "sum" {
+            cx.gather(
+                |view| view.scope_len("d1"),
+                move |cx, answers| {
+                    assert!(answers.len() <= 3);
+                    let sum: u64 = answers.iter().sum();
+                    responder.send(cx, Response::text(200, format!("sum {number} {sum}")));
+                },
+            );
+            return;
+        }
+        let target = Target::parse("d1", "-", "-");
+        self.note(Event::Published { n, number, target: target.clone(), asked: true });
+        let text = String::from_utf8_lossy(request.body());
+        let message = message(n, number, &target, &text);
+        let play = self.clone();
+        cx.publish_with(&target.to(), &encode(Opcode::Text, message.as_bytes()), move |cx, report| {
+            play.reported(n, number, report);
+            responder.send(cx, Response::text(200, format!("publish {number} {}", report.delivered())));
+        });
+    }
+}
+
+fn message(n: usize, number: u64, target: &Target, pad: &str) -> String {
+    format!("m {n} {number} {} {} {pad}", target.scope, target.words())
+}
+
+fn number_of(socket: &Socket<'_>) -> usize {
+    let room = socket.rooms().find(|room| room.starts_with('n')).expect("a socket lost its number");
+    room[1..].parse().unwrap()
+}
+
+impl Endpoint for Play {
+    fn on_upgrade(&self, request: &Request<'_>) -> Result<Admission, Response> {
+        let query = request.query().unwrap();
+        if query.get("refuse").is_some() {
+            return Err(Response::error(403, "no", "not you"));
+        }
+        let mut admission = Admission::to_scope(query.get("d").unwrap()).room(query.get("n").unwrap());
+        if let Some(user) = query.get("u") {
+            admission = admission.claim(user);
+        }
+        let rooms = query.get("g").unwrap().split(',').filter(|room| !room.is_empty());
+        Ok(rooms.fold(admission, Admission::room))
+    }
+
+    fn on_open(&self, socket: &mut Socket<'_>) {
+        let n = number_of(socket);
+        let rooms = socket.rooms().map(str::to_owned).collect();
+        self.note(Event::Opened { n, scope: socket.scope().to_owned(), rooms });
+        assert!(socket.send_text(&format!("hi {n}")));
+    }
+
+    fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Binary(bytes) => {
+                socket.send_binary(bytes);
+                return;
+            }
+        };
+        let n = number_of(socket);
+        let words: Vec<&str> = text.splitn(5, ' ').collect();
+        match words[0] {
+            "join" => {
+                let answer = match socket.join(words[2]) {
+                    Ok(_) => "joined",
+                    Err(_) => "full",
+                };
+                if answer == "joined" {
+                    self.note(Event::Joined { n, room: words[2].to_owned() });
+                }
+                socket.send_text(&format!("{answer} {}", words[1]));
+            }
+            "leave" => {
+                if socket.leave(words[2]) {
+                    self.note(Event::Left { n, room: words[2].to_owned() });
+                }
+                socket.send_text(&format!("left {}", words[1]));
+            }
+            "pub" | "ask" => {
+                let number: u64 = words[1].parse().unwrap();
+                let target = Target::parse(socket.scope(), words[2], words[3]);
+                let asked = words[0] == "ask";
+                self.note(Event::Published { n, number, target: target.clone(), asked });
+                let frame = encode(Opcode::Text, self::message(n, number, &target, words[4]).as_bytes());
+                if !asked {
+                    return socket.publish(&target.to(), &frame);
+                }
+                let play = self.clone();
+                socket.publish_with(&target.to(), &frame, move |socket, report| {
+                    play.reported(n, number, report);
+                    socket.send_text(&format!("report {number} {}", report.delivered()));
+                });
+            }
+            "close" => socket.close(4_100, words[1]),
+            other => panic!("a client said {other:?}"),
+        }
+    }
+
+    fn on_close(&self, socket: &mut Socket<'_>, cause: &CloseCause) {
+        let n = number_of(socket);
+        assert!(!socket.send_text("too late"), "a closing socket took a message");
+        let code = match cause {
+            CloseCause::Client(code) => *code,
+            CloseCause::Handler(code) | CloseCause::Protocol(code) => Some(*code),
+            _ => None,
+        };
+        let at_ms = self.now_ms.load(Ordering::Relaxed);
+        self.note(Event::Closed { n, cause: cause.name(), code, at_ms });
+        if self.farewells {
+            let target = Target::parse(socket.scope(), "-", "-");
+            let frame = encode(Opcode::Text, message(n, FAREWELL, &target, "bye").as_bytes());
+            self.note(Event::Published { n, number: FAREWELL, target: target.clone(), asked: true });
+            let play = self.clone();
+            let done = move |_: &mut Context<'_>, report| play.reported(n, FAREWELL, report);
+            socket.context().publish_with(&target.to(), &frame, done);
+        }
+    }
+}

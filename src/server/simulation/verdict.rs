@@ -1,0 +1,309 @@
+//! What must be true of a run: while it goes on, at rest, and at the end.
+
+use super::client::{Kind, Stage};
+use super::play::{Event, FAREWELL, Target};
+use super::{Ending, HANDSHAKE_S, IDLE_S, World};
+use crate::hub::Selector;
+use crate::server::worker::Session;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
+
+/// What [`World::tally`] counts besides the causes of closing.
+pub(super) const TALLIED: [&str; 8] = [
+    "delivered",
+    "report",
+    "report with queued",
+    "report with slow",
+    "report with closed",
+    "report with busy",
+    "timed out",
+    "answered over HTTP",
+];
+
+impl World {
+    pub(super) fn tally(&self) -> super::Tally {
+        let mut tally = super::Tally::new();
+        let mut count = |what: &'static str, times: usize| *tally.entry(what).or_default() += times as u64;
+        for event in self.events() {
+            match event {
+                Event::Closed { cause, .. } => count(cause, 1),
+                Event::Reported { report: [_, _, queued, slow, closed, busy], .. } => {
+                    let [all, some_queued, some_slow, some_closed, some_busy] =
+                        [1, queued, slow, closed, busy].map(|number| usize::from(number > 0));
+                    count("report", all);
+                    count("report with queued", some_queued);
+                    count("report with slow", some_slow);
+                    count("report with closed", some_closed);
+                    count("report with busy", some_busy);
+                }
+                _ => {}
+            }
+        }
+        for client in &self.clients {
+            count("delivered", client.got.len());
+            count("answered over HTTP", client.answered);
+            count("timed out", usize::from(client.stage == Stage::Answered(408)));
+        }
+        tally
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.play.events.lock().unwrap().clone()
+    }
+
+    /// Nobody is called idle who spoke a moment ago.
+    pub(super) fn check_idle(&self) {
+        let events = self.play.events.lock().unwrap();
+        // Those of this turn are the last ones.
+        for event in events.iter().rev().take(40) {
+            if let Event::Closed { n, cause: "idle", at_ms, .. } = event {
+                let silent_ms = at_ms - self.heard_ms[*n].min(*at_ms);
+                assert!(silent_ms >= u64::from(IDLE_S) * 1_000, "{n} was idle for {silent_ms} ms only");
+            }
+        }
+    }
+
+    /// Everything under way has arrived.
+    pub(super) fn check_rest(&mut self) {
+        let events = self.events();
+        check_lives(&events);
+        self.check_reports(&events);
+        self.check_arrivals(&events);
+        self.check_claims(&events);
+        self.check_members(&events);
+        for machine in &self.machines {
+            assert_eq!(machine.worker.core.waiting_count(), 0, "somebody still waits for an answer");
+        }
+    }
+
+    /// What each report says adds up, and agrees with what arrived.
+    fn check_reports(&self, events: &[Event]) {
+        let mut arrived: HashMap<(usize, u64), u64> = HashMap::new();
+        for client in &self.clients {
+            for message in &client.got {
+                *arrived.entry(*message).or_default() += 1;
+            }
+        }
+        let mut reported = BTreeSet::new();
+        let somebody_left = events.iter().any(|event| matches!(event, Event::Closed { .. }));
+        for event in events {
+            let Event::Reported { n, number, report } = event else { continue };
+            assert!(reported.insert((*n, *number)), "two reports of one publish");
+            let [matched, written, queued, slow, closed, busy] = *report;
+            assert_eq!(matched, written + queued + slow + closed, "{n} {number}");
+            assert!(busy == 0 || self.jammed);
+            let arrived = arrived.get(&(*n, *number)).copied().unwrap_or(0);
+            assert!(arrived <= written + queued, "{n} {number}: {arrived} arrived of {report:?}");
+            if !somebody_left && self.clients.iter().all(|client| !client.stalled) {
+                assert_eq!((slow, closed), (0, 0), "{n} {number}");
+                assert_eq!(arrived, matched, "{n} {number}: {report:?}");
+            }
+        }
+        for event in events {
+            if let Event::Published { n, number, asked: true, .. } = event {
+                // A socket that is gone is told nothing; a farewell and a request are the server's own.
+                let owed =
+                    *number == FAREWELL || self.clients[*n].kind == Kind::Http || self.is_open(events, *n);
+                assert!(!owed || reported.contains(&(*n, *number)), "{n} {number}: no report");
+            }
+        }
+    }
+
+    fn is_open(&self, events: &[Event], n: usize) -> bool {
+        !events.iter().any(|event| matches!(event, Event::Closed { n: closed, .. } if *closed == n))
+    }
+
+    /// Who was a member all the time, and is well, got everything.
+    fn check_arrivals(&self, events: &[Event]) {
+        if self.jammed {
+            return;
+        }
+        for client in &self.clients {
+            if client.kind != Kind::WebSocket || !client.is_well() || !self.is_open(events, client.n) {
+                continue;
+            }
+            let got: BTreeSet<(usize, u64)> = client.got.iter().copied().collect();
+            // From when on it has been in a room, and the rooms that it ever was in.
+            let (mut since, mut ever) = (BTreeMap::new(), BTreeSet::new());
+            let mut open = false;
+            for event in events {
+                match event {
+                    Event::Opened { n, rooms, .. } if *n == client.n => {
+                        open = true;
+                        ever.extend(rooms.iter().cloned());
+                    }
+                    Event::Joined { n, room } if *n == client.n => {
+                        ever.insert(room.clone());
+                    }
+                    _ => {}
+                }
+            }
+            assert!(open, "{}: an upgrade without an opening", client.n);
+            let leaves: Vec<(usize, &String)> = events
+                .iter()
+                .enumerate()
+                .filter_map(|(at, event)| match event {
+                    Event::Left { n, room } if *n == client.n => Some((at, room)),
+                    _ => None,
+                })
+                .collect();
+            let mut entered = false;
+            for (at, event) in events.iter().enumerate() {
+                match event {
+                    Event::Opened { n, rooms, .. } if *n == client.n => {
+                        entered = true;
+                        since.extend(rooms.iter().map(|room| (room.clone(), at)));
+                    }
+                    Event::Joined { n, room } if *n == client.n => {
+                        since.entry(room.clone()).or_insert(at);
+                    }
+                    Event::Left { n, room } if *n == client.n => {
+                        since.remove(room);
+                    }
+                    Event::Published { n, number, target, .. } if *n != client.n => {
+                        let stays = |room: &String| {
+                            since.contains_key(room)
+                                && !leaves.iter().any(|(later, left)| *later > at && *left == room)
+                        };
+                        let meant = entered
+                            && target.scope == client.scope
+                            && (target.rooms.is_empty() || target.rooms.iter().any(stays))
+                            && !target.except.iter().any(|room| ever.contains(room));
+                        assert!(
+                            !meant || got.contains(&(*n, *number)),
+                            "{} did not get {number} of {n} to {target:?}",
+                            client.n
+                        );
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A claimed room has one member: whoever claimed it last, if that is still there.
+    fn check_claims(&self, events: &[Event]) {
+        let mut owners: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for event in events {
+            match event {
+                Event::Opened { n, scope, rooms } => {
+                    if let Some(user) = rooms.iter().find(|room| room.starts_with('@')) {
+                        owners.insert((scope.clone(), user.clone()), *n);
+                    }
+                }
+                Event::Closed { n, .. } => owners.retain(|_, owner| owner != n),
+                _ => {}
+            }
+        }
+        for scope in ["d1", "d2"] {
+            for user in 0..5 {
+                let user = format!("@{user}");
+                let members: Vec<usize> = self.members(&Target::parse(scope, &user, "-"));
+                let owner: Vec<usize> = owners.get(&(scope.to_owned(), user)).copied().into_iter().collect();
+                assert_eq!(members, owner);
+            }
+        }
+    }
+
+    fn members(&self, target: &Target) -> Vec<usize> {
+        let Target { scope, rooms, except } = target;
+        let mut members = Vec::new();
+        for machine in &self.machines {
+            let slots = machine.worker.core.hub.select(Selector { scope, rooms, except });
+            slots.for_each(|slot| members.push(machine.slots[slot as usize].unwrap()));
+        }
+        members
+    }
+
+    /// The hubs know exactly those who are open.
+    fn check_members(&self, events: &[Event]) {
+        let mut open = BTreeSet::new();
+        for event in events {
+            match event {
+                Event::Opened { n, .. } => drop(open.insert(*n)),
+                Event::Closed { n, .. } => drop(open.remove(n)),
+                _ => {}
+            }
+        }
+        let mut members = self.members(&Target::parse("d1", "-", "-"));
+        members.extend(self.members(&Target::parse("d2", "-", "-")));
+        members.sort_unstable();
+        assert_eq!(members, open.iter().copied().collect::<Vec<_>>());
+        assert_eq!(self.shared.sockets.load(Ordering::Relaxed), open.len());
+        assert_eq!(self.stats.sum(|reactor| reactor.sockets()), open.len() as u64);
+    }
+
+    pub(super) fn check_end(&mut self, ending: Ending) {
+        let events = self.events();
+        check_lives(&events);
+        self.check_reports(&events);
+        for machine in &self.machines {
+            assert!(machine.outlet.is_empty(), "{ending:?}: links are left");
+            assert!(machine.worker.sessions.iter().all(|session| matches!(session, Session::Gone)));
+            assert_eq!(machine.worker.core.hub.room_count(), 0);
+            assert_eq!(machine.outlet.counts().queued_bytes, 0);
+            assert_eq!(machine.worker.core.waiting_count(), 0);
+        }
+        assert!(self.interest.is_empty());
+        assert_eq!(self.shared.sockets.load(Ordering::Relaxed), 0);
+        assert_eq!(self.stats.sum(|reactor| reactor.sockets()), 0);
+        self.check_goodbyes(&events, ending);
+    }
+
+    /// What a client was told at the end is what happened.
+    fn check_goodbyes(&self, events: &[Event], ending: Ending) {
+        for event in events {
+            let Event::Closed { n, cause, code, .. } = event else { continue };
+            let expected = match *cause {
+                "client" | "handler" | "protocol" => Some(*code),
+                "replaced" => Some(Some(4001)),
+                "idle" | "shutdown" => Some(Some(1001)),
+                "slow" => Some(Some(1008)),
+                _ => None,
+            };
+            let client = &self.clients[*n];
+            match &client.stage {
+                Stage::Closed(seen) => assert_eq!(Some(*seen), expected, "{n}: {cause}"),
+                // One that reads to the end is told why, unless the line broke or the server gave it up.
+                _ if client.lost || client.stalled || *cause == "lost" => {}
+                stage => panic!("{n}: {cause}, and was not told: {stage:?}"),
+            }
+        }
+        for client in &self.clients {
+            if client.lost || client.stalled {
+                continue;
+            }
+            match client.kind {
+                Kind::Unwanted => assert_eq!(client.stage, Stage::Answered(403)),
+                Kind::Dribbler if ending == Ending::EverybodySleeps => {
+                    assert_eq!(client.stage, Stage::Answered(408), "{HANDSHAKE_S} s are over");
+                }
+                Kind::Dribbler => {}
+                Kind::WebSocket if ending == Ending::EverybodySleeps && !client.leaving => {
+                    assert!(matches!(client.stage, Stage::Closed(_)), "{}: {:?}", client.n, client.stage);
+                }
+                Kind::WebSocket | Kind::Http => {}
+            }
+        }
+    }
+}
+
+/// Each socket opens once and closes once, and does nothing before or behind.
+fn check_lives(events: &[Event]) {
+    let (mut open, mut closed) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        match event {
+            Event::Opened { n, .. } => assert!(open.insert(*n) && !closed.contains(n), "{n} opens twice"),
+            Event::Joined { n, .. } | Event::Left { n, .. } => {
+                assert!(open.contains(n) && !closed.contains(n), "{n} acts while it is not there");
+            }
+            Event::Closed { n, .. } => {
+                assert!(open.contains(n) && closed.insert(*n), "{n} closes twice or unopened");
+            }
+            Event::Published { n, number, .. } => {
+                assert!(*number == FAREWELL || !closed.contains(n), "{n} speaks after its end");
+            }
+            Event::Reported { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Who may ask for what, with which method.
+
+use crate::server::Server;
+use crate::ws::Client;
+
+const GUARDED: [(&str, &str); 7] = [
+    ("POST", "/api/v1/publish"),
+    ("GET", "/api/v1/stats"),
+    ("GET", "/api/v1/domains"),
+    ("GET", "/api/v1/domains/d1/groups"),
+    ("GET", "/api/v1/domains/d1/clients"),
+    ("GET", "/api/v1/openapi.json"),
+    ("GET", "/metrics"),
+];
+const OPEN: [&str; 3] = ["/healthz", "/readyz", "/"];
+const MESSAGE: &[u8] = br#"{"bizCode":"d1","mode":300,"content":1}"#;
+
+#[test]
+fn a_key_is_wanted_where_it_matters() {
+    let server = Server::start_with_key(2, "k-1");
+    let mut client = Client::connect(&server, "d1", "c1", "");
+    let mut http = server.http();
+    for (method, path) in GUARDED {
+        let body = if method == "POST" { MESSAGE } else { b"" };
+        for wrong in ["", "k-1", "Bearer", "Bearer ", "Bearer k-2", "Bearer k-11", "Basic k-1"] {
+            let answer = http.request(method, path, &[("Authorization", wrong)], body);
+            let (status, code, _) = answer.error();
+            assert_eq!((status, code.as_str()), (401, "unauthorized"), "{path} {wrong:?}");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        }
+        assert_eq!(http.request(method, path, &[], body).status, 401, "{path}");
+    }
+    client.has_nothing();
+    for (method, path) in GUARDED {
+        let body = if method == "POST" { MESSAGE } else { b"" };
+        let answer = http.request(method, path, &[("authorization", "Bearer k-1")], body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    assert_eq!(client.next(), r#"{"msgId":null,"mode":300,"content":1}"#);
+    for path in OPEN {
+        assert_eq!(http.get(path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn methods_are_checked_and_head_has_no_body() {
+    let server = Server::start(2);
+    let _client = Client::connect(&server, "d1", "c1", "");
+    let mut http = server.http();
+    for (method, path) in GUARDED.into_iter().chain(OPEN.map(|path| ("GET", path))) {
+        for other in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            if other != method {
+                let answer = http.request(other, path, &[], b"");
+                assert_eq!(answer.error().1, "method_not_allowed", "{other} {path}");
+                assert_eq!((answer.status, answer.header("allow")), (405, Some(method)), "{other} {path}");
+            }
+        }
+        let head = http.request("HEAD", path, &[], b"");
+        if method == "GET" {
+            assert_eq!(head.status, 200, "{path}");
+            assert!(head.header("content-length").unwrap().parse::<usize>().unwrap() > 0);
+            assert_eq!(head.header("content-type"), http.get(path).header("content-type"));
+        } else {
+            assert_eq!(head.status, 405, "{path}");
+        }
+    }
+    for path in ["/api/v1", "/api/v1/", "/api/v1/publish/", "/api/v1/domains//groups", "/metric", "//"] {
+        assert_eq!(http.get(path).error().1, "not_found", "{path}");
+    }
+}
+
+#[test]
+fn the_first_page_links_to_what_is_served() {
+    let server = Server::start(1);
+    let home = server.get("/");
+    assert_eq!(home.header("content-type"), Some("text/html; charset=utf-8"));
+    let links: Vec<&str> =
+        home.text().split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(links.contains(&"/metrics") && links.contains(&"/api/v1/openapi.json"), "{links:?}");
+    for link in links {
+        assert_eq!(server.get(link).status, 200, "{link}");
+    }
+    assert!(home.text().contains("/ws?bizCode="));
+}

@@ -1,0 +1,338 @@
+//! The hub against a naive model: three reactors over one table of interests, with their evictions under way
+//! in any order that keeps the mails of one reactor to another in theirs.
+
+use fanfare::base::ids::ReactorId;
+use fanfare::hub::{Hub, Interest, Recipients, Selector};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+const REACTORS: usize = 3;
+/// Across the borders at which sets of numbers change their form.
+const SLOTS: [u32; 6] = [0, 1, 2, 40, 65_535, 65_536];
+const SCOPES: [&str; 2] = ["d1", "d2"];
+/// Joined and left, claimed only, and both.
+const ROOMS: [&str; 8] = ["a", "b", "c", "@u", "@v", "x", "y", "a room whose name does not fit in place"];
+const CLAIM_ONLY: [&str; 2] = ["@u", "@v"];
+const CLAIMABLE: [&str; 4] = ["@u", "@v", "x", "y"];
+
+#[derive(Clone, Debug)]
+enum Op {
+    Enter(usize, u32, &'static str),
+    Join(usize, u32, &'static str, &'static str),
+    Leave(usize, u32, &'static str, &'static str),
+    Exit(usize, u32),
+    Claim(usize, u32, &'static str, &'static str),
+    /// The oldest mail from one reactor to another.
+    Deliver(usize, usize),
+    Select(usize, &'static str, Vec<&'static str>, Vec<&'static str>),
+    Trim(usize),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    use proptest::sample::select;
+    let reactor = 0..REACTORS;
+    let slot = || select(&SLOTS[..]);
+    let scope = || select(&SCOPES[..]);
+    let room = || select(&ROOMS[..]);
+    let joined = || {
+        let rooms: Vec<&str> = ROOMS.into_iter().filter(|room| !CLAIM_ONLY.contains(room)).collect();
+        select(rooms)
+    };
+    let several = || proptest::collection::vec(select(&ROOMS[..]), 0..4);
+    prop_oneof![
+        2 => (reactor.clone(), slot(), scope()).prop_map(|(r, s, d)| Op::Enter(r, s, d)),
+        6 => (reactor.clone(), slot(), scope(), joined()).prop_map(|(r, s, d, n)| Op::Join(r, s, d, n)),
+        4 => (reactor.clone(), slot(), scope(), room()).prop_map(|(r, s, d, n)| Op::Leave(r, s, d, n)),
+        2 => (reactor.clone(), slot()).prop_map(|(r, s)| Op::Exit(r, s)),
+        5 => (reactor.clone(), slot(), scope(), select(&CLAIMABLE[..]))
+            .prop_map(|(r, s, d, n)| Op::Claim(r, s, d, n)),
+        5 => (reactor.clone(), 0..REACTORS).prop_map(|(a, b)| Op::Deliver(a, b)),
+        5 => (reactor.clone(), scope(), several(), several()).prop_map(|(r, d, a, b)| Op::Select(r, d, a, b)),
+        1 => reactor.prop_map(Op::Trim),
+    ]
+}
+
+type Name = (&'static str, &'static str);
+
+/// One room on one reactor: who came when, and the number of the last claim, which emptied it before.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Room {
+    members: Vec<u32>,
+    claim: u32,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    /// By reactor and name; the room "" is everybody. None is kept without members.
+    rooms: [BTreeMap<Name, Room>; REACTORS],
+    /// By slot, in the order of joining.
+    seats: [HashMap<u32, Vec<Name>>; REACTORS],
+    /// Whose claim of a name was the last, until it leaves.
+    owners: HashMap<Name, (usize, u32)>,
+}
+
+impl Model {
+    fn join(&mut self, reactor: usize, slot: u32, name: Name) -> bool {
+        let room = self.rooms[reactor].entry(name).or_default();
+        if room.members.contains(&slot) {
+            return false;
+        }
+        room.members.push(slot);
+        self.seats[reactor].entry(slot).or_default().push(name);
+        true
+    }
+
+    fn leave(&mut self, reactor: usize, slot: u32, name: Name) -> bool {
+        let Some(room) = self.rooms[reactor].get_mut(&name) else { return false };
+        if !room.members.contains(&slot) {
+            return false;
+        }
+        room.members.retain(|member| *member != slot);
+        if room.members.is_empty() {
+            self.rooms[reactor].remove(&name);
+        }
+        self.seats[reactor].get_mut(&slot).unwrap().retain(|other| *other != name);
+        if self.owners.get(&name) == Some(&(reactor, slot)) {
+            self.owners.remove(&name);
+        }
+        true
+    }
+
+    fn members(&self, reactor: usize, name: Name) -> Vec<u32> {
+        self.rooms[reactor].get(&name).map_or(Vec::new(), |room| room.members.clone())
+    }
+
+    /// The reactors, except one, that have a member of any of the rooms.
+    fn elsewhere(&self, reactor: usize, names: &[Name]) -> Vec<usize> {
+        let has = |other: &usize| names.iter().any(|name| !self.members(*other, *name).is_empty());
+        (0..REACTORS).filter(|other| *other != reactor).filter(has).collect()
+    }
+}
+
+struct World {
+    interest: Arc<Interest>,
+    hubs: Vec<Hub>,
+    model: Model,
+    mails: HashMap<(usize, usize), VecDeque<(Name, u32)>>,
+    last_claim: u32,
+    snapshots: Vec<(Recipients, Vec<u32>)>,
+}
+
+impl World {
+    fn new() -> World {
+        let interest = Arc::new(Interest::new());
+        let hubs = (0..REACTORS).map(|r| Hub::new(ReactorId(r as u8), interest.clone())).collect();
+        World {
+            interest,
+            hubs,
+            model: Model::default(),
+            mails: HashMap::new(),
+            last_claim: 0,
+            snapshots: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Enter(r, slot, scope) => {
+                assert_eq!(self.hubs[*r].enter(*slot, scope), self.model.join(*r, *slot, (scope, "")));
+            }
+            Op::Join(r, slot, scope, room) => {
+                let joined = self.hubs[*r].join(*slot, scope, room);
+                assert_eq!(joined, self.model.join(*r, *slot, (scope, room)));
+            }
+            Op::Leave(r, slot, scope, room) => {
+                let left = self.hubs[*r].leave(*slot, scope, room);
+                assert_eq!(left, self.model.leave(*r, *slot, (scope, room)));
+            }
+            Op::Exit(r, slot) => {
+                self.hubs[*r].exit(*slot);
+                for name in self.model.seats[*r].get(slot).cloned().unwrap_or_default() {
+                    self.model.leave(*r, *slot, name);
+                }
+            }
+            Op::Claim(r, slot, scope, room) => self.claim(*r, *slot, (scope, room)),
+            Op::Deliver(from, to) => self.deliver(*from, *to),
+            Op::Select(r, scope, rooms, except) => self.select(*r, scope, rooms, except),
+            Op::Trim(r) => self.hubs[*r].trim(),
+        }
+    }
+
+    fn claim(&mut self, r: usize, slot: u32, name: Name) {
+        let claim = self.hubs[r].claim(slot, name.0, name.1);
+        let mut others = self.model.members(r, name);
+        others.retain(|member| *member != slot);
+        others.sort_unstable();
+        assert_eq!(claim.evicted.to_vec(), others);
+        let elsewhere: Vec<usize> = claim.elsewhere.iter().map(|id| usize::from(id.0)).collect();
+        assert_eq!(elsewhere, self.model.elsewhere(r, &[name]));
+        assert!(claim.sequence > self.last_claim);
+        self.last_claim = claim.sequence;
+        for member in others {
+            self.model.leave(r, member, name);
+        }
+        self.model.join(r, slot, name);
+        self.model.rooms[r].get_mut(&name).unwrap().claim = claim.sequence;
+        self.model.owners.insert(name, (r, slot));
+        for other in elsewhere {
+            self.mails.entry((r, other)).or_default().push_back((name, claim.sequence));
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize) {
+        let Some(mails) = self.mails.get_mut(&(from, to)) else { return };
+        let Some((name, sequence)) = mails.pop_front() else { return };
+        let mut evicted = self.hubs[to].evict(name.0, name.1, sequence).to_vec();
+        evicted.sort_unstable();
+        let room = self.model.rooms[to].get(&name).cloned().unwrap_or_default();
+        let mut expected = if room.claim < sequence { room.members } else { Vec::new() };
+        expected.sort_unstable();
+        assert_eq!(evicted, expected);
+        for slot in expected {
+            self.model.leave(to, slot, name);
+        }
+    }
+
+    fn select(&mut self, r: usize, scope: &'static str, rooms: &[&'static str], except: &[&'static str]) {
+        let selector = Selector { scope, rooms, except };
+        let chosen: Vec<Name> = match rooms {
+            [] => vec![(scope, "")],
+            _ => rooms.iter().map(|room| (scope, *room)).collect(),
+        };
+        let mut expected: BTreeSet<u32> =
+            chosen.iter().flat_map(|name| self.model.members(r, *name)).collect();
+        for room in except {
+            for member in self.model.members(r, (scope, room)) {
+                expected.remove(&member);
+            }
+        }
+        let expected: Vec<u32> = expected.into_iter().collect();
+        let found = self.hubs[r].select(selector);
+        // As a list and not as a set: each once.
+        assert_eq!(found.to_vec(), expected);
+        assert_eq!(found.len(), expected.len() as u64);
+        let mut visited = Vec::new();
+        found.for_each(|slot| visited.push(slot));
+        assert_eq!(visited, expected);
+        assert!(SLOTS.iter().all(|slot| found.contains(*slot) == expected.contains(slot)));
+        self.snapshots.push((found, expected));
+        let elsewhere: Vec<usize> =
+            self.hubs[r].elsewhere(selector).iter().map(|id| usize::from(id.0)).collect();
+        assert_eq!(elsewhere, self.model.elsewhere(r, &chosen));
+    }
+
+    /// Everything that can be asked of a hub.
+    fn check(&self) {
+        let mut names: BTreeSet<Name> = BTreeSet::new();
+        for (hub, (rooms, seats)) in self.hubs.iter().zip(self.model.rooms.iter().zip(&self.model.seats)) {
+            assert_eq!(hub.room_count(), rooms.len());
+            names.extend(rooms.keys());
+            for slot in SLOTS {
+                let seat = seats.get(&slot).cloned().unwrap_or_default();
+                assert_eq!(hub.count_of(slot), seat.len());
+                assert_eq!(hub.scope_of(slot), seat.first().map(|name| name.0));
+                let named: Vec<(&str, &str)> = seat.into_iter().filter(|name| !name.1.is_empty()).collect();
+                assert_eq!(hub.rooms_of(slot).collect::<Vec<_>>(), named);
+            }
+            let mut scopes: Vec<_> = hub.scopes().collect();
+            scopes.sort_unstable();
+            let everybody = rooms.iter().filter(|(name, _)| name.1.is_empty());
+            assert_eq!(scopes, everybody.map(|(n, r)| (n.0, r.members.len() as u64)).collect::<Vec<_>>());
+            for scope in SCOPES {
+                let mut listed: Vec<_> = hub.rooms(scope).collect();
+                listed.sort_unstable();
+                let named = rooms.iter().filter(|(name, _)| name.0 == scope && !name.1.is_empty());
+                assert_eq!(listed, named.map(|(n, r)| (n.1, r.members.len() as u64)).collect::<Vec<_>>());
+                let all = rooms.get(&(scope, "")).map_or(0, |room| room.members.len());
+                assert_eq!(hub.scope_len(scope), all as u64);
+                for room in ROOMS {
+                    let members = rooms.get(&(scope, room)).map_or(&[][..], |room| &room.members);
+                    assert!(SLOTS.iter().all(|s| hub.is_member(*s, scope, room) == members.contains(s)));
+                }
+            }
+        }
+        assert_eq!(self.interest.len(), names.len());
+    }
+
+    /// Delivers what is under way, in an order that follows from `seed`.
+    fn settle(&mut self, mut seed: usize) {
+        loop {
+            let mut waiting: Vec<(usize, usize)> =
+                self.mails.iter().filter(|(_, mails)| !mails.is_empty()).map(|(pair, _)| *pair).collect();
+            if waiting.is_empty() {
+                return;
+            }
+            waiting.sort_unstable();
+            let (from, to) = waiting[seed % waiting.len()];
+            seed = seed.rotate_right(3) ^ 0x55;
+            self.deliver(from, to);
+        }
+    }
+
+    /// A name that is only ever claimed belongs to whoever claimed it last, or to nobody.
+    fn check_claims(&self) {
+        for scope in SCOPES {
+            for room in CLAIM_ONLY {
+                let everywhere: Vec<(usize, u32)> = (0..REACTORS)
+                    .flat_map(|r| {
+                        let found = self.hubs[r].select(Selector { scope, rooms: &[room], except: &[] });
+                        found.to_vec().into_iter().map(move |slot| (r, slot))
+                    })
+                    .collect();
+                let owner: Vec<_> = self.model.owners.get(&(scope, room)).copied().into_iter().collect();
+                assert_eq!(everywhere, owner, "{scope} {room}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_hub_does_what_the_model_does(
+        ops in proptest::collection::vec(op(), 1..120),
+        order in any::<usize>(),
+    ) {
+        let mut world = World::new();
+        for op in &ops {
+            world.apply(op);
+            world.check();
+        }
+        for (found, then) in &world.snapshots {
+            prop_assert_eq!(&found.to_vec(), then, "a snapshot changed");
+        }
+        world.settle(order);
+        world.check();
+        world.check_claims();
+        for r in 0..REACTORS {
+            for slot in SLOTS {
+                world.apply(&Op::Exit(r, slot));
+            }
+            prop_assert_eq!(world.hubs[r].room_count(), 0);
+        }
+        prop_assert!(world.interest.is_empty());
+    }
+
+    /// The same history with and without trimming in it has the same outcome.
+    #[test]
+    fn trimming_changes_nothing(
+        ops in proptest::collection::vec(op(), 1..60),
+        trims in proptest::collection::vec(any::<bool>(), 60),
+    ) {
+        let (mut plain, mut trimmed) = (World::new(), World::new());
+        for (op, trim) in ops.iter().zip(trims) {
+            if !matches!(op, Op::Trim(_)) {
+                plain.apply(op);
+                trimmed.apply(op);
+            }
+            if trim {
+                trimmed.hubs.iter_mut().for_each(Hub::trim);
+            }
+            trimmed.check();
+        }
+        plain.check();
+        prop_assert_eq!(&plain.model.rooms, &trimmed.model.rooms);
+    }
+}

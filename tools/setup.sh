@@ -1,0 +1,74 @@
+#!/bin/sh
+# Installs what is missing, and nothing else; done twice, it does nothing the second time.
+#
+#   tools/setup.sh [run|test]
+#
+# run: what building takes. test: what the tests take, too: Node.js 18 or newer, and the client libraries of
+# tests/clients in .deps/node (npm) and .deps/python (a virtual environment). Packages of the system come by apt.
+# Rust is expected to be there.
+set -eu
+cd "$(dirname "$0")/.."
+
+case ${1:-run} in
+    run) for_tests= ;;
+    test) for_tests=yes ;;
+    *) echo "usage: $0 [run|test]" >&2; exit 2 ;;
+esac
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+fail() {
+    echo "setup: $1" >&2
+    exit 1
+}
+
+# apt PACKAGE...
+apt() {
+    have apt-get || fail "please install: $*"
+    as_root=
+    [ "$(id -u)" = 0 ] || { have sudo || fail "please install, as root: $*"; as_root=sudo; }
+    echo "setup: installing $*"
+    [ -n "${updated:-}" ] || $as_root apt-get update -qq
+    updated=yes
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# component NAME PROGRAM: a part of Rust that is needed for the checks.
+component() {
+    cargo "$2" --version >/dev/null 2>&1 && return
+    have rustup || fail "please install $1, a component of Rust"
+    echo "setup: adding $1"
+    rustup component add "$1"
+}
+
+have cargo || fail "please install Rust 1.90 or newer: see https://www.rust-lang.org/tools/install"
+have cc || apt gcc libc6-dev
+[ -n "$for_tests" ] || exit 0
+
+component rustfmt fmt
+component clippy clippy
+
+# Node.js for the clients in JavaScript.
+node_is_new() { have node && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; }
+node_is_new || apt nodejs
+node_is_new || fail "please install Node.js 18 or newer"
+have npm || apt npm
+clients=tests/clients
+if [ -f $clients/package-lock.json ] && ! cmp -s $clients/package-lock.json .deps/node/installed; then
+    echo "setup: installing the clients in JavaScript into .deps/node"
+    rm -rf .deps/node
+    mkdir -p .deps/node
+    cp $clients/package.json $clients/package-lock.json .deps/node/
+    npm ci --prefix .deps/node --no-audit --no-fund --loglevel=error
+    cp $clients/package-lock.json .deps/node/installed
+fi
+
+# Python 3 for the clients in Python.
+have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || apt python3 python3-venv
+if [ -f $clients/requirements.txt ] && ! cmp -s $clients/requirements.txt .deps/python/installed; then
+    echo "setup: installing the clients in Python into .deps/python"
+    rm -rf .deps/python
+    python3 -m venv .deps/python
+    .deps/python/bin/python -m pip install --quiet --no-input --disable-pip-version-check -r $clients/requirements.txt
+    cp $clients/requirements.txt .deps/python/installed
+fi
