@@ -18,8 +18,8 @@ use crate::args::{Common, Protocol, payload};
 use crate::run::{Broadcasts, Failure, Plan};
 use crate::sys;
 
-/// Windows before a stretch is measured: the caches are full of the other server's connections, and after
-/// a pause the kernel acknowledges the first 16 segments of each connection at once, which later ones are not.
+/// Windows before a stretch is measured: the first deliveries after a pause cost more (with three windows,
+/// whichever server came second in a pair was a quarter dearer; with twenty, the order made no difference).
 const WARMUP_BURSTS: u32 = 20;
 
 /// `compare`.
