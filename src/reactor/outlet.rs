@@ -135,6 +135,8 @@ pub struct Outlet {
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Outbox>>,
     scratch: Vec<u8>,
+    /// Recipients of the fan-out that is being flushed for whom nothing else waits.
+    free: Vec<u32>,
     counts: OutletCounts,
 }
 
@@ -159,6 +161,7 @@ impl Outlet {
             urgent: false,
             spare: Vec::new(),
             scratch: Vec::new(),
+            free: Vec::new(),
             counts: OutletCounts::default(),
         }
     }
@@ -494,6 +497,7 @@ impl Outlet {
         self.links.shrink_to_fit();
         self.spare = Vec::new();
         self.scratch = Vec::new();
+        self.free = Vec::new();
         self.dirty.shrink_to(64);
         self.watches.shrink_to(64);
         self.dead.shrink_to(64);

@@ -10,8 +10,10 @@ use crate::base::ids::LinkId;
 use crate::base::time::{Now, TICK_MS, Tick};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
+use rustix::net;
 use socket2::Socket;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -290,12 +292,10 @@ impl<H: Handler> Reactor<H> {
             return;
         }
         let Some(Some(socket)) = self.sockets.get_mut(link.slot as usize) else { return };
-        let count = match socket.read(&mut self.buffer) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                return self.ready.push((link, ending));
-            }
+        let count = match net::recv(&*socket, &mut *self.buffer, net::RecvFlags::DONTWAIT) {
+            Ok((count, _)) => count,
+            Err(Errno::AGAIN) => return,
+            Err(Errno::INTR) => return self.ready.push((link, ending)),
             // A reset, or the like.
             Err(_) => return self.outlet.abort(link),
         };
@@ -411,6 +411,9 @@ impl<H: Handler> Reactor<H> {
     }
 }
 
+/// A peer that is gone is an error, not a signal.
+const SEND: net::SendFlags = net::SendFlags::NOSIGNAL.union(net::SendFlags::DONTWAIT);
+
 /// The wires of a real reactor.
 struct Kernel<'a> {
     sockets: &'a mut [Option<Socket>],
@@ -428,11 +431,12 @@ impl Kernel<'_> {
 
 impl Wires for Kernel<'_> {
     fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize> {
-        self.socket(slot)?.send_with_flags(bytes, libc::MSG_NOSIGNAL)
+        Ok(net::send(self.socket(slot)?, bytes, SEND)?)
     }
 
     fn write_vectored(&mut self, slot: u32, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket(slot)?.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL)
+        let mut nothing_beside = net::SendAncillaryBuffer::default();
+        Ok(net::sendmsg(self.socket(slot)?, pieces, &mut nothing_beside, SEND)?)
     }
 
     fn shutdown(&mut self, slot: u32) {

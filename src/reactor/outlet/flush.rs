@@ -29,28 +29,27 @@ impl Outlet {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut all_written = 0u64;
         let bytes = fanout.contiguous(&mut scratch);
+        // First the table alone, then the kernel alone: each call evicts what the processor knows of the table, so
+        // that looking up one link at a time would miss the cache every time.
+        let mut free = std::mem::take(&mut self.free);
         fanout.recipients().for_each(|slot| {
             if fanout.is_settled(slot) {
                 return;
             }
-            // Freed since: it was dying when the publish found it in its rooms.
-            let Some(link) = self.links.get(slot as usize) else {
-                return self.queue_rest(slot, fanout.frames(), 0);
-            };
-            let mut sent = 0;
-            if link.state == LinkState::Open && link.outbox.is_none() {
-                match wires.write(slot, bytes) {
-                    Ok(count) if count == bytes.len() => {
-                        all_written += 1;
-                        return;
-                    }
-                    Ok(count) => sent = count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => self.abort(LinkId { slot, generation: link.generation }),
-                }
+            match self.links.get(slot as usize) {
+                Some(link) if link.state == LinkState::Open && link.outbox.is_none() => free.push(slot),
+                // Also one that was freed since: it was dying when the publish found it in its rooms.
+                _ => self.queue_rest(slot, fanout.frames(), 0),
             }
-            self.queue_rest(slot, fanout.frames(), sent);
         });
+        for slot in free.drain(..) {
+            match wires.write(slot, bytes) {
+                Ok(count) if count == bytes.len() => all_written += 1,
+                Ok(count) => self.queue_rest(slot, fanout.frames(), count),
+                Err(error) => self.refused(slot, &error, fanout.frames()),
+            }
+        }
+        self.free = free;
         for slot in fanout.settled_slots() {
             for (frame, tally) in fanout.settle(slot) {
                 self.push_tallied(slot, frame, *tally);
@@ -63,6 +62,16 @@ impl Outlet {
         }
         scratch.clear();
         self.scratch = scratch;
+    }
+
+    #[cold]
+    fn refused(&mut self, slot: u32, error: &io::Error, frames: &[Counted]) {
+        if error.kind() != io::ErrorKind::WouldBlock
+            && let Some(link) = self.id_of(slot)
+        {
+            self.abort(link);
+        }
+        self.queue_rest(slot, frames, 0);
     }
 
     /// Queues frames of which the kernel took only the first `sent` bytes.
