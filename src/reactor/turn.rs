@@ -359,6 +359,8 @@ impl<H: Handler> Reactor<H> {
             if dead.is_empty() {
                 break;
             }
+            // Descriptors have returned: who waits to be accepted need not wait for the pause to end.
+            self.accept_paused_until = Tick::NEVER;
             self.closed_since_trim += dead.len();
             let many = self.closed_since_trim >= TRIM_LINKS;
             self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });
