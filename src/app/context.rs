@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(crate) type OnReport = Box<dyn FnOnce(&mut Context<'_>, DeliveryReport)>;
+type OnReport = Box<dyn FnOnce(&mut Context<'_>, DeliveryReport)>;
 type OnAnswers = Box<dyn FnOnce(&mut Context<'_>, Vec<Answer>)>;
 
 /// Something that other reactors have still to say.

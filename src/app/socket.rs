@@ -1,6 +1,6 @@
 //! One plain WebSocket connection, as its handlers see it.
 
-use super::context::{Context, Job, OnReport};
+use super::context::{Context, Job};
 use super::endpoint::CloseCause;
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::LinkId;
@@ -127,28 +127,13 @@ impl<'a> Socket<'a> {
         frame: &Frame,
         done: impl FnOnce(&mut Socket<'_>, DeliveryReport) + 'static,
     ) {
-        let done = self.if_still_there(done);
-        self.cx.publish_from(Some(self.link.slot), to, frame, Some(done));
-    }
-
-    /// [`Socket::publish_with`] that does not leave out this socket.
-    pub fn publish_to_all_with(
-        &mut self,
-        to: &To,
-        frame: &Frame,
-        done: impl FnOnce(&mut Socket<'_>, DeliveryReport) + 'static,
-    ) {
-        let done = self.if_still_there(done);
-        self.cx.publish_from(None, to, frame, Some(done));
-    }
-
-    fn if_still_there(&self, done: impl FnOnce(&mut Socket<'_>, DeliveryReport) + 'static) -> OnReport {
         let link = self.link;
-        Box::new(move |cx: &mut Context<'_>, report: DeliveryReport| {
+        let done = move |cx: &mut Context<'_>, report: DeliveryReport| {
             if cx.out.id_of(link.slot) == Some(link) {
                 let cx = Context { core: &mut *cx.core, out: &mut *cx.out };
                 done(&mut Socket { cx, link }, report);
             }
-        })
+        };
+        self.cx.publish_from(Some(link.slot), to, frame, Some(Box::new(done)));
     }
 }

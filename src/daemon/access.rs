@@ -1,6 +1,6 @@
 //! Who may come in: the client token, the origins of browsers, the key of the HTTP API.
 
-use fanfare::Response;
+use fanfare::{Request, Response};
 
 /// What is configured.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +33,30 @@ impl Access {
         Err(Response::error(403, "forbidden", "this origin is not allowed"))
     }
 
+    /// Whether a request may use the HTTP API: it has the key, or no key is configured and it does not come from a
+    /// page of another site, which a browser would let it do from anywhere.
+    pub(crate) fn check_api(&self, request: &Request<'_>) -> Result<(), Response> {
+        if self.api_key.is_some() {
+            return self.check_key(request.header("authorization"));
+        }
+        match request.header("origin") {
+            Some(origin) if !self.is_own(origin, request.header("host")) => {
+                Err(Response::error(403, "forbidden", "this origin is not allowed without an API key"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_own(&self, origin: &[u8], host: Option<&[u8]>) -> bool {
+        let same_host = host.is_some_and(|host| {
+            let site = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+            site.is_some_and(|site| site.eq_ignore_ascii_case(host))
+        });
+        same_host || self.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
+    }
+
     /// Checks the Authorization header of an API request.
-    pub(crate) fn check_key(&self, authorization: Option<&[u8]>) -> Result<(), Response> {
+    fn check_key(&self, authorization: Option<&[u8]>) -> Result<(), Response> {
         let Some(wanted) = &self.api_key else { return Ok(()) };
         let given = authorization.and_then(|value| std::str::from_utf8(value).ok());
         let given = given.and_then(|value| value.split_once(' '));

@@ -82,3 +82,26 @@ fn the_first_page_links_to_what_is_served() {
     }
     assert!(home.text().contains("/ws?bizCode="));
 }
+
+#[test]
+fn without_a_key_pages_of_other_sites_are_kept_out() {
+    let server = Server::start(2);
+    let mut client = Client::connect(&server, "d1", "c1", "");
+    let mut http = server.http();
+    for (method, path) in GUARDED {
+        let body = if method == "POST" { MESSAGE } else { b"" };
+        for foreign in ["https://evil.example", "null", "http://127.0.0.1:1", ""] {
+            let answer = http.request(method, path, &[("Origin", foreign)], body);
+            assert_eq!(answer.status, 403, "{path} {foreign:?}");
+        }
+    }
+    client.has_nothing();
+    // The server's own page: the host of the request is that of the origin.
+    let own = "http://test";
+    assert_eq!(http.request("POST", "/api/v1/publish", &[("Origin", own)], MESSAGE).status, 200);
+    assert_eq!(client.next(), r#"{"msgId":null,"mode":300,"content":1}"#);
+    // Whoever has the key may be any page.
+    let keyed = Server::start_with_key(1, "k-1");
+    let headers = [("Origin", "https://evil.example"), ("Authorization", "Bearer k-1")];
+    assert_eq!(keyed.http().request("GET", "/api/v1/stats", &headers, b"").status, 200);
+}

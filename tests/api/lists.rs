@@ -14,6 +14,7 @@ fn walk(server: &Server, path: &str, limit: usize) -> Vec<Value> {
         let page = http.get(&target).ok();
         let some = page["items"].as_array().unwrap();
         assert!(some.len() <= limit);
+        assert!(items.last().is_none_or(|last| some.iter().all(|item| item != last)), "a page moves on");
         items.extend(some.iter().cloned());
         match page["cursor"].as_str() {
             None => return items,

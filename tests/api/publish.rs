@@ -151,7 +151,9 @@ fn the_type_has_to_be_json_if_it_is_given() {
     let mut with = |headers: &[(&str, &str)]| http.request("POST", "/api/v1/publish", headers, body).status;
     assert_eq!(with(&[]), 200);
     assert_eq!(with(&[("Content-Type", "application/json; charset=utf-8")]), 200);
-    assert_eq!(with(&[("Content-Type", "application/x-www-form-urlencoded")]), 415);
+    // What curl and others say when they were not told.
+    assert_eq!(with(&[("Content-Type", "application/x-www-form-urlencoded")]), 200);
+    assert_eq!(with(&[("Content-Type", "multipart/form-data; boundary=x")]), 415);
     assert_eq!(with(&[("Content-Type", "text/plain")]), 415);
     let (status, code, _) = server.publish(&" ".repeat(1_000_001)).error();
     assert_eq!(status, 413, "{code}");

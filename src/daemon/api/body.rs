@@ -88,7 +88,9 @@ struct Fault {
 
 impl Fault {
     fn of(field: &str, what: impl Into<String>) -> Fault {
-        Fault { field: Some(field.to_owned()), what: what.into() }
+        // It may be a name that the sender chose.
+        let short = field.chars().take(NAME_BYTES).collect();
+        Fault { field: Some(short), what: what.into() }
     }
 
     fn whole(what: impl Into<String>) -> Fault {
@@ -318,6 +320,8 @@ mod tests {
         assert!(fault(unknown).starts_with("[0].from: unknown field; known are"));
         assert!(fault(r#"{"roomName":"R","eventName":"E","text":1}"#).starts_with("roomName: this form"));
         assert!(fault(r#"{"bizCode":"d","mode":300,"content":01}"#).starts_with("the body is not JSON: "));
+        let long = format!(r#"{{"{}":1}}"#, "é".repeat(100_000));
+        assert!(fault(&long).len() < 1_000);
         let many: Vec<String> = (0..=MAX_FIELDS).map(|i| format!("\"f{i}\":1")).collect();
         assert!(fault(&format!("{{{}}}", many.join(","))).starts_with("more than 32 fields"));
         let bytes = Body::parse(b"\xff");

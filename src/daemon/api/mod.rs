@@ -74,9 +74,9 @@ pub(crate) fn install(builder: Builder, access: Arc<Access>) -> Builder {
         let handler =
             move |cx: &mut Context<'_>, request: &Request<'_>, params: &Params, responder: Responder| {
                 if route.who == Who::KeyHolder
-                    && let Err(refusal) = api.access.check_key(request.header("authorization"))
+                    && let Err(refusal) = api.access.check_api(request)
                 {
-                    log::info!("{}: refused with 401: {}", request.peer(), route.path);
+                    log::info!("{}: refused with {}: {}", request.peer(), refusal.status, route.path);
                     return responder.send(cx, refusal);
                 }
                 (route.handler)(&api, cx, request, params, responder);

@@ -140,6 +140,7 @@ mod tests {
                 let (names, cursor) = page.merge(vec![page.first(on(0)), page.first(on(1))]);
                 assert!(names.len() == limit || cursor.is_none());
                 seen.extend(names);
+                assert!(seen.len() <= expected.len());
                 let Some(cursor) = cursor else { break };
                 page.after = decode(&cursor).unwrap();
             }

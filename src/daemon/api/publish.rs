@@ -34,13 +34,17 @@ pub(super) fn serve(
                 });
             }
         }
-        Err(refusal) => responder.send(cx, refusal),
+        Err(refusal) => {
+            let why = String::from_utf8_lossy(&refusal.body).into_owned();
+            log::info!("{}: publish refused with {}: {why}", request.peer(), refusal.status);
+            responder.send(cx, refusal);
+        }
     }
 }
 
 /// Nothing is sent before all of it is understood.
 fn read(request: &Request<'_>) -> Result<Body, Response> {
-    if !request.header("content-type").is_none_or(is_json) {
+    if !request.header("content-type").is_none_or(is_taken) {
         let message = "expected Content-Type: application/json";
         return Err(Response::error(415, "unsupported_media_type", message));
     }
@@ -52,11 +56,13 @@ fn read(request: &Request<'_>) -> Result<Body, Response> {
     })
 }
 
-/// `application/json`, or a type with the suffix `+json`; parameters do not matter.
-fn is_json(content_type: &[u8]) -> bool {
+/// `application/json`, a type with the suffix `+json`, or what curl and others say when they were not told;
+/// parameters do not matter.
+fn is_taken(content_type: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(content_type) else { return false };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    ["application/json", "application/x-www-form-urlencoded"].contains(&essence.as_str())
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 /// The reports of an array, in its order.
@@ -129,12 +135,10 @@ mod tests {
     #[test]
     fn json_has_several_names() {
         for json in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.a+json ;x=1"] {
-            assert!(is_json(json.as_bytes()), "{json}");
+            assert!(is_taken(json.as_bytes()), "{json}");
         }
-        for other in
-            ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json", "\u{e9}"]
-        {
-            assert!(!is_json(other.as_bytes()), "{other}");
+        for other in ["", "text/plain", "multipart/form-data", "application/jsonp", "json", "\u{e9}"] {
+            assert!(!is_taken(other.as_bytes()), "{other}");
         }
     }
 

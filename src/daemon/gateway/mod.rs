@@ -9,8 +9,7 @@ pub(crate) use message::{Address, Fault, Outgoing, check_id, groups};
 
 use crate::access::Access;
 use fanfare::{
-    Admission, CloseCause, DeliveryReport, Endpoint, Frame, JoinError, Message, NAME_BYTES, Request,
-    Response, Socket, To,
+    Admission, CloseCause, Endpoint, Frame, JoinError, Message, NAME_BYTES, Request, Response, Socket, To,
 };
 use message::{Command, Incoming};
 use std::sync::Arc;
@@ -107,10 +106,12 @@ fn act(socket: &mut Socket<'_>, incoming: &Incoming<'_>) -> Result<(), Fault> {
         }
         Command::Send { address, outgoing, receipt } => {
             let frame = outgoing.frame(Some(client_of(socket)));
-            let to = address.to(socket.scope());
-            // Only groups and domains leave out the sender: whoever writes to itself means itself.
-            let to_itself = matches!(address, Address::Client(_));
-            send(socket, &to, &frame, receipt.then(|| incoming.receipt()), to_itself);
+            let receipt = receipt.then(|| incoming.receipt());
+            match &address {
+                // Groups and domains leave out the sender; a client that names itself is meant.
+                Address::Client(client) if client == client_of(socket) => send_back(socket, &frame, receipt),
+                _ => send(socket, &address.to(socket.scope()), &frame, receipt),
+            }
             Ok(())
         }
     }
@@ -138,16 +139,18 @@ fn join(socket: &mut Socket<'_>, groups: &[&str]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn send(socket: &mut Socket<'_>, to: &To, frame: &Frame, receipt: Option<message::Receipt>, to_itself: bool) {
-    let done = receipt.map(|receipt| {
-        move |socket: &mut Socket<'_>, report: DeliveryReport| {
+fn send_back(socket: &mut Socket<'_>, frame: &Frame, receipt: Option<message::Receipt>) {
+    let delivered = socket.send(frame);
+    if let Some(receipt) = receipt {
+        socket.send(&receipt.frame(u64::from(delivered)));
+    }
+}
+
+fn send(socket: &mut Socket<'_>, to: &To, frame: &Frame, receipt: Option<message::Receipt>) {
+    match receipt {
+        None => socket.publish(to, frame),
+        Some(receipt) => socket.publish_with(to, frame, move |socket, report| {
             socket.send(&receipt.frame(report.delivered()));
-        }
-    });
-    match (done, to_itself) {
-        (None, true) => socket.context().publish(to, frame),
-        (None, false) => socket.publish(to, frame),
-        (Some(done), true) => socket.publish_to_all_with(to, frame, done),
-        (Some(done), false) => socket.publish_with(to, frame, done),
+        }),
     }
 }
