@@ -56,7 +56,7 @@ pub struct Reactor<H: Handler> {
     started: Instant,
     now: Now,
     accept_paused_until: Tick,
-    /// Accepting has failed for want of descriptors or memory and not worked since.
+    /// Accepting has failed for want of descriptors or memory, and somebody may wait since.
     starved: bool,
     closed_since_trim: usize,
     trim_at: Tick,
@@ -221,14 +221,17 @@ impl<H: Handler> Reactor<H> {
             budget -= 1;
             match self.listeners[number].listener.accept() {
                 Ok((socket, addr)) => {
-                    if std::mem::take(&mut self.starved) {
-                        log::warn!("accepting goes on ({} connections here)", self.outlet.len());
-                    }
                     let admin = self.listeners[number].listener.is_admin();
                     self.admit(socket, Peer::from(addr), admin);
                 }
                 Err(error) => match error.raw_os_error() {
-                    _ if error.kind() == io::ErrorKind::WouldBlock => self.listeners[number].ready = false,
+                    _ if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.listeners[number].ready = false;
+                        // Said once all who waited are in, not at each descriptor that returned.
+                        if std::mem::take(&mut self.starved) {
+                            log::warn!("accepting goes on ({} connections here)", self.outlet.len());
+                        }
+                    }
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                         self.pause_accepting(&error)
                     }
