@@ -529,7 +529,7 @@ fn pipelines() {
     let server = Server::start(1, "[limits]\nhandshake_s = 30\n");
     let rest = Rest::of(&server, SLACK);
     let before = server.weight();
-    // 1,500 are all received, and the end is seen, while their answers wait to be read.
+    // 1,500 are all received while their answers wait to be read; of 10,000 some are not.
     for (requests, half_close) in [(10_000, false), (10_000, true), (1_500, true)] {
         let mut raw = server.connect_narrow();
         let mut writer = raw.stream().try_clone().unwrap();
@@ -554,6 +554,18 @@ fn pipelines() {
         drop(raw);
         rest.check(&server, "pipelined");
     }
+    // These take asking the other reactor, so that the end is seen while one is asked about and others wait.
+    let server = Server::start(2, "");
+    let rest = Rest::of(&server, SLACK);
+    let mut raw = server.connect();
+    raw.send(&b"GET /api/v1/stats HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
+    raw.end_sending();
+    for number in 0..100 {
+        expect(&mut raw, 200, &format!("question {number} before a half-close"), "");
+    }
+    raw.expect_end("questions before a half-close");
+    drop(raw);
+    rest.check(&server, "questions before a half-close");
     // The body of each is a request, and none of them is answered.
     let mut raw = server.connect();
     raw.send(&with_request_inside().repeat(100));
