@@ -303,10 +303,11 @@ impl<H: Handler> Reactor<H> {
             Err(_) => return self.outlet.abort(link),
         };
         if count == 0 {
-            return match state {
-                LinkState::Open | LinkState::Sealed => self.handler.ended(link, &mut self.outlet),
-                _ => self.outlet.abort(link),
-            };
+            self.outlet.peer_ended(link);
+            if state < LinkState::Finishing {
+                self.handler.ended(link, &mut self.outlet);
+            }
+            return;
         }
         // A short read means that the kernel had no more; the next byte is another event.
         if count == self.buffer.len() || ending {
