@@ -50,9 +50,10 @@ fn starved_of_descriptors() {
     drop(silent);
     is_told_that_it_is_full(&server);
     members.pop().unwrap().say_goodbye("one leaves");
-    let mut newcomer = Some(server.client_when_there_is_room("bizCode=d&clientId=new"));
-    newcomer.as_mut().unwrap().heartbeat("a newcomer");
-    drop((newcomer.take(), members));
+    let mut newcomer = server.client_when_there_is_room("bizCode=d&clientId=new");
+    newcomer.heartbeat("a newcomer");
+    drop((newcomer, members));
+    rest.wait_for(&server, "after starving");
     rest.check(&server, "after starving");
 }
 
@@ -68,6 +69,7 @@ fn as_many_as_were_configured() {
     members.pop().unwrap().say_goodbye("one leaves");
     drop(server.client_when_there_is_room("bizCode=d&clientId=new"));
     drop(members);
+    rest.wait_for(&server, "after it was full");
     rest.check(&server, "after it was full");
 }
 
@@ -82,6 +84,7 @@ fn comes_and_goes_at_the_limit() {
             storm.into_iter().for_each(Raw::reset);
         }
     }
+    rest.wait_for(&server, "after five storms");
     rest.check(&server, "after five storms");
 }
 

@@ -526,15 +526,15 @@ fn heads_in_pieces() {
 
 #[test]
 fn pipelines() {
-    const REQUESTS: usize = 10_000;
     let server = Server::start(1, "[limits]\nhandshake_s = 30\n");
     let rest = Rest::of(&server, SLACK);
     let before = server.weight();
-    for half_close in [false, true] {
+    // 1,500 are all received while their answers wait to be read; of 10,000 some are not.
+    for (requests, half_close) in [(10_000, false), (10_000, true), (1_500, true)] {
         let mut raw = server.connect_narrow();
         let mut writer = raw.stream().try_clone().unwrap();
         let writing = std::thread::spawn(move || {
-            let all = get("").repeat(REQUESTS);
+            let all = get("").repeat(requests);
             writer.write_all(&all).unwrap();
             if half_close {
                 writer.shutdown(std::net::Shutdown::Write).unwrap();
@@ -544,7 +544,7 @@ fn pipelines() {
         std::thread::sleep(Duration::from_millis(300));
         assert!(server.weight() < before + (2 << 20), "unread answers take memory");
         server.serves_a_good_client("while somebody does not read");
-        for number in 0..REQUESTS {
+        for number in 0..requests {
             expect(&mut raw, 404, &format!("pipelined request {number}"), "");
         }
         writing.join().unwrap();
@@ -554,6 +554,18 @@ fn pipelines() {
         drop(raw);
         rest.check(&server, "pipelined");
     }
+    // These take asking the other reactor, so that the end is seen while one is asked about and others wait.
+    let server = Server::start(2, "");
+    let rest = Rest::of(&server, SLACK);
+    let mut raw = server.connect();
+    raw.send(&b"GET /api/v1/stats HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
+    raw.end_sending();
+    for number in 0..100 {
+        expect(&mut raw, 200, &format!("question {number} before a half-close"), "");
+    }
+    raw.expect_end("questions before a half-close");
+    drop(raw);
+    rest.check(&server, "questions before a half-close");
     // The body of each is a request, and none of them is answered.
     let mut raw = server.connect();
     raw.send(&with_request_inside().repeat(100));

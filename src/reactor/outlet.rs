@@ -70,6 +70,8 @@ struct Link {
     paused: bool,
     /// Its owner waits for an empty outbox.
     watched: bool,
+    /// The peer has ended its direction.
+    ended: bool,
     outbox: Option<Box<Outbox>>,
 }
 
@@ -180,6 +182,7 @@ impl Outlet {
             writable: false,
             paused: false,
             watched: false,
+            ended: false,
             outbox: None,
         };
         LinkId { slot: self.links.insert(link) as u32, generation: self.generation }
@@ -384,6 +387,16 @@ impl Outlet {
             self.push(link.slot, frame);
         }
         self.finish(link);
+    }
+
+    /// The peer has ended its direction. A finished link still sends what it has, but then waits for nothing more.
+    pub fn peer_ended(&mut self, link: LinkId) {
+        if let Some(found) = self.get_mut(link) {
+            found.ended = true;
+            if found.state == LinkState::Lingering {
+                self.abort(link);
+            }
+        }
     }
 
     /// Frees the link at the end of this turn without sending anything more.

@@ -58,7 +58,7 @@ pub struct Reactor<H: Handler> {
     started: Instant,
     now: Now,
     accept_paused_until: Tick,
-    /// Accepting has failed for want of descriptors or memory and not worked since.
+    /// Accepting has failed for want of descriptors or memory, and somebody may wait since.
     starved: bool,
     closed_since_trim: usize,
     trim_at: Tick,
@@ -223,14 +223,17 @@ impl<H: Handler> Reactor<H> {
             budget -= 1;
             match self.listeners[number].listener.accept() {
                 Ok((socket, addr)) => {
-                    if std::mem::take(&mut self.starved) {
-                        log::warn!("accepting goes on ({} connections here)", self.outlet.len());
-                    }
                     let admin = self.listeners[number].listener.is_admin();
                     self.admit(socket, Peer::from(addr), admin);
                 }
                 Err(error) => match error.raw_os_error() {
-                    _ if error.kind() == io::ErrorKind::WouldBlock => self.listeners[number].ready = false,
+                    _ if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.listeners[number].ready = false;
+                        // Said once all who waited are in, not at each descriptor that returned.
+                        if std::mem::take(&mut self.starved) {
+                            log::warn!("accepting goes on ({} connections here)", self.outlet.len());
+                        }
+                    }
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                         self.pause_accepting(&error)
                     }
@@ -300,10 +303,11 @@ impl<H: Handler> Reactor<H> {
             Err(_) => return self.outlet.abort(link),
         };
         if count == 0 {
-            return match state {
-                LinkState::Open | LinkState::Sealed => self.handler.ended(link, &mut self.outlet),
-                _ => self.outlet.abort(link),
-            };
+            self.outlet.peer_ended(link);
+            if state < LinkState::Finishing {
+                self.handler.ended(link, &mut self.outlet);
+            }
+            return;
         }
         // A short read means that the kernel had no more; the next byte is another event.
         if count == self.buffer.len() || ending {
@@ -359,6 +363,8 @@ impl<H: Handler> Reactor<H> {
             if dead.is_empty() {
                 break;
             }
+            // Descriptors have returned: who waits to be accepted need not wait for the pause to end.
+            self.accept_paused_until = Tick::NEVER;
             self.closed_since_trim += dead.len();
             let many = self.closed_since_trim >= TRIM_LINKS;
             self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });

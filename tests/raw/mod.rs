@@ -172,6 +172,19 @@ impl Rest {
         Rest { weight: server.weight(), descriptors, slack }
     }
 
+    /// Waits until every connection is gone, for good: some may wait to be accepted, and while they do there may be no
+    /// room for a good client.
+    pub(crate) fn wait_for(&self, server: &Server, name: &str) {
+        let mut since = Instant::now();
+        while since.elapsed() < Duration::from_secs(1) {
+            if server.descriptors() != self.descriptors {
+                server.wait_for_descriptors(&self.descriptors, name);
+                since = Instant::now();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A good client is served, no descriptor is left behind and the memory is about what it was.
     pub(crate) fn check(&self, server: &Server, name: &str) {
         server.serves_a_good_client(name);

@@ -147,6 +147,9 @@ impl Outlet {
         if std::mem::take(&mut link.armed) {
             wires.want_writable(id, false);
         }
+        if link.state == LinkState::Finishing && link.ended {
+            return self.abort(id);
+        }
         if link.state == LinkState::Finishing {
             link.state = LinkState::Lingering;
             link.deadline = self.now.plus_ms(LINGER_MS);

@@ -191,6 +191,22 @@ fn a_farewell_keeps_the_torn_frame_whole_and_then_shuts_down() {
 }
 
 #[test]
+fn a_finished_link_whose_peer_has_ended_still_sends_what_it_has() {
+    let (mut outlet, ids, mut wires) = outlet(1, 1000);
+    wires.capacity = HashMap::from([(0, 2)]);
+    outlet.send(ids[0], &frame("last words"));
+    outlet.finish(ids[0]);
+    outlet.flush(&mut wires);
+    outlet.peer_ended(ids[0]);
+    assert_eq!(outlet.state(ids[0]), LinkState::Finishing);
+    wires.capacity.insert(0, 1000);
+    outlet.writable(ids[0]);
+    outlet.flush(&mut wires);
+    assert_eq!(text(&wires, 0), "last words");
+    assert_eq!(outlet.state(ids[0]), LinkState::Dead);
+}
+
+#[test]
 fn a_refused_link_is_not_tried_again_until_it_is_writable() {
     let (mut outlet, ids, mut wires) = outlet(1, 1000);
     wires.capacity = HashMap::from([(0, 0)]);
