@@ -34,6 +34,16 @@ pub(crate) enum Job {
     Closed { link: LinkId, cause: CloseCause },
 }
 
+/// Something that waits for what was queued before it to be sent.
+pub(crate) enum Later {
+    Call(Box<dyn FnOnce(&mut Context<'_>)>),
+    /// The rest of what was read from a link, which is not read on meanwhile.
+    Bytes {
+        link: LinkId,
+        bytes: Vec<u8>,
+    },
+}
+
 /// One reactor's part of the server that is not its sessions.
 pub(crate) struct Core {
     pub(crate) reactor: ReactorId,
@@ -43,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     pub(crate) stats: Stats,
     pub(crate) jobs: VecDeque<Job>,
+    /// Put off until after the next flush, in this order.
+    pub(crate) later: VecDeque<Later>,
     waiting: Slab<Waiting>,
 }
 
@@ -55,7 +67,17 @@ impl Core {
         stats: Stats,
     ) -> Core {
         let now = Now { tick: crate::base::time::Tick(1), unix_ms: 0 };
-        Core { reactor, hub, now, limits, mailboxes, stats, jobs: VecDeque::new(), waiting: Slab::new() }
+        Core {
+            reactor,
+            hub,
+            now,
+            limits,
+            mailboxes,
+            stats,
+            jobs: VecDeque::new(),
+            later: VecDeque::new(),
+            waiting: Slab::new(),
+        }
     }
 
     pub(crate) fn own_stats(&self) -> &ReactorStats {
@@ -65,6 +87,7 @@ impl Core {
     pub(crate) fn trim(&mut self) {
         self.hub.trim();
         self.jobs.shrink_to(64);
+        self.later.shrink_to(0);
         self.waiting.shrink_to_fit();
     }
 
@@ -123,6 +146,17 @@ impl Context<'_> {
         done: impl FnOnce(&mut Context<'_>, DeliveryReport) + 'static,
     ) {
         self.publish_from(None, to, frame, Some(Box::new(done)));
+    }
+
+    /// Whether so much is queued that a handler with more to publish should do that [`Context::later`].
+    pub fn is_congested(&self) -> bool {
+        self.out.is_urgent()
+    }
+
+    /// Calls `f` on this reactor when what is queued now was handed to the kernel, or waits in the outboxes of those
+    /// who are slow.
+    pub fn later(&mut self, f: impl FnOnce(&mut Context<'_>) + 'static) {
+        self.core.later.push_back(Later::Call(Box::new(f)));
     }
 
     /// Asks every reactor, this one included, and calls `done`, once, on this reactor with all answers, in no

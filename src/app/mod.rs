@@ -22,7 +22,7 @@ pub use router::Params;
 pub use socket::{JoinError, Socket};
 pub use stats::{ReactorStats, Refusal, Stats};
 
-pub(crate) use context::{Core, Job};
+pub(crate) use context::{Core, Job, Later};
 pub(crate) use mail::Mail;
 #[cfg(test)]
 pub(crate) use router::RouteFn;

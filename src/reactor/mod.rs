@@ -46,6 +46,10 @@ pub trait Handler {
     fn tallied(&mut self, ticket: Ticket, tally: Tally, out: &mut Outlet);
     /// The link is gone. Called exactly once for each that was opened.
     fn closed(&mut self, link: LinkId, out: &mut Outlet);
+    /// What a handler put off because a flush was urgent goes on now, until the next flush is.
+    fn catch_up(&mut self, out: &mut Outlet);
+    /// Whether something was put off.
+    fn is_behind(&self) -> bool;
     /// Many links are gone: unused capacity can be given back.
     fn trim(&mut self);
     /// Whether the reactor should accept no more and end with its last link.

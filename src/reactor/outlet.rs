@@ -27,6 +27,10 @@ const LINGER_MS: u64 = 2_000;
 /// A pending fan-out is flushed at the end of a turn, or earlier once it has this many bytes.
 const FANOUT_BYTES: usize = 256 << 10;
 
+/// Bytes in outboxes after which a flush should not wait for the end of the turn, whoever they are for: a small
+/// message to everybody, many times and mixed with others, would otherwise grow without a bound in one turn.
+const UNFLUSHED_BYTES: usize = 8 << 20;
+
 /// Emptied outboxes that are kept for the next link that needs one.
 const SPARE_OUTBOXES: usize = 64;
 
@@ -133,6 +137,8 @@ pub struct Outlet {
     resumed: Vec<LinkId>,
     notes: Vec<(LinkId, log::Level, String)>,
     urgent: bool,
+    /// Bytes put into outboxes since the last flush.
+    unflushed: usize,
     // Links hold boxes, and it is the boxes that are kept.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Outbox>>,
@@ -161,6 +167,7 @@ impl Outlet {
             resumed: Vec::new(),
             notes: Vec::new(),
             urgent: false,
+            unflushed: 0,
             spare: Vec::new(),
             scratch: Vec::new(),
             free: Vec::new(),
@@ -448,6 +455,11 @@ impl Outlet {
         expired
     }
 
+    /// Whether a link is to be read again.
+    pub fn has_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
     /// Links that are to be read again.
     pub fn take_resumed(&mut self) -> Vec<LinkId> {
         std::mem::take(&mut self.resumed)
@@ -543,7 +555,8 @@ impl Outlet {
         let link = &mut self.links[slot as usize];
         let outbox = link.outbox.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
         outbox.push(frame);
-        self.urgent |= outbox.waiting() > self.outbox_bytes;
+        self.unflushed += frame.len();
+        self.urgent |= outbox.waiting() > self.outbox_bytes || self.unflushed > UNFLUSHED_BYTES;
         self.counts.queued_bytes += frame.len() as u64;
         self.mark_dirty(slot);
     }

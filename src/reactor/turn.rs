@@ -30,6 +30,8 @@ const ACCEPT_PAUSE_MS: u64 = 200;
 const TRIM_LINKS: usize = 128;
 const TRIM_QUIET_MS: u64 = 1_000;
 const TRIM_QUIET_FEW_MS: u64 = 5_000;
+/// How long mail, or reading, may take before the other phases have their turn.
+const PHASE: Duration = Duration::from_millis(20);
 /// Flushes in one turn that follow from one another; what is left is for the next turn.
 const FLUSH_ROUNDS: usize = 16;
 /// When a stopping reactor drops who has not left by itself.
@@ -138,6 +140,9 @@ impl<H: Handler> Reactor<H> {
         let mut clock = PhaseClock::start();
         self.read_clock(clock.last);
         self.take_mail();
+        // Once a turn: whoever causes more than the rest together waits for the rest.
+        self.handler.catch_up(&mut self.outlet);
+        self.flush_if_urgent();
         clock.end(Phase::Mail, &self.gauges);
         self.note_readiness(events);
         self.accept();
@@ -164,7 +169,8 @@ impl<H: Handler> Reactor<H> {
 
     /// How long to wait for events: until the next thing that happens by itself.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.mailbox.is_empty() || self.may_accept() || self.outlet.has_work() {
+        let has_input = !self.ready.is_empty() || !self.mailbox.is_empty() || self.may_accept();
+        if has_input || self.outlet.has_work() || self.outlet.has_resumed() || self.handler.is_behind() {
             return Some(Duration::ZERO);
         }
         let accept =
@@ -177,10 +183,14 @@ impl<H: Handler> Reactor<H> {
 
     fn take_mail(&mut self) {
         self.mailbox.begin_reading();
+        let begun = Instant::now();
         for _ in 0..MAILS_PER_TURN {
             let Some(mail) = self.mailbox.take() else { break };
             self.handler.mail(mail, &mut self.outlet);
             self.flush_if_urgent();
+            if begun.elapsed() > PHASE {
+                break;
+            }
         }
     }
 
@@ -280,11 +290,18 @@ impl<H: Handler> Reactor<H> {
         let resumed = self.outlet.take_resumed();
         // The event that told of the peer's end may have come while nothing was read: read to the end.
         ready.extend(resumed.into_iter().map(|link| (link, true)));
-        for (link, ending) in ready.drain(..) {
+        let begun = Instant::now();
+        let mut done = 0;
+        while let Some((link, ending)) = ready.get(done).copied() {
+            done += 1;
             self.read_link(link, ending);
             self.flush_if_urgent();
+            if begun.elapsed() > PHASE {
+                break;
+            }
         }
-        // What was pushed meanwhile is for the next turn; the capacity is used again.
+        // Who was not read yet comes first in the next turn, then who has more. The capacity is used again.
+        ready.drain(..done);
         std::mem::swap(&mut self.ready, &mut ready);
         self.ready.extend(ready);
     }

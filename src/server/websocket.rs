@@ -1,7 +1,7 @@
 //! The stage of a link that was upgraded to a plain WebSocket.
 
 use super::worker::{Session, Worker};
-use crate::app::{Admission, CloseCause, Context, Mail, Message, Refusal, Socket};
+use crate::app::{Admission, CloseCause, Context, Later, Mail, Message, Refusal, Socket};
 use crate::base::ids::LinkId;
 use crate::hub::{ROOM_BYTES, check_name};
 use crate::reactor::outlet::{LinkState, Outlet};
@@ -110,6 +110,12 @@ impl Worker {
             if out.state(link) == LinkState::Open {
                 let cx = Context { core: &mut *core, out: &mut *out };
                 endpoint.on_message(&mut Socket { cx, link }, message);
+            }
+            if out.is_urgent() && !input.is_empty() {
+                // What its messages caused has to leave before it causes more.
+                out.pause_reading(link);
+                core.later.push_back(Later::Bytes { link, bytes: input.to_vec() });
+                break None;
             }
         };
         core.own_stats().messages_in.add(messages);

@@ -5,7 +5,7 @@
 
 use super::http::Http;
 use super::websocket::Ws;
-use crate::app::{CloseCause, Context, Core, Job, Mail, Router};
+use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Router};
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
 use crate::reactor::Handler;
@@ -169,6 +169,30 @@ impl Handler for Worker {
         self.leave(link, &CloseCause::Lost, out);
         self.sessions[link.slot as usize] = Session::Gone;
         self.run_jobs(out);
+    }
+
+    fn catch_up(&mut self, out: &mut Outlet) {
+        // Only what was put off before: what is put off now waits for the next flush.
+        for _ in 0..self.core.later.len() {
+            if out.is_urgent() {
+                break;
+            }
+            match self.core.later.pop_front() {
+                Some(Later::Call(f)) => f(&mut Context { core: &mut self.core, out }),
+                Some(Later::Bytes { link, mut bytes }) => {
+                    out.resume_reading(link);
+                    if out.state(link) < LinkState::Finishing {
+                        self.websocket_received(link, &mut bytes, out);
+                    }
+                }
+                None => break,
+            }
+            self.run_jobs(out);
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        !self.core.later.is_empty()
     }
 
     fn trim(&mut self) {

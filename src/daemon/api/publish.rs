@@ -1,12 +1,14 @@
 //! `POST /api/v1/publish`: messages from other programs, and the report of what became of each.
 
 use super::Api;
-use super::body::{BadBody, Body, MAX_MESSAGES};
+use super::body::{BadBody, Body, MAX_MESSAGES, Parcel};
 use fanfare::{Context, DeliveryReport, Params, Request, Responder, Response};
 use serde::Serialize;
 use std::cell::RefCell;
+use std::iter::Enumerate;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 pub(super) fn serve(
     _: &Arc<Api>,
@@ -24,20 +26,28 @@ pub(super) fn serve(
         }
         Ok(Body::Many(parcels)) => {
             let batch = Rc::new(RefCell::new(Batch::new(parcels.len(), responder)));
-            for (place, parcel) in parcels.into_iter().enumerate() {
-                let batch = batch.clone();
-                cx.publish_with(&parcel.to, &parcel.frame, move |cx, report| {
-                    let whole = batch.borrow_mut().reported(place, report);
-                    if let Some((responder, response)) = whole {
-                        responder.send(cx, response);
-                    }
-                });
-            }
+            publish(cx, parcels.into_iter().enumerate(), batch);
         }
         Err(refusal) => {
             let why = String::from_utf8_lossy(&refusal.body).into_owned();
             log::info!("{}: publish refused with {}: {why}", request.peer(), refusal.status);
             responder.send(cx, refusal);
+        }
+    }
+}
+
+/// Publishes one after the other; when so much is queued that it should be sent first, the rest comes after that.
+fn publish(cx: &mut Context<'_>, mut parcels: Enumerate<IntoIter<Parcel>>, batch: Rc<RefCell<Batch>>) {
+    while let Some((place, parcel)) = parcels.next() {
+        let reports = batch.clone();
+        cx.publish_with(&parcel.to, &parcel.frame, move |cx, report| {
+            let whole = reports.borrow_mut().reported(place, report);
+            if let Some((responder, response)) = whole {
+                responder.send(cx, response);
+            }
+        });
+        if cx.is_congested() {
+            return cx.later(move |cx| publish(cx, parcels, batch));
         }
     }
 }

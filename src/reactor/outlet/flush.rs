@@ -12,6 +12,7 @@ impl Outlet {
     /// Sends everything that this turn queued.
     pub fn flush(&mut self, wires: &mut impl Wires) {
         self.urgent = false;
+        self.unflushed = 0;
         self.flush_fanout(wires);
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {

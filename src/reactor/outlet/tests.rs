@@ -262,3 +262,22 @@ fn an_id_of_a_former_link_reaches_nobody() {
 fn a_link_fits_in_24_bytes() {
     assert!(std::mem::size_of::<Link>() <= 24, "{}", std::mem::size_of::<Link>());
 }
+
+#[test]
+fn many_small_messages_to_many_are_urgent_before_any_link_is_over_its_limit() {
+    let (mut outlet, _, mut wires) = outlet(2_000, 1 << 20);
+    let (all, half) = (set(&(0..2_000).collect::<Vec<_>>()), set(&(0..1_000).collect::<Vec<_>>()));
+    let mut rounds = 0;
+    while !outlet.is_urgent() {
+        // Two kinds of recipients in turn: neither can be laid out once for all.
+        outlet.fan_out(all.clone(), None, &frame(&"a".repeat(100)), None);
+        outlet.fan_out(half.clone(), None, &frame(&"b".repeat(100)), None);
+        rounds += 1;
+        assert!(rounds < 200, "nothing is urgent at {} queued bytes", outlet.counts().queued_bytes);
+    }
+    assert!(outlet.counts().queued_bytes < 2 * UNFLUSHED_BYTES as u64);
+    outlet.flush(&mut wires);
+    assert!(!outlet.is_urgent());
+    assert_eq!(outlet.counts().queued_bytes, 0);
+    assert_eq!((text(&wires, 1_999).len(), text(&wires, 0).len()), (rounds * 100, rounds * 200));
+}

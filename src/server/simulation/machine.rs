@@ -47,6 +47,8 @@ impl Machine {
         self.outlet.set_now(tick);
         self.worker.begin_turn(Now { tick, unix_ms: 1_000_000 + around.now_ms });
         self.take_mail(around);
+        self.worker.catch_up(&mut self.outlet);
+        self.flush_if_urgent(around);
         self.note_writable(around);
         self.accept(around);
         self.read(around);

@@ -4,6 +4,7 @@ use super::client::{Kind, Stage};
 use super::play::{Event, FAREWELL, Target};
 use super::{Ending, HANDSHAKE_S, IDLE_S, World};
 use crate::hub::Selector;
+use crate::reactor::Handler;
 use crate::server::worker::Session;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
@@ -73,6 +74,7 @@ impl World {
         self.check_members(&events);
         for machine in &self.machines {
             assert_eq!(machine.worker.core.waiting_count(), 0, "somebody still waits for an answer");
+            assert!(!machine.worker.is_behind(), "something was put off for ever");
         }
     }
 
