@@ -558,7 +558,7 @@ fn pipelines() {
     let server = Server::start(2, "");
     let rest = Rest::of(&server, SLACK);
     let mut raw = server.connect();
-    raw.send(&b"GET /api/v1/stats HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
+    raw.send(&b"GET /api/v1/domains HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
     raw.end_sending();
     for number in 0..100 {
         expect(&mut raw, 200, &format!("question {number} before a half-close"), "");
