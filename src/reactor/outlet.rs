@@ -5,6 +5,7 @@
 //! ([`Outlet::seal`], [`Outlet::finish`], [`Outlet::farewell`], [`Outlet::abort`]).
 
 mod flush;
+mod life;
 
 use super::fanout::Fanout;
 use super::outbox::Outbox;
@@ -175,107 +176,6 @@ impl Outlet {
         }
     }
 
-    // ---- links
-
-    /// A new link in the lowest slot that the table offers.
-    pub fn open(&mut self) -> LinkId {
-        self.generation = self.generation.wrapping_add(1);
-        let link = Link {
-            generation: self.generation,
-            deadline: Tick::NEVER,
-            state: LinkState::Open,
-            dirty: false,
-            armed: false,
-            writable: false,
-            paused: false,
-            watched: false,
-            ended: false,
-            outbox: None,
-        };
-        LinkId { slot: self.links.insert(link) as u32, generation: self.generation }
-    }
-
-    /// How many links there are.
-    pub fn len(&self) -> usize {
-        self.links.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.links.is_empty()
-    }
-
-    /// The id of whatever link has the slot now.
-    pub fn id_of(&self, slot: u32) -> Option<LinkId> {
-        let link = self.links.get(slot as usize)?;
-        Some(LinkId { slot, generation: link.generation })
-    }
-
-    /// All links, lowest slot first.
-    pub fn ids(&self) -> Vec<LinkId> {
-        self.links
-            .iter()
-            .map(|(slot, link)| LinkId { slot: slot as u32, generation: link.generation })
-            .collect()
-    }
-
-    /// Where the link is in its life; a link that is gone is `Dead`.
-    pub fn state(&self, link: LinkId) -> LinkState {
-        self.get(link).map_or(LinkState::Dead, |found| found.state)
-    }
-
-    /// Bytes that wait in the link's outbox, those of this turn included.
-    pub fn waiting(&self, link: LinkId) -> usize {
-        self.get(link).and_then(|found| found.outbox.as_deref()).map_or(0, Outbox::waiting)
-    }
-
-    /// Sets when the link expires; replaces what was set before. [`Tick::NEVER`] takes it back.
-    pub fn set_deadline(&mut self, link: LinkId, deadline: Tick) {
-        if let Some(found) = self.get_mut(link)
-            && found.state < LinkState::Finishing
-        {
-            found.deadline = deadline;
-            self.note_deadline(deadline);
-        }
-    }
-
-    /// Reads no more from the link until [`Outlet::resume_reading`].
-    pub fn pause_reading(&mut self, link: LinkId) {
-        if let Some(found) = self.get_mut(link) {
-            found.paused = true;
-        }
-    }
-
-    /// Reads again; what arrived in between is read in this turn or the next.
-    pub fn resume_reading(&mut self, link: LinkId) {
-        if let Some(found) = self.get_mut(link)
-            && std::mem::take(&mut found.paused)
-        {
-            self.resumed.push(link);
-        }
-    }
-
-    /// Asks to be told once, after a flush, when nothing waits for the link any more.
-    pub fn tell_when_drained(&mut self, link: LinkId) {
-        if self.get(link).is_some() {
-            self.links[link.slot as usize].watched = true;
-            self.mark_dirty(link.slot);
-        }
-    }
-
-    /// Whether reading is paused.
-    pub fn is_paused(&self, link: LinkId) -> bool {
-        self.get(link).is_some_and(|found| found.paused)
-    }
-
-    /// Writes a line to the log that begins with the link's address, which the reactor looks up: an idle
-    /// link does not carry it around.
-    pub fn note(&mut self, link: LinkId, level: log::Level, text: impl FnOnce() -> String) {
-        if level <= log::max_level() {
-            self.notes.push((link, level, text()));
-        }
-    }
-
     // ---- queueing
 
     /// Queues a message for one link. False if the link takes none any more.
@@ -345,75 +245,6 @@ impl Outlet {
         }
     }
 
-    // ---- endings
-
-    /// Takes no more frames but goes on reading until `deadline`, when the link expires.
-    pub fn seal(&mut self, link: LinkId, deadline: Tick) {
-        if self.state(link) == LinkState::Open {
-            self.settle(link.slot);
-            self.set_deadline(link, deadline);
-            self.links[link.slot as usize].state = LinkState::Sealed;
-        }
-    }
-
-    /// Sends what is queued, ends the sending direction, and frees the link when the peer has closed too
-    /// or after a few seconds. Input is discarded from now on.
-    pub fn finish(&mut self, link: LinkId) {
-        if self.state(link) >= LinkState::Finishing {
-            return;
-        }
-        self.settle(link.slot);
-        let deadline = self.now.plus_ms(FINISH_MS);
-        self.note_deadline(deadline);
-        let found = &mut self.links[link.slot as usize];
-        found.state = LinkState::Finishing;
-        found.deadline = deadline;
-        self.mark_dirty(link.slot);
-    }
-
-    /// Finishes a link that does not keep up: drops what waits, keeps the frame that is half on the wire,
-    /// and queues one last frame.
-    pub fn farewell(&mut self, link: LinkId, last: Option<&Frame>) {
-        if self.state(link) >= LinkState::Finishing {
-            return;
-        }
-        self.settle(link.slot);
-        if let Some(outbox) = self.links[link.slot as usize].outbox.as_deref_mut() {
-            let (frames, bytes) = outbox.cut();
-            self.counts.dropped_slow += frames;
-            self.counts.queued_bytes -= bytes as u64;
-            // Publishes since the last flush count what was cut of theirs.
-            let end = outbox.mark();
-            self.watches.retain(|watch| {
-                let cut = watch.slot == link.slot && watch.mark > end;
-                self.tallies[watch.tally as usize].1.slow += u64::from(cut);
-                !cut
-            });
-        }
-        if let Some(frame) = last {
-            self.push(link.slot, frame);
-        }
-        self.finish(link);
-    }
-
-    /// The peer has ended its direction. A finished link still sends what it has, but then waits for nothing more.
-    pub fn peer_ended(&mut self, link: LinkId) {
-        if let Some(found) = self.get_mut(link) {
-            found.ended = true;
-            if found.state == LinkState::Lingering {
-                self.abort(link);
-            }
-        }
-    }
-
-    /// Frees the link at the end of this turn without sending anything more.
-    pub fn abort(&mut self, link: LinkId) {
-        if self.state(link) != LinkState::Dead {
-            self.links[link.slot as usize].state = LinkState::Dead;
-            self.dead.push(link);
-        }
-    }
-
     // ---- for the reactor
 
     /// Tells the time of this turn.
@@ -424,35 +255,6 @@ impl Outlet {
     /// Whether queued bytes should not wait for the end of the turn.
     pub fn is_urgent(&self) -> bool {
         self.urgent
-    }
-
-    /// When the next deadline may be; [`Tick::NEVER`] if there is none.
-    pub fn next_deadline(&self) -> Tick {
-        self.next_deadline
-    }
-
-    /// Links whose deadline has come, and which their owner has to deal with. Those that only had to end
-    /// are aborted here.
-    pub fn take_expired(&mut self) -> Vec<LinkId> {
-        if self.next_deadline == Tick::NEVER || self.next_deadline > self.now {
-            return Vec::new();
-        }
-        let (mut expired, mut over, mut next) = (Vec::new(), Vec::new(), u32::MAX);
-        for (slot, link) in &mut self.links {
-            if link.deadline == Tick::NEVER {
-                continue;
-            }
-            if link.deadline > self.now {
-                next = next.min(link.deadline.0);
-                continue;
-            }
-            link.deadline = Tick::NEVER;
-            let id = LinkId { slot: slot as u32, generation: link.generation };
-            if link.state < LinkState::Finishing { expired.push(id) } else { over.push(id) }
-        }
-        self.next_deadline = if next == u32::MAX { Tick::NEVER } else { Tick(next) };
-        over.into_iter().for_each(|link| self.abort(link));
-        expired
     }
 
     /// Whether a link is to be read again.
@@ -503,15 +305,6 @@ impl Outlet {
         std::mem::take(&mut self.dead)
     }
 
-    /// Frees the slot of a dead link.
-    pub fn free(&mut self, link: LinkId) {
-        if self.get(link).is_some() {
-            let freed = self.links.remove(link.slot as usize);
-            let waiting = freed.outbox.map_or(0, |outbox| outbox.waiting());
-            self.counts.queued_bytes -= waiting as u64;
-        }
-    }
-
     /// Sums since the start.
     pub fn counts(&self) -> OutletCounts {
         self.counts
@@ -536,12 +329,6 @@ impl Outlet {
 
     fn get_mut(&mut self, link: LinkId) -> Option<&mut Link> {
         self.links.get_mut(link.slot as usize).filter(|found| found.generation == link.generation)
-    }
-
-    fn note_deadline(&mut self, deadline: Tick) {
-        if deadline != Tick::NEVER && (self.next_deadline == Tick::NEVER || deadline < self.next_deadline) {
-            self.next_deadline = deadline;
-        }
     }
 
     fn mark_dirty(&mut self, slot: u32) {
