@@ -214,7 +214,7 @@ impl Outlet {
         }
     }
 
-    fn note_deadline(&mut self, deadline: Tick) {
+    pub(super) fn note_deadline(&mut self, deadline: Tick) {
         if deadline != Tick::NEVER && (self.next_deadline == Tick::NEVER || deadline < self.next_deadline) {
             self.next_deadline = deadline;
         }
