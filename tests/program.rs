@@ -488,3 +488,38 @@ fn operators_can_have_an_address_of_their_own() {
     let said = refused(&["-c", public.to_str().unwrap()]);
     assert!(said.contains("public.toml:2: admin.listen: other machines"), "{said}");
 }
+
+#[test]
+fn every_refusal_and_eviction_is_logged_with_address_and_name() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "log.toml",
+        "listen = \"127.0.0.1:0\"\nreactors = 2\n[auth]\ntoken = \"hush\"\n[limits]\nconnections = 3\n",
+    );
+    let server = Server::configured(&file);
+    let target = |client: &str| format!("/ws?bizCode=d1&clientId={client}&token=hush");
+    assert!(server.try_ws("/ws?bizCode=d1&clientId=bad-token&token=guess").is_err());
+    let mut binary = server.ws(&target("binary"));
+    let mut broken = server.ws(&target("broken"));
+    let mut replaced = server.ws(&target("replaced"));
+    assert!(server.try_ws(&target("too-many")).is_err());
+    binary.send_frame(fanfare::wire::frame::Opcode::Binary, b"x");
+    assert_eq!(binary.closed().0, 1003);
+    broken.send_bytes(&[0xf1, 0x80, 0, 0, 0, 0]);
+    assert_eq!(broken.closed().0, 1002);
+    let _newer = server.ws(&target("replaced"));
+    assert_eq!(replaced.closed().0, 4001);
+    for (name, what) in [
+        ("\"d1\" \"bad-token\"", "refused"),
+        ("\"d1\" \"@binary\"", "closed with 1003"),
+        ("\"d1\" \"@broken\"", "closed with 1002"),
+        ("\"d1\" \"@too-many\"", "refused with 503"),
+        ("@replaced", "replaced, closed with 4001"),
+    ] {
+        server.wait_for_log(name);
+        let log = server.log();
+        let told = |line: &&str| line.contains(name) && line.contains(what) && line.contains("127.0.0.1:");
+        assert!(log.lines().any(|line| told(&line)), "{name} {what} is not in {log}");
+    }
+    assert!(!server.log().contains("guess") && !server.log().contains("hush"), "a token is in the log");
+}

@@ -314,12 +314,14 @@ fn upgrade(
         }
     };
     match shared.router.endpoint_by_number(number).on_upgrade(request) {
-        Ok(_) if full => {
+        Ok(admission) if full => {
             let response = Response::error(503, "full", "no more connections are taken now");
             // Spread, so that those who were refused together do not come back together.
             let pause = 1 + u64::from(request.peer.ip().map_or(0, spread)) % 10;
             let response = response.header("Retry-After", pause.to_string());
-            Outcome::Refuse(Refusal::Full, response, "full".to_owned())
+            let Admission { scope, claim, .. } = admission;
+            let who = claim.map_or_else(String::new, |room| format!(" {room:?}"));
+            Outcome::Refuse(Refusal::Full, response, format!("full: {scope:?}{who}"))
         }
         Ok(admission) => Outcome::Upgrade(number, key, admission),
         Err(response) => {

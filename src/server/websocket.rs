@@ -3,7 +3,7 @@
 use super::worker::{Session, Worker};
 use crate::app::{Admission, CloseCause, Context, Later, Mail, Message, Refusal, Socket};
 use crate::base::ids::LinkId;
-use crate::hub::{ROOM_BYTES, check_name};
+use crate::hub::{Hub, ROOM_BYTES, check_name};
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::websocket::{Event, WebSocket};
 use crate::wire::frame::{self, Opcode};
@@ -101,7 +101,8 @@ impl Worker {
                 }
                 Err(error) => {
                     let code = error.close_code();
-                    out.note(link, log::Level::Info, || format!("closed with {code}: {error}"));
+                    let name = || name_of(&core.hub, link);
+                    out.note(link, log::Level::Info, || format!("{}: closed with {code}: {error}", name()));
                     out.send_control(link, &frame::encode_close(code, &error.to_string()));
                     break Some(CloseCause::Protocol(code));
                 }
@@ -172,6 +173,9 @@ impl Worker {
             return;
         }
         let endpoint = ws.endpoint;
+        if let CloseCause::Handler(code) = cause {
+            out.note(link, log::Level::Info, || format!("{}: closed with {code}", self.name_of(link)));
+        }
         let shared = self.shared.clone();
         let cx = Context { core: &mut self.core, out };
         shared.router.endpoint_by_number(endpoint).on_close(&mut Socket { cx, link }, cause);
@@ -183,9 +187,7 @@ impl Worker {
 
     /// How a socket is called in the log: its scope and its first room.
     pub(super) fn name_of(&self, link: LinkId) -> String {
-        let scope = self.core.hub.scope_of(link.slot).unwrap_or("-");
-        let room = self.core.hub.rooms_of(link.slot).next().map_or("", |(_, room)| room);
-        format!("{scope:?} {room:?}")
+        name_of(&self.core.hub, link)
     }
 
     fn heard_from(&self, link: LinkId, out: &mut Outlet) {
@@ -195,4 +197,10 @@ impl Worker {
             out.set_deadline(link, crate::base::time::Tick::NEVER);
         }
     }
+}
+
+fn name_of(hub: &Hub, link: LinkId) -> String {
+    let scope = hub.scope_of(link.slot).unwrap_or("-");
+    let room = hub.rooms_of(link.slot).next().map_or("", |(_, room)| room);
+    format!("{scope:?} {room:?}")
 }

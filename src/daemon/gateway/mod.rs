@@ -28,10 +28,8 @@ impl Gateway {
     pub(crate) fn new(access: Arc<Access>) -> Gateway {
         Gateway { access }
     }
-}
 
-impl Endpoint for Gateway {
-    fn on_upgrade(&self, request: &Request<'_>) -> Result<Admission, Response> {
+    fn admit(&self, request: &Request<'_>) -> Result<Admission, Response> {
         let bad = |message: String| Response::error(400, "bad_request", &message);
         let query = request.query().map_err(|error| bad(error.to_string()))?;
         let once = |name: &str| match query.count(name) {
@@ -53,6 +51,18 @@ impl Endpoint for Gateway {
         self.access.check_origin(request.header("origin"))?;
         let admission = Admission::to_scope(domain).claim(&client_room(client));
         Ok(groups.into_iter().fold(admission, |admission, group| admission.room(&group_room(group))))
+    }
+}
+
+impl Endpoint for Gateway {
+    fn on_upgrade(&self, request: &Request<'_>) -> Result<Admission, Response> {
+        self.admit(request).inspect_err(|_| {
+            // The server logs the address and the reason; who it was, nobody else knows.
+            if let Ok(query) = request.query() {
+                let [domain, client] = ["bizCode", "clientId"].map(|name| query.get(name).unwrap_or("-"));
+                log::info!("{}: {domain:?} {client:?} is refused", request.peer());
+            }
+        })
     }
 
     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {
