@@ -304,3 +304,13 @@ fn a_link_waits_once_to_be_read_however_often_it_is_ready() {
     outlet.note_ready(ids[0], false);
     assert_eq!(outlet.next_ready(), Some((ids[0], false)));
 }
+
+#[test]
+fn what_the_kernel_refused_is_not_urgent() {
+    let (mut outlet, _, mut wires) = outlet(2, 10);
+    wires.capacity = HashMap::from([(0, 0)]);
+    outlet.fan_out(set(&[0, 1]), None, &frame("more than ten bytes"), None);
+    outlet.flush(&mut wires);
+    assert_eq!(outlet.waiting(LinkId { slot: 0, generation: 1 }), 19);
+    assert!(!outlet.is_urgent());
+}
