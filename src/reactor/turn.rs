@@ -217,6 +217,9 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept(&mut self) {
+        if self.handler.is_stopping() {
+            return;
+        }
         if self.accept_paused_until != Tick::NEVER && self.now.tick >= self.accept_paused_until {
             self.accept_paused_until = Tick::NEVER;
         }
