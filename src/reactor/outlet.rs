@@ -125,7 +125,7 @@ pub struct OutletCounts {
     pub deliveries: u64,
     /// Frames dropped for being over the outbox limit.
     pub dropped_slow: u64,
-    /// Frames dropped because their link was ending.
+    /// Frames dropped because their link was ending, or ended before they were sent.
     pub dropped_closed: u64,
     /// Bytes that wait in outboxes now.
     pub queued_bytes: u64,
@@ -193,7 +193,7 @@ impl Outlet {
 
     /// Queues a message for one link. False if the link takes none any more.
     pub fn send(&mut self, link: LinkId, frame: &Frame) -> bool {
-        let sent = self.send_bytes(link, frame);
+        let sent = self.queue(link, frame, true);
         if sent {
             self.counts.deliveries += 1;
         } else {
@@ -213,12 +213,7 @@ impl Outlet {
 
     /// The same for bytes that are no message: an HTTP response.
     pub fn send_bytes(&mut self, link: LinkId, frame: &Frame) -> bool {
-        if self.state(link) != LinkState::Open {
-            return false;
-        }
-        self.settle(link.slot);
-        self.push(link.slot, frame);
-        true
+        self.queue(link, frame, false)
     }
 
     /// Queues a frame for the recipients except one slot. With a ticket, the outcome is told by
@@ -371,10 +366,19 @@ impl Outlet {
         }
     }
 
-    fn push(&mut self, slot: u32, frame: &Frame) {
+    fn queue(&mut self, link: LinkId, frame: &Frame, is_message: bool) -> bool {
+        if self.state(link) != LinkState::Open {
+            return false;
+        }
+        self.settle(link.slot);
+        self.push(link.slot, frame, is_message);
+        true
+    }
+
+    fn push(&mut self, slot: u32, frame: &Frame, is_message: bool) {
         let link = &mut self.links[slot as usize];
         let outbox = link.outbox.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
-        outbox.push(frame);
+        outbox.push(frame, is_message);
         self.unflushed += frame.len();
         self.urgent |= outbox.waiting() > self.outbox_bytes || self.unflushed > UNFLUSHED_BYTES;
         self.counts.queued_bytes += frame.len() as u64;
@@ -390,7 +394,7 @@ impl Outlet {
             }
             return;
         }
-        self.push(slot, frame);
+        self.push(slot, frame, true);
         if let (Some(tally), Some(outbox)) = (tally, &self.links[slot as usize].outbox) {
             self.watches.push(Watch { slot, tally, mark: outbox.mark() });
         }

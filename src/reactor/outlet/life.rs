@@ -158,7 +158,7 @@ impl Outlet {
             });
         }
         if let Some(frame) = last {
-            self.push(link.slot, frame);
+            self.push(link.slot, frame, false);
         }
         self.finish(link);
     }
@@ -214,8 +214,10 @@ impl Outlet {
     pub fn free(&mut self, link: LinkId) {
         if self.get(link).is_some() {
             let freed = self.links.remove(link.slot as usize);
-            let waiting = freed.outbox.map_or(0, |outbox| outbox.waiting());
-            self.counts.queued_bytes -= waiting as u64;
+            if let Some(outbox) = freed.outbox {
+                self.counts.queued_bytes -= outbox.waiting() as u64;
+                self.counts.dropped_closed += outbox.messages();
+            }
         }
     }
 

@@ -314,3 +314,18 @@ fn what_the_kernel_refused_is_not_urgent() {
     assert_eq!(outlet.waiting(LinkId { slot: 0, generation: 1 }), 19);
     assert!(!outlet.is_urgent());
 }
+
+#[test]
+fn what_a_link_had_not_taken_when_it_ended_is_counted() {
+    let (mut outlet, ids, mut wires) = outlet(1, 1000);
+    wires.capacity = HashMap::from([(0, 7)]);
+    for message in ["first", "second", "third"] {
+        outlet.send(ids[0], &frame(message));
+    }
+    outlet.send_control(ids[0], &frame("pong"));
+    outlet.flush(&mut wires);
+    outlet.abort(ids[0]);
+    outlet.take_dead().into_iter().for_each(|link| outlet.free(link));
+    let counts = outlet.counts();
+    assert_eq!((counts.deliveries, counts.dropped_closed, counts.queued_bytes), (3, 2, 0));
+}
