@@ -630,3 +630,46 @@ fn a_burst_reaches_every_reader() {
     drop(sender);
     rest.check(&server, "a burst");
 }
+
+/// One sender makes a lot of bytes for many others of a few of its own: they are sent as they come up, not gathered.
+#[test]
+fn a_burst_to_changing_groups_takes_little_memory() {
+    const MEMBERS: usize = 150;
+    let name = "s".repeat(250);
+    let burst = |count: usize| {
+        let groups = ["a", "b"].iter().cycle().take(count);
+        let texts = groups.map(|group| format!(r#"{{"mode":200,"group":"{group}","content":0}}"#));
+        texts.flat_map(|text| frame(TEXT, text.as_bytes())).collect::<Vec<u8>>()
+    };
+    for behind_the_upgrade in [false, true] {
+        let server = Server::start(1, "");
+        let mut members: Vec<Raw> =
+            (0..MEMBERS).map(|n| server.client(&format!("bizCode=d&clientId=m{n}&group=a,b"))).collect();
+        // Without it the groups are equal, and a turn's messages to both are one.
+        let _only = server.client("bizCode=d&clientId=only&group=a");
+        let before = server.peak();
+        let mut sender = server.connect();
+        let mut bytes = raw::upgrade_head(&format!("bizCode=d&clientId={name}"), "").into_bytes();
+        if behind_the_upgrade {
+            bytes.extend(burst(4_000));
+            sender.send(&bytes);
+            assert_eq!(sender.answer().expect("an answer").status, 101);
+        } else {
+            sender.send(&bytes);
+            assert_eq!(sender.answer().expect("an answer").status, 101);
+            sender.send(&burst(4_000));
+        }
+        sender.heartbeat("after a burst");
+        // All of it is 180 MB.
+        let grown = server.peak() - before;
+        assert!(grown < 64 << 20, "a burst of 170 kB took {grown} bytes");
+        for (number, member) in members.iter_mut().enumerate() {
+            for message in 0..4_000 {
+                let group = if message % 2 == 0 { "a" } else { "b" };
+                let Got::Text(text) = member.frame() else { panic!("member {number}, message {message}") };
+                assert!(text.ends_with(&format!(r#""group":"{group}","content":0}}"#)), "{text}");
+            }
+            member.heartbeat("a member after a burst");
+        }
+    }
+}

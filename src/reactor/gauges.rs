@@ -95,7 +95,7 @@ pub struct Gauges {
     pub deliveries: Gauge,
     /// Frames dropped because their reader was too slow.
     pub dropped_slow: Gauge,
-    /// Frames dropped because their link was ending.
+    /// Frames dropped because their link was ending, or ended before they were sent.
     pub dropped_closed: Gauge,
     /// Bytes waiting in outboxes now.
     pub queued_bytes: Gauge,

@@ -103,10 +103,15 @@ impl Listener {
                 if let Ok(metadata) = std::fs::metadata(path)
                     && metadata.file_type().is_socket()
                 {
-                    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                        return Err(io::ErrorKind::AddrInUse.into());
+                    let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+                    match probe.connect(&SockAddr::unix(path)?) {
+                        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                            std::fs::remove_file(path)?;
+                        }
+                        // Also if so many wait there that it takes no more now.
+                        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                        _ => return Err(io::ErrorKind::AddrInUse.into()),
                     }
-                    std::fs::remove_file(path)?;
                 }
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
                 socket.bind(&SockAddr::unix(path)?)?;
@@ -254,5 +259,22 @@ mod tests {
         let (socket, _) = listener.accept().unwrap();
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.nonblocking().unwrap());
+    }
+
+    #[test]
+    fn a_unix_socket_that_somebody_has_is_refused_and_one_that_nobody_has_is_replaced() {
+        let path = std::env::temp_dir().join(format!("fanfare-listener-{}.sock", std::process::id()));
+        let addr = ListenAddr::Unix(path.clone());
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        busy.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        busy.listen(0).unwrap();
+        // One waits, and there is no room for another.
+        let waiting = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        waiting.connect(&SockAddr::unix(&path).unwrap()).unwrap();
+        assert_eq!(Listener::bind(&addr, true, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert!(path.exists());
+        drop(busy);
+        assert!(Listener::bind(&addr, true, false).is_ok());
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -11,6 +11,9 @@ const COPY_BYTES: usize = 512;
 /// Copied frames are gathered up to this size.
 const GATHER_BYTES: usize = 16 << 10;
 
+/// Marks the length of a frame that is a message, unlike a pong or a response. No frame is that long.
+const MESSAGE: u32 = 1 << 31;
+
 #[derive(Debug)]
 enum Chunk {
     Shared(Frame),
@@ -36,7 +39,8 @@ pub(super) struct Outbox {
     waiting: usize,
     /// Every byte that was ever queued here, sent ones included.
     pushed: u64,
-    /// The lengths of the frames that are not wholly sent, so that what is lost can be counted.
+    /// The lengths of the frames that are not wholly sent, each with [`MESSAGE`] if it is one, so that what is lost can
+    /// be counted.
     lengths: VecDeque<u32>,
     /// Bytes of the first of them that are on the wire. Invariant: less than its length.
     front_sent: usize,
@@ -45,14 +49,15 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn push(&mut self, frame: &Frame) {
+    pub(super) fn push(&mut self, frame: &Frame, is_message: bool) {
         let len = frame.len();
         if len == 0 {
             return;
         }
         self.waiting += len;
         self.pushed += len as u64;
-        self.lengths.push_back(len as u32);
+        debug_assert!(len < MESSAGE as usize);
+        self.lengths.push_back(len as u32 | if is_message { MESSAGE } else { 0 });
         if len <= COPY_BYTES {
             match self.chunks.back_mut() {
                 Some(Chunk::Own(tail)) if tail.len() + len <= GATHER_BYTES => {
@@ -85,9 +90,7 @@ impl Outbox {
 
     /// The same, or the frame that ends there is partly on the wire: [`Outbox::cut`] leaves it.
     pub(super) fn is_begun(&self, mark: u64) -> bool {
-        let torn = if self.front_sent > 0 { self.lengths.front().copied() } else { None };
-        let rest = torn.map_or(0, |len| u64::from(len) - self.front_sent as u64);
-        self.pushed - self.waiting as u64 + rest >= mark
+        self.pushed - self.waiting as u64 + self.torn() as u64 >= mark
     }
 
     /// Notes that so many of the queued bytes are control frames.
@@ -129,7 +132,7 @@ impl Outbox {
         }
         self.head_sent = offset;
         let mut offset = self.front_sent + sent;
-        while let Some(len) = self.lengths.front().map(|len| *len as usize) {
+        while let Some(len) = self.lengths.front().map(|len| (len & !MESSAGE) as usize) {
             if offset < len {
                 break;
             }
@@ -139,12 +142,22 @@ impl Outbox {
         self.front_sent = offset;
     }
 
-    /// Drops every frame that the peer has not begun to receive; returns how many frames and bytes. The
+    /// How many messages are not wholly sent.
+    pub(super) fn messages(&self) -> u64 {
+        self.lengths.iter().filter(|len| **len & MESSAGE != 0).count() as u64
+    }
+
+    /// Bytes to come of the frame that is partly on the wire.
+    fn torn(&self) -> usize {
+        let torn = if self.front_sent > 0 { self.lengths.front() } else { None };
+        torn.map_or(0, |len| (len & !MESSAGE) as usize - self.front_sent)
+    }
+
+    /// Drops every frame that the peer has not begun to receive; returns how many messages and bytes. The
     /// rest of a frame that is partly on the wire stays, as the stream would be torn without it.
     pub(super) fn cut(&mut self) -> (u64, usize) {
-        let before = (self.lengths.len(), self.waiting);
-        let torn = if self.front_sent > 0 { self.lengths.front().copied() } else { None };
-        let rest = torn.map_or(0, |len| len as usize - self.front_sent);
+        let before = (self.messages(), self.waiting);
+        let rest = self.torn();
         self.chunks.truncate(usize::from(rest > 0));
         if let Some(Chunk::Own(bytes)) = self.chunks.front_mut() {
             bytes.truncate(self.head_sent + rest);
@@ -155,7 +168,7 @@ impl Outbox {
         self.lengths.truncate(usize::from(rest > 0));
         self.waiting = rest;
         self.pushed -= (before.1 - rest) as u64;
-        ((before.0 - self.lengths.len()) as u64, before.1 - rest)
+        (before.0 - self.messages(), before.1 - rest)
     }
 
     /// Ready for another link: empty, with what little capacity is worth keeping.
@@ -196,7 +209,7 @@ mod tests {
         for step in [1, 2, 511, 600, 4096, 1 << 20] {
             let mut outbox = Outbox::default();
             for frame in &frames {
-                outbox.push(&Frame::from_bytes(frame.as_slice()));
+                outbox.push(&Frame::from_bytes(frame.as_slice()), true);
             }
             assert_eq!(outbox.waiting(), want.len());
             assert_eq!(drain(&mut outbox, step), want);
@@ -206,9 +219,9 @@ mod tests {
     #[test]
     fn a_mark_is_sent_when_its_last_byte_is() {
         let mut outbox = Outbox::default();
-        outbox.push(&Frame::from_bytes([1; 10]));
+        outbox.push(&Frame::from_bytes([1; 10]), true);
         let first = outbox.mark();
-        outbox.push(&Frame::from_bytes([2; 10]));
+        outbox.push(&Frame::from_bytes([2; 10]), true);
         outbox.advance(9);
         assert!(!outbox.is_sent(first) && outbox.is_begun(first));
         outbox.advance(1);
@@ -219,11 +232,11 @@ mod tests {
     #[test]
     fn cutting_keeps_what_is_half_way() {
         let mut outbox = Outbox::default();
-        outbox.push(&Frame::from_bytes([1; 1000]));
-        outbox.push(&Frame::from_bytes([2; 1000]));
+        outbox.push(&Frame::from_bytes([1; 1000]), true);
+        outbox.push(&Frame::from_bytes([2; 1000]), true);
         assert_eq!(outbox.cut(), (2, 2000));
-        outbox.push(&Frame::from_bytes([1; 1000]));
-        outbox.push(&Frame::from_bytes([2; 1000]));
+        outbox.push(&Frame::from_bytes([1; 1000]), true);
+        outbox.push(&Frame::from_bytes([2; 1000]), true);
         outbox.advance(1);
         assert_eq!(outbox.cut(), (1, 1000));
         assert_eq!(outbox.waiting(), 999);
@@ -233,9 +246,9 @@ mod tests {
     #[test]
     fn cutting_inside_a_run_of_copied_frames_ends_at_a_frame() {
         let mut outbox = Outbox::default();
-        outbox.push(&Frame::from_bytes([0; 600]));
+        outbox.push(&Frame::from_bytes([0; 600]), true);
         for byte in 1..=3 {
-            outbox.push(&Frame::from_bytes([byte; 10]));
+            outbox.push(&Frame::from_bytes([byte; 10]), true);
         }
         outbox.advance(600 + 10 + 4);
         assert_eq!(outbox.cut(), (1, 10));

@@ -14,6 +14,7 @@ use crate::base::time::Tick;
 use crate::hub::Recipients;
 use crate::wire::frame::Frame;
 use slab::Slab;
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 /// What control frames may use of the outbox beyond the limit, in bytes: a reader that is just about slow
@@ -62,6 +63,15 @@ pub enum LinkState {
     Dead,
 }
 
+/// Whether a link may have bytes to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Readiness {
+    No,
+    Yes,
+    /// No other event will tell of what is there: it is to be read until the kernel has no more.
+    ToTheEnd,
+}
+
 #[derive(Debug)]
 struct Link {
     generation: u32,
@@ -77,6 +87,8 @@ struct Link {
     watched: bool,
     /// The peer has ended its direction.
     ended: bool,
+    /// Whether it is in the queue of links to read, once.
+    ready: Readiness,
     outbox: Option<Box<Outbox>>,
 }
 
@@ -113,7 +125,7 @@ pub struct OutletCounts {
     pub deliveries: u64,
     /// Frames dropped for being over the outbox limit.
     pub dropped_slow: u64,
-    /// Frames dropped because their link was ending.
+    /// Frames dropped because their link was ending, or ended before they were sent.
     pub dropped_closed: u64,
     /// Bytes that wait in outboxes now.
     pub queued_bytes: u64,
@@ -135,7 +147,8 @@ pub struct Outlet {
     overflowed: Vec<LinkId>,
     drained: Vec<LinkId>,
     dead: Vec<LinkId>,
-    resumed: Vec<LinkId>,
+    /// Links to read, longest waiting first. Invariant: each is here once, as its readiness says.
+    ready: VecDeque<LinkId>,
     notes: Vec<(LinkId, log::Level, String)>,
     urgent: bool,
     /// Bytes put into outboxes since the last flush.
@@ -165,7 +178,7 @@ impl Outlet {
             overflowed: Vec::new(),
             drained: Vec::new(),
             dead: Vec::new(),
-            resumed: Vec::new(),
+            ready: VecDeque::new(),
             notes: Vec::new(),
             urgent: false,
             unflushed: 0,
@@ -180,7 +193,7 @@ impl Outlet {
 
     /// Queues a message for one link. False if the link takes none any more.
     pub fn send(&mut self, link: LinkId, frame: &Frame) -> bool {
-        let sent = self.send_bytes(link, frame);
+        let sent = self.queue(link, frame, true);
         if sent {
             self.counts.deliveries += 1;
         } else {
@@ -200,12 +213,7 @@ impl Outlet {
 
     /// The same for bytes that are no message: an HTTP response.
     pub fn send_bytes(&mut self, link: LinkId, frame: &Frame) -> bool {
-        if self.state(link) != LinkState::Open {
-            return false;
-        }
-        self.settle(link.slot);
-        self.push(link.slot, frame);
-        true
+        self.queue(link, frame, false)
     }
 
     /// Queues a frame for the recipients except one slot. With a ticket, the outcome is told by
@@ -257,14 +265,33 @@ impl Outlet {
         self.urgent
     }
 
-    /// Whether a link is to be read again.
-    pub fn has_resumed(&self) -> bool {
-        !self.resumed.is_empty()
+    /// The link may have bytes to read; with `to_the_end`, no further event will tell of them. It waits behind all who
+    /// wait already, however often this is said.
+    pub fn note_ready(&mut self, link: LinkId, to_the_end: bool) {
+        if let Some(found) = self.get_mut(link) {
+            let wanted = if to_the_end { Readiness::ToTheEnd } else { Readiness::Yes };
+            let before = found.ready;
+            found.ready = before.max(wanted);
+            if before == Readiness::No {
+                self.ready.push_back(link);
+            }
+        }
     }
 
-    /// Links that are to be read again.
-    pub fn take_resumed(&mut self) -> Vec<LinkId> {
-        std::mem::take(&mut self.resumed)
+    /// How many links wait to be read, some of which may be gone.
+    pub fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The next link to read, and whether to the end.
+    pub fn next_ready(&mut self) -> Option<(LinkId, bool)> {
+        loop {
+            let link = self.ready.pop_front()?;
+            if let Some(found) = self.get_mut(link) {
+                let readiness = std::mem::replace(&mut found.ready, Readiness::No);
+                return Some((link, readiness == Readiness::ToTheEnd));
+            }
+        }
     }
 
     /// The link became writable.
@@ -319,6 +346,7 @@ impl Outlet {
         self.dirty.shrink_to(64);
         self.watches.shrink_to(64);
         self.dead.shrink_to(64);
+        self.ready.shrink_to(64);
     }
 
     // ---- inside
@@ -338,10 +366,19 @@ impl Outlet {
         }
     }
 
-    fn push(&mut self, slot: u32, frame: &Frame) {
+    fn queue(&mut self, link: LinkId, frame: &Frame, is_message: bool) -> bool {
+        if self.state(link) != LinkState::Open {
+            return false;
+        }
+        self.settle(link.slot);
+        self.push(link.slot, frame, is_message);
+        true
+    }
+
+    fn push(&mut self, slot: u32, frame: &Frame, is_message: bool) {
         let link = &mut self.links[slot as usize];
         let outbox = link.outbox.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
-        outbox.push(frame);
+        outbox.push(frame, is_message);
         self.unflushed += frame.len();
         self.urgent |= outbox.waiting() > self.outbox_bytes || self.unflushed > UNFLUSHED_BYTES;
         self.counts.queued_bytes += frame.len() as u64;
@@ -357,7 +394,7 @@ impl Outlet {
             }
             return;
         }
-        self.push(slot, frame);
+        self.push(slot, frame, true);
         if let (Some(tally), Some(outbox)) = (tally, &self.links[slot as usize].outbox) {
             self.watches.push(Watch { slot, tally, mark: outbox.mark() });
         }

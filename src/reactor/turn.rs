@@ -55,8 +55,6 @@ pub struct Reactor<H: Handler> {
     outlet: Outlet,
     handler: H,
     buffer: Box<[u8]>,
-    /// Links that may have bytes to read, and whether their peer has closed.
-    ready: Vec<(LinkId, bool)>,
     started: Instant,
     now: Now,
     accept_paused_until: Tick,
@@ -105,7 +103,6 @@ impl<H: Handler> Reactor<H> {
             handler,
             // Not zeros: those pages would only be promised until the first long message.
             buffer: vec![0xff; READ_BYTES].into_boxed_slice(),
-            ready: Vec::new(),
             started: Instant::now(),
             now: Now { tick: Tick(1), unix_ms: 0 },
             accept_paused_until: Tick::NEVER,
@@ -169,8 +166,8 @@ impl<H: Handler> Reactor<H> {
 
     /// How long to wait for events: until the next thing that happens by itself.
     fn timeout(&self) -> Option<Duration> {
-        let has_input = !self.ready.is_empty() || !self.mailbox.is_empty() || self.may_accept();
-        if has_input || self.outlet.has_work() || self.outlet.has_resumed() || self.handler.is_behind() {
+        let has_input = self.outlet.ready_len() > 0 || !self.mailbox.is_empty() || self.may_accept();
+        if has_input || self.outlet.has_work() || self.handler.is_behind() {
             return Some(Duration::ZERO);
         }
         let accept =
@@ -209,7 +206,7 @@ impl<H: Handler> Reactor<H> {
                     self.outlet.writable(link);
                 }
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.ready.push((link, event.is_read_closed() || event.is_error()));
+                    self.outlet.note_ready(link, event.is_read_closed() || event.is_error());
                 }
             }
         }
@@ -220,6 +217,9 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept(&mut self) {
+        if self.handler.is_stopping() {
+            return;
+        }
         if self.accept_paused_until != Tick::NEVER && self.now.tick >= self.accept_paused_until {
             self.accept_paused_until = Tick::NEVER;
         }
@@ -286,27 +286,19 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn read(&mut self) {
-        let mut ready = std::mem::take(&mut self.ready);
-        let resumed = self.outlet.take_resumed();
-        // The event that told of the peer's end may have come while nothing was read: read to the end.
-        ready.extend(resumed.into_iter().map(|link| (link, true)));
         let begun = Instant::now();
-        let mut done = 0;
-        while let Some((link, ending)) = ready.get(done).copied() {
-            done += 1;
-            self.read_link(link, ending);
+        // Who has more is read again in the next turn, behind everybody else.
+        for _ in 0..self.outlet.ready_len() {
+            let Some((link, to_the_end)) = self.outlet.next_ready() else { break };
+            self.read_link(link, to_the_end);
             self.flush_if_urgent();
             if begun.elapsed() > PHASE {
                 break;
             }
         }
-        // Who was not read yet comes first in the next turn, then who has more. The capacity is used again.
-        ready.drain(..done);
-        std::mem::swap(&mut self.ready, &mut ready);
-        self.ready.extend(ready);
     }
 
-    fn read_link(&mut self, link: LinkId, ending: bool) {
+    fn read_link(&mut self, link: LinkId, to_the_end: bool) {
         let state = self.outlet.state(link);
         if state == LinkState::Dead || self.outlet.is_paused(link) {
             return;
@@ -315,7 +307,7 @@ impl<H: Handler> Reactor<H> {
         let count = match net::recv(&*socket, &mut *self.buffer, net::RecvFlags::DONTWAIT) {
             Ok((count, _)) => count,
             Err(Errno::AGAIN) => return,
-            Err(Errno::INTR) => return self.ready.push((link, ending)),
+            Err(Errno::INTR) => return self.outlet.note_ready(link, to_the_end),
             // A reset, or the like.
             Err(_) => return self.outlet.abort(link),
         };
@@ -327,8 +319,8 @@ impl<H: Handler> Reactor<H> {
             return;
         }
         // A short read means that the kernel had no more; the next byte is another event.
-        if count == self.buffer.len() || ending {
-            self.ready.push((link, ending));
+        if count == self.buffer.len() || to_the_end {
+            self.outlet.note_ready(link, to_the_end);
         }
         if state < LinkState::Finishing {
             self.handler.received(link, &mut self.buffer[..count], &mut self.outlet);
@@ -408,7 +400,6 @@ impl<H: Handler> Reactor<H> {
             self.sockets.pop();
         }
         self.sockets.shrink_to_fit();
-        self.ready.shrink_to(64);
         crate::sys::return_free_memory();
     }
 

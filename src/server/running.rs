@@ -82,12 +82,7 @@ impl Running {
             let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("a reactor panicked")));
             result = result.and(ended);
         }
-        for addr in self.addrs.iter().chain(&self.admin_addrs) {
-            if let ListenAddr::Unix(path) = addr {
-                // It is in the way of nobody if somebody else removed it.
-                let _ = std::fs::remove_file(path);
-            }
-        }
+        remove_unix_sockets(self.addrs.iter().chain(&self.admin_addrs));
         result
     }
 }
@@ -106,6 +101,21 @@ impl Parts {
 }
 
 pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
+    let mut bound = Vec::new();
+    start_on(builder, &mut bound).inspect_err(|_| remove_unix_sockets(bound.iter()))
+}
+
+fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
+    for addr in addrs {
+        if let ListenAddr::Unix(path) = addr {
+            // It is in the way of nobody if somebody else removed it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// `addrs` gets what is listened on, one by one.
+fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
     let Builder { listen, admin, reactors, limits, router } = builder;
     if listen.is_empty() {
@@ -122,8 +132,8 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
 
     let clients = listen.len();
     let all: Vec<ListenAddr> = listen.into_iter().chain(admin).collect();
-    let (mut addrs, listeners) = bind(&all, clients, count)?;
-    let admin_addrs = addrs.split_off(clients);
+    let listeners = bind(&all, clients, count, addrs)?;
+    let (addrs, admin_addrs) = (addrs[..clients].to_vec(), addrs[clients..].to_vec());
     let mut parts = Vec::new();
     let mut wakeups = Vec::new();
     for listeners in listeners {
@@ -143,9 +153,10 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
     let limits = Arc::new(limits);
     let interest = Arc::new(Interest::new());
 
-    let handed_over: Vec<RawFd> = parts.iter().flat_map(Parts::fds).collect();
+    let handed_over: Vec<Vec<RawFd>> = parts.iter().map(Parts::fds).collect();
     let (ready, is_ready) = mpsc::channel();
     let mut threads = Vec::new();
+    let mut failed = None;
     for (number, parts) in parts.into_iter().enumerate() {
         let reactor = ReactorId(number as u8);
         let mut keep = parts.fds();
@@ -157,33 +168,44 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
         let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
         let run = move || -> io::Result<()> {
             let prepare = || -> io::Result<Reactor<Worker>> {
-                sys::own_descriptor_table()?;
                 sys::close_all_but(&keep)?;
                 let outlet = Outlet::new(limits.outbox_bytes);
                 let core = Core::new(reactor, Hub::new(reactor, interest), limits, mailboxes, stats);
                 let worker = Worker::new(core, shared);
                 Reactor::new(parts.poll, wakeup_fd, parts.listeners, mailbox, gauges, outlet, worker)
             };
-            let prepared = prepare();
+            let own_table = sys::own_descriptor_table();
+            let took_over = own_table.is_ok();
+            let prepared = own_table.and_then(|()| prepare());
             // The receiver is there until every thread has reported.
-            let _ = ready.send(prepared.as_ref().err().map(io::Error::kind));
+            let _ = ready.send((number, took_over, prepared.as_ref().err().map(io::Error::kind)));
             drop(ready);
             prepared?.run()
         };
         let spawn = || std::thread::Builder::new().name(format!("reactor-{number}")).spawn(run);
-        threads.push(sys::with_signals_blocked(spawn).map_err(system("cannot start a thread"))?);
-    }
-    drop(ready);
-    let mut failed = None;
-    for _ in 0..count {
-        match is_ready.recv_timeout(READY_TIMEOUT) {
-            Ok(None) => {}
-            Ok(Some(kind)) => failed = Some(io::Error::from(kind)),
-            Err(_) => failed = Some(io::ErrorKind::TimedOut.into()),
+        match sys::with_signals_blocked(spawn) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                failed = Some(StartError::System("cannot start a thread", error));
+                break;
+            }
         }
     }
-    // From here on the reactors' own tables have them; in this one they would keep the listeners open.
-    handed_over.into_iter().for_each(sys::close_one);
+    drop(ready);
+    let did_not_start = |error| Some(StartError::System("a reactor did not start", error));
+    for _ in 0..threads.len() {
+        match is_ready.recv_timeout(READY_TIMEOUT) {
+            Ok((number, took_over, error)) => {
+                // From here on the reactor's own table has them; in this one they would keep the listeners open.
+                // One that got no table of its own has closed, or closes, those here itself.
+                if took_over {
+                    handed_over[number].iter().copied().for_each(sys::close_one);
+                }
+                failed = error.map_or(failed, |kind| did_not_start(kind.into()));
+            }
+            Err(_) => failed = did_not_start(io::ErrorKind::TimedOut.into()),
+        }
+    }
     let running = Running { addrs, admin_addrs, mailboxes, threads, stats };
     match failed {
         None => Ok(running),
@@ -191,18 +213,18 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
             running.stop();
             // The first error says more than how the others ended.
             let _ = running.join();
-            Err(StartError::System("a reactor did not start", error))
+            Err(error)
         }
     }
 }
 
-/// Listeners by reactor, and the addresses with their real ports. The first so many are for clients.
+/// Listeners by reactor; `addrs` gets the addresses with their real ports. The first so many are for clients.
 fn bind(
     listen: &[ListenAddr],
     clients: usize,
     reactors: usize,
-) -> Result<(Vec<ListenAddr>, Vec<Vec<Listener>>), StartError> {
-    let mut addrs = Vec::new();
+    addrs: &mut Vec<ListenAddr>,
+) -> Result<Vec<Vec<Listener>>, StartError> {
     let mut by_reactor: Vec<Vec<Listener>> = (0..reactors).map(|_| Vec::new()).collect();
     for (number, addr) in listen.iter().enumerate() {
         let admin = number >= clients;
@@ -210,6 +232,7 @@ fn bind(
         let dual_stack = !listen.iter().any(|other| is_ipv4_wildcard_beside(other, addr));
         let first = Listener::bind(addr, true, dual_stack).map_err(failed)?.for_admin(admin);
         let bound = first.addr().clone();
+        addrs.push(bound.clone());
         for listeners in by_reactor.iter_mut().skip(1) {
             let listener = match &bound {
                 ListenAddr::Tcp(_) => Listener::bind(&bound, false, dual_stack),
@@ -218,9 +241,8 @@ fn bind(
             listeners.push(listener.map_err(failed)?.for_admin(admin));
         }
         by_reactor[0].push(first);
-        addrs.push(bound);
     }
-    Ok((addrs, by_reactor))
+    Ok(by_reactor)
 }
 
 /// Whether the first is `0.0.0.0` with the port of the second: then the second leaves IPv4 to it.
@@ -230,5 +252,21 @@ fn is_ipv4_wildcard_beside(wildcard: &ListenAddr, addr: &ListenAddr) -> bool {
             a.is_ipv4() && a.ip().is_unspecified() && a.port() == b.port()
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Server;
+
+    #[test]
+    fn nothing_is_left_of_a_server_that_did_not_start() {
+        let path = std::env::temp_dir().join(format!("fanfare-start-{}.sock", std::process::id()));
+        let somebody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = ListenAddr::Tcp(somebody.local_addr().unwrap());
+        let builder = Server::builder().reactors(2).listen(ListenAddr::Unix(path.clone())).listen(taken);
+        assert!(matches!(builder.start(), Err(StartError::Listen(..))));
+        assert!(!path.exists());
     }
 }

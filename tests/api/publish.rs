@@ -120,6 +120,40 @@ fn a_batch_is_sent_whole_and_in_order() {
     c1.has_nothing();
 }
 
+/// Half a megabyte for each member is sent as it comes up: it is never all there at once.
+#[test]
+fn a_batch_to_changing_groups_takes_little_memory() {
+    const MEMBERS: usize = 150;
+    let server = Server::start(1);
+    let peak = || {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", server.0.pid())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    };
+    let mut members: Vec<Client> =
+        (0..MEMBERS).map(|n| Client::connect(&server, "d", &format!("m{n}"), "a,b")).collect();
+    // Without it the groups are equal, and a turn's messages to both are one.
+    let _only = Client::connect(&server, "d", "only", "a");
+    let before = peak();
+    let content = "x".repeat(450);
+    let item = |n: usize| {
+        let group = ["a", "b"][n % 2];
+        format!(r#"{{"bizCode":"d","mode":200,"group":"{group}","msgId":{n},"content":"{content}"}}"#)
+    };
+    let batch = format!("[{}]", (0..1_000).map(item).collect::<Vec<_>>().join(","));
+    let reports = server.publish(&batch).ok();
+    let count = |n: usize| MEMBERS as u64 + [1, 0][n % 2];
+    let expected: Vec<Value> = (0..1_000).map(|n| written(count(n))).collect();
+    assert_eq!(reports, Value::Array(expected));
+    let grown = peak() - before;
+    assert!(grown < 32 << 20, "a batch took {grown} bytes");
+    for member in &mut members {
+        for n in 0..1_000 {
+            assert!(member.next().starts_with(&format!(r#"{{"msgId":{n},"#)));
+        }
+    }
+}
+
 #[test]
 fn one_bad_message_refuses_the_batch() {
     let server = Server::start(2);

@@ -74,6 +74,13 @@ impl Server {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    /// The most that was ever resident, in bytes.
+    pub(crate) fn peak(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = text.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// Open descriptors of each reactor, which has a table of its own.
     pub(crate) fn descriptors(&self) -> BTreeMap<String, usize> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();

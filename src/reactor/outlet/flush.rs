@@ -11,8 +11,6 @@ use std::io::{self, IoSlice};
 impl Outlet {
     /// Sends everything that this turn queued.
     pub fn flush(&mut self, wires: &mut impl Wires) {
-        self.urgent = false;
-        self.unflushed = 0;
         self.flush_fanout(wires);
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
@@ -22,6 +20,9 @@ impl Outlet {
         debug_assert!(self.dirty.is_empty());
         self.dirty = dirty;
         self.resolve_watches();
+        // What is left waits for its readers: another flush would not change that.
+        self.urgent = false;
+        self.unflushed = 0;
     }
 
     /// The fast path: the same bytes, laid out once, go to each recipient straight from here.

@@ -3,7 +3,7 @@
 //! Whoever ends a link chooses how much it still gets: nothing more but it is still heard ([`Outlet::seal`]), what is
 //! queued ([`Outlet::finish`]), one last frame ([`Outlet::farewell`]), or nothing ([`Outlet::abort`]).
 
-use super::{FINISH_MS, Link, LinkState, Outlet};
+use super::{FINISH_MS, Link, LinkState, Outlet, Readiness};
 use crate::base::ids::LinkId;
 use crate::base::time::Tick;
 use crate::reactor::outbox::Outbox;
@@ -23,6 +23,7 @@ impl Outlet {
             paused: false,
             watched: false,
             ended: false,
+            ready: Readiness::No,
             outbox: None,
         };
         LinkId { slot: self.links.insert(link) as u32, generation: self.generation }
@@ -84,7 +85,8 @@ impl Outlet {
         if let Some(found) = self.get_mut(link)
             && std::mem::take(&mut found.paused)
         {
-            self.resumed.push(link);
+            // Events may have come while nothing was read.
+            self.note_ready(link, true);
         }
     }
 
@@ -131,6 +133,9 @@ impl Outlet {
         found.state = LinkState::Finishing;
         found.deadline = deadline;
         self.mark_dirty(link.slot);
+        // What the peer still sends is read to its end: closing with bytes unread would be a reset, which overtakes
+        // the last bytes that were sent.
+        self.resume_reading(link);
     }
 
     /// Finishes a link that does not keep up: drops what waits, keeps the frame that is half on the wire,
@@ -153,7 +158,7 @@ impl Outlet {
             });
         }
         if let Some(frame) = last {
-            self.push(link.slot, frame);
+            self.push(link.slot, frame, false);
         }
         self.finish(link);
     }
@@ -209,8 +214,10 @@ impl Outlet {
     pub fn free(&mut self, link: LinkId) {
         if self.get(link).is_some() {
             let freed = self.links.remove(link.slot as usize);
-            let waiting = freed.outbox.map_or(0, |outbox| outbox.waiting());
-            self.counts.queued_bytes -= waiting as u64;
+            if let Some(outbox) = freed.outbox {
+                self.counts.queued_bytes -= outbox.waiting() as u64;
+                self.counts.dropped_closed += outbox.messages();
+            }
         }
     }
 

@@ -281,3 +281,51 @@ fn many_small_messages_to_many_are_urgent_before_any_link_is_over_its_limit() {
     assert_eq!(outlet.counts().queued_bytes, 0);
     assert_eq!((text(&wires, 1_999).len(), text(&wires, 0).len()), (rounds * 100, rounds * 200));
 }
+
+#[test]
+fn a_link_that_finishes_is_read_to_its_end_even_if_reading_was_paused() {
+    let (mut outlet, ids, _) = outlet(1, 1000);
+    outlet.pause_reading(ids[0]);
+    assert_eq!(outlet.ready_len(), 0);
+    outlet.finish(ids[0]);
+    assert!(!outlet.is_paused(ids[0]));
+    assert_eq!(outlet.next_ready(), Some((ids[0], true)));
+}
+
+#[test]
+fn a_link_waits_once_to_be_read_however_often_it_is_ready() {
+    let (mut outlet, ids, _) = outlet(3, 1000);
+    for (link, to_the_end) in [(0, false), (1, false), (0, true), (0, false), (2, false), (1, false)] {
+        outlet.note_ready(ids[link], to_the_end);
+    }
+    outlet.free(ids[2]);
+    let mut next = || outlet.next_ready();
+    assert_eq!([next(), next(), next()], [Some((ids[0], true)), Some((ids[1], false)), None]);
+    outlet.note_ready(ids[0], false);
+    assert_eq!(outlet.next_ready(), Some((ids[0], false)));
+}
+
+#[test]
+fn what_the_kernel_refused_is_not_urgent() {
+    let (mut outlet, _, mut wires) = outlet(2, 10);
+    wires.capacity = HashMap::from([(0, 0)]);
+    outlet.fan_out(set(&[0, 1]), None, &frame("more than ten bytes"), None);
+    outlet.flush(&mut wires);
+    assert_eq!(outlet.waiting(LinkId { slot: 0, generation: 1 }), 19);
+    assert!(!outlet.is_urgent());
+}
+
+#[test]
+fn what_a_link_had_not_taken_when_it_ended_is_counted() {
+    let (mut outlet, ids, mut wires) = outlet(1, 1000);
+    wires.capacity = HashMap::from([(0, 7)]);
+    for message in ["first", "second", "third"] {
+        outlet.send(ids[0], &frame(message));
+    }
+    outlet.send_control(ids[0], &frame("pong"));
+    outlet.flush(&mut wires);
+    outlet.abort(ids[0]);
+    outlet.take_dead().into_iter().for_each(|link| outlet.free(link));
+    let counts = outlet.counts();
+    assert_eq!((counts.deliveries, counts.dropped_closed, counts.queued_bytes), (3, 2, 0));
+}

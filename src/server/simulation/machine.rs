@@ -112,7 +112,7 @@ impl Machine {
     }
 
     fn read(&mut self, around: &mut Around<'_>) {
-        self.outlet.take_resumed();
+        while self.outlet.next_ready().is_some() {}
         let mut ready = self.links();
         while !ready.is_empty() {
             let (link, connection) = ready.swap_remove(around.dice.below(ready.len()));
@@ -133,11 +133,13 @@ impl Machine {
             return self.outlet.abort(link);
         }
         if pipe.to_server.is_empty() {
-            return match state {
-                _ if !pipe.client_done => {}
-                LinkState::Open | LinkState::Sealed => self.worker.ended(link, &mut self.outlet),
-                _ => self.outlet.abort(link),
-            };
+            if pipe.client_done {
+                self.outlet.peer_ended(link);
+                if state < LinkState::Finishing {
+                    self.worker.ended(link, &mut self.outlet);
+                }
+            }
+            return;
         }
         let count = if around.thorough { usize::MAX } else { around.dice.length(4_000) };
         let count = count.min(pipe.to_server.len());
