@@ -340,6 +340,8 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn flush(&mut self) {
+        // Before anything is sent: who is told that it ends may be gone a moment later, and its address with it.
+        self.write_notes();
         // Farewells, reports and the next pipelined request queue frames of their own.
         for _ in 0..FLUSH_ROUNDS {
             let mut wires = Kernel { sockets: &mut self.sockets, registry: &self.registry };
@@ -360,6 +362,10 @@ impl<H: Handler> Reactor<H> {
                 break;
             }
         }
+        self.write_notes();
+    }
+
+    fn write_notes(&mut self) {
         for (link, level, text) in self.outlet.take_notes() {
             let socket = self.sockets.get(link.slot as usize).and_then(Option::as_ref);
             log::log!(level, "{}: {text}", socket.map_or(Peer::Unknown, Peer::of));
