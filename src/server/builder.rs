@@ -120,6 +120,11 @@ impl Builder {
     ///
     /// The soft limit of descriptors is raised to the hard one, which counts for each reactor.
     ///
+    /// Every reactor has a descriptor table of its own, in which only the standard three and what the server itself
+    /// needs are open. A descriptor that the program opened before is closed there, or is the number of somebody's
+    /// connection: handlers, and a logger that is called on a reactor's thread, must not use one. Let another
+    /// thread do that, and hand it what it needs by a channel.
+    ///
     /// # Errors
     /// See [`StartError`].
     pub fn start(self) -> Result<Running, StartError> {
