@@ -193,6 +193,12 @@ impl Worker {
                 log::info!("{}: refused with {}: {why}", http.peer, response.status);
                 self.refuse(link, response, reason, out);
             }
+            // Another reactor may have given the last place away since this one looked.
+            Outcome::Upgrade(_, _, admission) if !self.shared.take_place() => {
+                let outcome =
+                    Outcome::Refuse(Refusal::Full, full_response(http.peer), full_reason(&admission));
+                self.http_outcome(link, outcome, out);
+            }
             Outcome::Upgrade(endpoint, key, admission) => {
                 let mut rest = http.session.take_rest();
                 self.open_websocket(link, endpoint, &key, admission, out);
@@ -316,13 +322,7 @@ fn upgrade(
     };
     match shared.router.endpoint_by_number(number).on_upgrade(request) {
         Ok(admission) if full => {
-            let response = Response::error(503, "full", "no more connections are taken now");
-            // Spread, so that those who were refused together do not come back together.
-            let pause = 1 + u64::from(request.peer.ip().map_or(0, spread)) % 10;
-            let response = response.header("Retry-After", pause.to_string());
-            let Admission { scope, claim, .. } = admission;
-            let who = claim.map_or_else(String::new, |room| format!(" {room:?}"));
-            Outcome::Refuse(Refusal::Full, response, format!("full: {scope:?}{who}"))
+            Outcome::Refuse(Refusal::Full, full_response(request.peer), full_reason(&admission))
         }
         Ok(admission) => Outcome::Upgrade(number, key, admission),
         Err(response) => {
@@ -331,6 +331,19 @@ fn upgrade(
             Outcome::Refuse(Refusal::Endpoint, response, why)
         }
     }
+}
+
+/// For whom there is no place.
+fn full_response(peer: Peer) -> Response {
+    // Spread, so that those who were refused together do not come back together.
+    let pause = 1 + u64::from(peer.ip().map_or(0, spread)) % 10;
+    let response = Response::error(503, "full", "no more connections are taken now");
+    response.header("Retry-After", pause.to_string())
+}
+
+fn full_reason(admission: &Admission) -> String {
+    let who = admission.claim.as_ref().map_or_else(String::new, |room| format!(" {room:?}"));
+    format!("full: {:?}{who}", admission.scope)
 }
 
 /// With the header that a server with a clock has to send (RFC 9110, section 6.6.1).

@@ -9,7 +9,6 @@ use crate::session::websocket::{Event, WebSocket};
 use crate::wire::frame::{self, Opcode};
 use crate::wire::response::Response;
 use crate::wire::upgrade::{AcceptKey, switching_protocols};
-use std::sync::atomic::Ordering;
 
 /// Time for a client to answer a close frame, in milliseconds.
 const CLOSE_MS: u64 = 5_000;
@@ -29,6 +28,7 @@ impl Ws {
 }
 
 impl Worker {
+    /// Makes a socket of a link that has taken a place.
     pub(super) fn open_websocket(
         &mut self,
         link: LinkId,
@@ -42,11 +42,11 @@ impl Worker {
         let fits = |room: &compact_str::CompactString| !room.is_empty() && room.len() <= ROOM_BYTES;
         if check_name(&scope).is_err() || !rooms.iter().chain(&claim).all(fits) || too_many {
             log::error!("an endpoint admitted a connection to a scope or rooms that cannot be");
+            self.shared.give_place_back();
             let response = Response::error(500, "internal", "the connection could not be set up");
             return self.refuse(link, response, Refusal::Endpoint, out);
         }
         self.sessions[link.slot as usize] = Session::WebSocket(Ws::new(endpoint));
-        self.shared.sockets.fetch_add(1, Ordering::Relaxed);
         self.core.own_stats().sockets.add(1);
         // Queued before anybody can find the socket: whoever it replaces may publish when it is told.
         out.send_bytes(link, &switching_protocols(key, subprotocol.as_deref(), &[]));
@@ -180,7 +180,7 @@ impl Worker {
         let cx = Context { core: &mut self.core, out };
         shared.router.endpoint_by_number(endpoint).on_close(&mut Socket { cx, link }, cause);
         self.core.hub.exit(link.slot);
-        self.shared.sockets.fetch_sub(1, Ordering::Relaxed);
+        self.shared.give_place_back();
         self.core.own_stats().sockets.sub(1);
         self.core.own_stats().closed[cause.index()].add(1);
     }

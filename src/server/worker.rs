@@ -12,7 +12,7 @@ use crate::reactor::Handler;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How long to wait before looking again whether another reactor has caught up.
@@ -28,6 +28,18 @@ pub(super) struct Shared {
     /// The most links that one reactor may have with a socket on them; its table has a few descriptors more, so
     /// that whoever comes then is told.
     pub(super) max_links_per_reactor: usize,
+}
+
+impl Shared {
+    /// Whether there was a place for one more socket; it is taken then.
+    pub(super) fn take_place(&self) -> bool {
+        let one_more = |sockets| (sockets < self.max_sockets).then_some(sockets + 1);
+        self.sockets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    pub(super) fn give_place_back(&self) {
+        self.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a link is.
