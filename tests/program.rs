@@ -538,3 +538,18 @@ fn whoever_leaves_as_soon_as_it_is_refused_is_named() {
     refused.iter().for_each(|addr| server.wait_for_log(&format!("{addr}: refused with 401")));
     assert!(!server.log().contains("(gone)"), "{}", server.log());
 }
+
+#[test]
+fn more_groups_than_allowed_are_the_clients_fault() {
+    let folder = Folder::new();
+    let file = folder.write("few.toml", "[limits]\nrooms_per_socket = 3\n");
+    let server = Server::configured(&file);
+    let target = |groups: &str| format!("/ws?bizCode=d&clientId=c&group={groups}");
+    let Err(refusal) = server.try_ws(&target("a,b,c")) else {
+        panic!("three groups and its own are four rooms")
+    };
+    assert_eq!(refusal.status, 400, "{}", refusal.body);
+    let mut client = server.ws(&target("a,b"));
+    client.send(r#"{"mode":2,"group":"c"}"#);
+    assert!(client.text().contains("\"code\":413"));
+}

@@ -22,11 +22,12 @@ pub(crate) const GROUP: char = '#';
 /// The gateway.
 pub(crate) struct Gateway {
     access: Arc<Access>,
+    rooms_per_socket: usize,
 }
 
 impl Gateway {
-    pub(crate) fn new(access: Arc<Access>) -> Gateway {
-        Gateway { access }
+    pub(crate) fn new(access: Arc<Access>, rooms_per_socket: usize) -> Gateway {
+        Gateway { access, rooms_per_socket }
     }
 
     fn admit(&self, request: &Request<'_>) -> Result<Admission, Response> {
@@ -47,6 +48,10 @@ impl Gateway {
         let list = once("group")?.unwrap_or_default();
         let groups =
             if list.is_empty() { Vec::new() } else { groups(list).map_err(|fault| bad(fault.message))? };
+        // One is the client's own.
+        if groups.len() >= self.rooms_per_socket {
+            return Err(bad(format!("group: {}", JoinError::TooManyRooms)));
+        }
         self.access.check_token(once("token")?)?;
         self.access.check_origin(request.header("origin"))?;
         let admission = Admission::to_scope(domain).claim(&client_room(client));
