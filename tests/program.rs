@@ -523,3 +523,18 @@ fn every_refusal_and_eviction_is_logged_with_address_and_name() {
     }
     assert!(!server.log().contains("guess") && !server.log().contains("hush"), "a token is in the log");
 }
+
+#[test]
+fn whoever_leaves_as_soon_as_it_is_refused_is_named() {
+    let server = Server::start(&["--token", "t", "--reactors", "1"]);
+    let refused: Vec<_> = (0..50)
+        .map(|_| {
+            let stream = server.connect();
+            let addr = stream.local_addr().unwrap();
+            assert!(Ws::open(stream, "/ws?bizCode=d&clientId=c&token=x", "").is_err());
+            addr
+        })
+        .collect();
+    refused.iter().for_each(|addr| server.wait_for_log(&format!("{addr}: refused with 401")));
+    assert!(!server.log().contains("(gone)"), "{}", server.log());
+}

@@ -55,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) jobs: VecDeque<Job>,
     /// Put off until after the next flush, in this order.
     pub(crate) later: VecDeque<Later>,
+    /// A mailbox that was posted to was crowded.
+    crowded: bool,
     waiting: Slab<Waiting>,
 }
 
@@ -76,12 +78,24 @@ impl Core {
             stats,
             jobs: VecDeque::new(),
             later: VecDeque::new(),
+            crowded: false,
             waiting: Slab::new(),
         }
     }
 
     pub(crate) fn own_stats(&self) -> &ReactorStats {
         &self.stats.reactors[usize::from(self.reactor.0)]
+    }
+
+    /// Whether another reactor has a lot to catch up with, and this one has added to it.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    /// Looks again whether that is so.
+    pub(crate) fn check_crowded(&mut self) -> bool {
+        self.crowded = self.crowded && self.others().iter().any(|reactor| self.mailbox(reactor).is_crowded());
+        self.crowded
     }
 
     pub(crate) fn trim(&mut self) {
@@ -150,7 +164,7 @@ impl Context<'_> {
 
     /// Whether so much is queued that a handler with more to publish should do that [`Context::later`].
     pub fn is_congested(&self) -> bool {
-        self.out.is_urgent()
+        self.out.is_urgent() || self.core.is_crowded()
     }
 
     /// Calls `f` on this reactor when what is queued now was handed to the kernel, or waits in the outboxes of those
@@ -202,6 +216,7 @@ impl Context<'_> {
             let publish = Arc::new(Publish { to: to.clone(), frame: frame.clone(), report });
             let weight = to.weight() + frame.len();
             for reactor in elsewhere.iter() {
+                self.core.crowded |= self.core.mailbox(reactor).is_crowded();
                 if self.core.mailbox(reactor).post(Mail::Publish(publish.clone()), weight).is_err() {
                     self.core.own_stats().dropped_busy.add(1);
                     if let Some(number) = number {

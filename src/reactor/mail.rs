@@ -12,6 +12,11 @@ pub const MAILBOX_MAILS: usize = 65_536;
 /// Bytes of mail that may wait for one reactor.
 pub const MAILBOX_BYTES: usize = 256 << 20;
 
+/// Mails, and bytes of mail, from which on whoever posts because of one client should first let the reader catch up:
+/// about what it takes in a turn or two.
+const CROWDED_MAILS: usize = 2_048;
+const CROWDED_BYTES: usize = 32 << 20;
+
 /// The mailbox of one reactor; anybody may post.
 #[derive(Debug)]
 pub struct Mailbox<M> {
@@ -68,6 +73,12 @@ impl<M> Mailbox<M> {
         let (mail, bytes) = self.queue.pop()?;
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         Some(mail)
+    }
+
+    /// Whether so much waits that the rest of what one client wants to post should wait elsewhere: what it would post
+    /// until the mailbox is full would be lost, and with it what all others post then.
+    pub fn is_crowded(&self) -> bool {
+        self.queue.len() >= CROWDED_MAILS || self.bytes.load(Ordering::Relaxed) > CROWDED_BYTES
     }
 
     /// How many wait.
@@ -146,5 +157,20 @@ mod tests {
             [mailbox.take(), mailbox.take(), mailbox.take(), mailbox.take()],
             [Some(2), Some(4), Some(5), None]
         );
+    }
+
+    #[test]
+    fn a_mailbox_is_crowded_long_before_it_is_full() {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Mailbox::new(wakeup(&poll));
+        for number in 0..CROWDED_MAILS {
+            assert!(!mailbox.is_crowded());
+            mailbox.post(number, 1).unwrap();
+        }
+        assert!(mailbox.is_crowded());
+        mailbox.take().unwrap();
+        assert!(!mailbox.is_crowded());
+        mailbox.post(0, CROWDED_BYTES).unwrap();
+        assert!(mailbox.is_crowded());
     }
 }

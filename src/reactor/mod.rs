@@ -17,6 +17,7 @@ use crate::base::ids::LinkId;
 use crate::base::time::Now;
 use outlet::{Outlet, Tally, Ticket};
 use peer::Peer;
+use std::time::Duration;
 
 /// What happens on a reactor, in the order in which it happens.
 ///
@@ -48,8 +49,8 @@ pub trait Handler {
     fn closed(&mut self, link: LinkId, out: &mut Outlet);
     /// What a handler put off because a flush was urgent goes on now, until the next flush is.
     fn catch_up(&mut self, out: &mut Outlet);
-    /// Whether something was put off.
-    fn is_behind(&self) -> bool;
+    /// If something was put off, how long it should wait.
+    fn is_behind(&self) -> Option<Duration>;
     /// Many links are gone: unused capacity can be given back.
     fn trim(&mut self);
     /// Whether the reactor should accept no more and end with its last link.

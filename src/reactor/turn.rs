@@ -167,15 +167,19 @@ impl<H: Handler> Reactor<H> {
     /// How long to wait for events: until the next thing that happens by itself.
     fn timeout(&self) -> Option<Duration> {
         let has_input = self.outlet.ready_len() > 0 || !self.mailbox.is_empty() || self.may_accept();
-        if has_input || self.outlet.has_work() || self.handler.is_behind() {
+        if has_input || self.outlet.has_work() {
             return Some(Duration::ZERO);
         }
+        let soon = self.handler.is_behind();
         let accept =
             if self.listeners.iter().any(|door| door.ready) { self.accept_paused_until } else { Tick::NEVER };
         let next = [self.outlet.next_deadline(), accept, self.trim_at, self.stop_at];
-        let next = next.into_iter().filter(|tick| *tick != Tick::NEVER).min()?;
-        let at = Duration::from_millis(u64::from(next.0 - 1) * TICK_MS);
-        Some(at.saturating_sub(self.started.elapsed()))
+        let next = next.into_iter().filter(|tick| *tick != Tick::NEVER).min();
+        let next = next.map(|tick| {
+            let at = Duration::from_millis(u64::from(tick.0 - 1) * TICK_MS);
+            at.saturating_sub(self.started.elapsed())
+        });
+        next.into_iter().chain(soon).min()
     }
 
     fn take_mail(&mut self) {
@@ -340,6 +344,8 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn flush(&mut self) {
+        // Before anything is sent: who is told that it ends may be gone a moment later, and its address with it.
+        self.write_notes();
         // Farewells, reports and the next pipelined request queue frames of their own.
         for _ in 0..FLUSH_ROUNDS {
             let mut wires = Kernel { sockets: &mut self.sockets, registry: &self.registry };
@@ -360,6 +366,10 @@ impl<H: Handler> Reactor<H> {
                 break;
             }
         }
+        self.write_notes();
+    }
+
+    fn write_notes(&mut self) {
         for (link, level, text) in self.outlet.take_notes() {
             let socket = self.sockets.get(link.slot as usize).and_then(Option::as_ref);
             log::log!(level, "{}: {text}", socket.map_or(Peer::Unknown, Peer::of));

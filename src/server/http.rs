@@ -189,7 +189,8 @@ impl Worker {
                 self.core.jobs.push_back(crate::app::Job::Respond { link, number, response });
             }
             Outcome::Refuse(reason, response, why) => {
-                out.note(link, log::Level::Info, || format!("refused with {}: {why}", response.status));
+                // The kernel may have forgotten by now who it was.
+                log::info!("{}: refused with {}: {why}", http.peer, response.status);
                 self.refuse(link, response, reason, out);
             }
             Outcome::Upgrade(endpoint, key, admission) => {
@@ -263,7 +264,7 @@ impl Worker {
         // Also whoever connected and said nothing: it is told, and told apart from a fault of ours.
         let (seconds, part) =
             (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
-        out.note(link, log::Level::Info, || format!("refused with 408: no whole {part} within {seconds} s"));
+        log::info!("{}: refused with 408: no whole {part} within {seconds} s", http.peer);
         let response = Response::error(408, "timeout", "the request did not arrive in time");
         self.refuse(link, response, Refusal::Timeout, out);
     }

@@ -112,7 +112,7 @@ impl Worker {
                 let cx = Context { core: &mut *core, out: &mut *out };
                 endpoint.on_message(&mut Socket { cx, link }, message);
             }
-            if out.is_urgent() && !input.is_empty() {
+            if (out.is_urgent() || core.is_crowded()) && !input.is_empty() {
                 // What its messages caused has to leave before it causes more.
                 out.pause_reading(link);
                 core.later.push_back(Later::Bytes { link, bytes: input.to_vec() });

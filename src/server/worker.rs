@@ -13,6 +13,10 @@ use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+/// How long to wait before looking again whether another reactor has caught up.
+const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 
 /// What all workers of a server share.
 pub(super) struct Shared {
@@ -172,9 +176,10 @@ impl Handler for Worker {
     }
 
     fn catch_up(&mut self, out: &mut Outlet) {
+        self.core.check_crowded();
         // Only what was put off before: what is put off now waits for the next flush.
         for _ in 0..self.core.later.len() {
-            if out.is_urgent() {
+            if out.is_urgent() || self.core.is_crowded() {
                 break;
             }
             match self.core.later.pop_front() {
@@ -191,8 +196,9 @@ impl Handler for Worker {
         }
     }
 
-    fn is_behind(&self) -> bool {
-        !self.core.later.is_empty()
+    fn is_behind(&self) -> Option<Duration> {
+        let pause = if self.core.is_crowded() { CROWDED_PAUSE } else { Duration::ZERO };
+        (!self.core.later.is_empty()).then_some(pause)
     }
 
     fn trim(&mut self) {
