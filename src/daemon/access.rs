@@ -50,7 +50,7 @@ impl Access {
     fn is_own(&self, origin: &[u8], host: Option<&[u8]>) -> bool {
         let same_host = host.is_some_and(|host| {
             let site = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-            site.is_some_and(|site| site.eq_ignore_ascii_case(host))
+            site.is_some_and(|site| site.eq_ignore_ascii_case(host)) && is_local_name(host)
         });
         same_host || self.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
     }
@@ -68,6 +68,18 @@ impl Access {
                 .header("WWW-Authenticate", "Bearer")),
         }
     }
+}
+
+/// An address or `localhost`, with or without a port: names that no other site can make its own, as it can by
+/// pointing a name of its own at this machine.
+fn is_local_name(host: &[u8]) -> bool {
+    let Ok(host) = std::str::from_utf8(host) else { return false };
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(h, _)| h);
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok()
 }
 
 /// Compares in a time that depends on the lengths only, so that a secret cannot be guessed byte by byte.
@@ -102,6 +114,19 @@ mod tests {
         assert!(access.check_origin(Some(b"https://a.example")).is_ok());
         assert_eq!(access.check_origin(Some(b"https://b.example")).unwrap_err().status, 403);
         assert!(Access::default().check_origin(Some(b"https://b.example")).is_ok());
+        for own in ["127.0.0.1:3000", "localhost", "LOCALHOST:3000", "[::1]:3000", "[::1]", "192.0.2.1"] {
+            assert!(
+                Access::default().is_own(format!("http://{own}").as_bytes(), Some(own.as_bytes())),
+                "{own}"
+            );
+        }
+        for foreign in ["evil.example:3000", "localhost.evil.example", "127.0.0.1.evil.example", "", ":3000"]
+        {
+            let origin = format!("http://{foreign}");
+            assert!(!Access::default().is_own(origin.as_bytes(), Some(foreign.as_bytes())), "{foreign}");
+        }
+        assert!(!Access::default().is_own(b"http://127.0.0.1:1", Some(b"127.0.0.1:2")));
+        assert!(access.is_own(b"https://a.example", Some(b"b.example")));
         assert!(Access::default().check_token(None).is_ok());
         assert!(Access::default().check_key(None).is_ok());
     }

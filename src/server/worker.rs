@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+/// How many things that were put off go on in one turn.
+const PUT_OFF_A_TURN: usize = 64;
 /// How long to wait before looking again whether another reactor has caught up.
 const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 
@@ -190,7 +192,7 @@ impl Handler for Worker {
     fn catch_up(&mut self, out: &mut Outlet) {
         self.core.check_crowded();
         // Only what was put off before: what is put off now waits for the next flush.
-        for _ in 0..self.core.later.len() {
+        for _ in 0..self.core.later.len().min(PUT_OFF_A_TURN) {
             if out.is_urgent() || self.core.is_crowded() {
                 break;
             }

@@ -97,8 +97,13 @@ fn without_a_key_pages_of_other_sites_are_kept_out() {
     }
     client.has_nothing();
     // The server's own page: the host of the request is that of the origin.
-    let own = "http://test";
-    assert_eq!(http.request("POST", "/api/v1/publish", &[("Origin", own)], MESSAGE).status, 200);
+    let own = "http://127.0.0.1:3000";
+    let host = format!("POST /api/v1/publish HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nOrigin: {own}\r\n");
+    http.send(format!("{host}Content-Length: {}\r\n\r\n", MESSAGE.len()).as_bytes());
+    http.send(MESSAGE);
+    assert_eq!(http.answer(false).status, 200);
+    // A name that points here may be anybody's.
+    assert_eq!(http.request("POST", "/api/v1/publish", &[("Origin", "http://test")], MESSAGE).status, 403);
     assert_eq!(client.next(), r#"{"msgId":null,"mode":300,"content":1}"#);
     // Whoever has the key may be any page.
     let keyed = Server::start_with_key(1, "k-1");
