@@ -14,7 +14,8 @@ pub struct Limits {
     pub handshake_s: u32,
     /// Time without any frame after which a plain WebSocket is closed, in seconds; 0 never. Default 60.
     pub idle_s: u32,
-    /// Connections of the whole server; `None` takes what the descriptor limits allow.
+    /// WebSocket connections of the whole server; `None` takes what the descriptor limits allow. Connections that
+    /// are no WebSocket are not counted.
     pub connections: Option<usize>,
     /// The longest request head (request line and headers), in bytes. Default 16 KiB.
     pub head_bytes: usize,

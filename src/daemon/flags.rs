@@ -96,7 +96,7 @@ fn given(matches: &ArgMatches) -> Given {
 fn table_of_keys() -> String {
     let mut table = String::from(
         "Every key of the configuration file has an environment variable. Flags win over the environment, the\n\
-         environment over the file.\n\nKeys:\n",
+         environment over the file. Several values have commas between them, or a flag each.\n\nKeys:\n",
     );
     for key in KEYS {
         let default = key.show(&crate::config::Config::default()).unwrap_or_else(|| "none".to_owned());

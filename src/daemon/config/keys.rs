@@ -34,7 +34,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "listen",
         flag: Some(("listen", "ADDR")),
-        about: "Address to listen on: 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock; port 0 picks one",
+        about: "Addresses to listen on: 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock; port 0 picks one",
         slot: |config| Slot::Addresses(&mut config.listen),
     },
     Key {
@@ -76,7 +76,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "admin.listen",
         flag: None,
-        about: "Address of its own for /api, /metrics and /; none serves them on every address",
+        about: "Addresses of their own for /api, /metrics and /; none serves them on every address",
         slot: |config| Slot::OptionalAddresses(&mut config.admin_listen),
     },
     Key {
@@ -106,7 +106,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "limits.connections",
         flag: None,
-        about: "Connections of the whole server; 0 is what the descriptor limits allow",
+        about: "WebSocket connections of the whole server; 0 is what the descriptor limits allow",
         slot: |config| Slot::Count(&mut config.limits.connections, 0..=1 << 32),
     },
     Key {
