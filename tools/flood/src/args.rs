@@ -49,7 +49,10 @@ pub enum Protocol {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Where to connect (loopback only); {n} is the number of the connection, {n%K} its remainder.
+    /// Where to connect (loopback only).
+    ///
+    /// An n in braces is the number of the connection, {n%K} its remainder. Without a path it is /ws, or /echo for
+    /// `echo`; without braces and a bizCode every connection gets a bizCode, a clientId and one of 100 groups.
     #[arg(long, default_value = "ws://127.0.0.1:3000")]
     pub url: String,
     /// How many connections.

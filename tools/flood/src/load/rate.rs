@@ -27,7 +27,7 @@ pub enum Mode {
     /// To one client of the domain.
     #[value(name = "100")]
     Client,
-    /// To the first group of the sender.
+    /// To the first group of the sender; of the default URL's, somebody else is in it from 101 connections on.
     #[value(name = "200")]
     Group,
     /// To the domain of the sender.
