@@ -24,7 +24,8 @@ pub trait Endpoint: Send + Sync + 'static {
     /// A whole message arrived.
     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>);
 
-    /// The socket is closing or gone. It still is in its rooms; nothing can be sent to it.
+    /// The socket is closing or gone. It still is in its rooms, except that one that was replaced has lost the room
+    /// that it had claimed; nothing can be sent to it.
     fn on_close(&self, socket: &mut Socket<'_>, cause: &CloseCause) {
         let _ = (socket, cause);
     }
@@ -42,7 +43,8 @@ pub enum Message<'a> {
 /// How a connection begins: what it is called and where it belongs.
 ///
 /// Names have 1 to 256 bytes (a room's name 8 more, for a prefix); a connection with another name
-/// is refused with status 500 and a line in the log, because checking them is the endpoint's business.
+/// or more rooms than [`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket) is refused with status 500 and a
+/// line in the log, because checking them is the endpoint's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
     pub(crate) scope: CompactString,
