@@ -37,9 +37,8 @@
 //! of its own: a file or a socket that another thread opened does not exist there under its number, so that handlers
 //! leave I/O to other threads (the standard three descriptors are kept).
 //!
-//! A handler that panics ends its reactor with all its connections. The others go on, but a publish to its
-//! members and a [`Context::gather`] are not answered any more, so that a program should watch
-//! [`Running::is_healthy`] and stop.
+//! A handler that panics ends its reactor and thereby the server: the other reactors close their connections with
+//! 1001, and [`Running::join`] returns an error.
 //!
 //! What the server has to say goes to the `log` crate; a program shows it by installing a logger.
 //!

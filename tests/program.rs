@@ -252,7 +252,7 @@ fn others_are_let_in_only_on_purpose() {
     let folder = Folder::new();
     for public in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
         let said = refused(&["--listen", public]);
-        assert!(said.starts_with("--listen: listen: other machines can reach"), "{said}");
+        assert!(said.starts_with("--listen: other machines can reach"), "{said}");
         for wanted in ["auth.token (--token)", "api.key (--api-key)", "--open"] {
             assert!(said.contains(wanted), "{wanted} is not in {said}");
         }
@@ -484,6 +484,13 @@ fn operators_can_have_an_address_of_their_own() {
     let mut client = server.client("d1", "c1", "g1");
     client.send("{\"mode\":1}");
     assert!(client.text().contains("\"code\":0"));
+    let same =
+        folder.write("same.toml", "listen = \"127.0.0.1:3999\"\n[admin]\nlisten = \"127.0.0.1:3999\"\n");
+    let said = refused(&["check", "-c", same.to_str().unwrap()]);
+    assert!(
+        said.contains("same.toml:3: admin.listen: expected addresses other than those of listen"),
+        "{said}"
+    );
     let public = folder.write("public.toml", "[admin]\nlisten = \"0.0.0.0:0\"\n");
     let said = refused(&["-c", public.to_str().unwrap()]);
     assert!(said.contains("public.toml:2: admin.listen: other machines"), "{said}");

@@ -87,6 +87,17 @@ impl Running {
     }
 }
 
+/// Stops every reactor when it is dropped, also by a panic.
+struct StopAll(Arc<[Arc<Mailbox<Mail>>]>);
+
+impl Drop for StopAll {
+    fn drop(&mut self) {
+        for mailbox in self.0.iter() {
+            mailbox.post_anyway(Mail::Stop, 0);
+        }
+    }
+}
+
 /// What one reactor thread is given.
 struct Parts {
     poll: mio::Poll,
@@ -165,6 +176,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         let mailbox = mailboxes[number].clone();
         let gauges = stats.reactors[number].gauges.clone();
         let (mailboxes, stats, shared) = (mailboxes.clone(), stats.clone(), shared.clone());
+        let all = mailboxes.clone();
         let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
         let run = move || -> io::Result<()> {
             let prepare = || -> io::Result<Reactor<Worker>> {
@@ -180,7 +192,10 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
             // The receiver is there until every thread has reported.
             let _ = ready.send((number, took_over, prepared.as_ref().err().map(io::Error::kind)));
             drop(ready);
-            prepared?.run()
+            let reactor = prepared?;
+            // However it ends: what the others ask it for would never be answered.
+            let _stop = StopAll(all);
+            reactor.run()
         };
         let spawn = || std::thread::Builder::new().name(format!("reactor-{number}")).spawn(run);
         match sys::with_signals_blocked(spawn) {

@@ -97,12 +97,15 @@ impl fmt::Display for ConfigError {
             // A variable or a flag names the key itself.
             ConfigError::BadValue(origin, _, error) => write!(f, "{origin}: {error}"),
             ConfigError::Exposed(origin, key, addr, missing) => {
-                if let Some(origin) = origin {
-                    write!(f, "{origin}: ")?;
+                // A variable or a flag names the key itself.
+                match origin {
+                    Some(origin @ Origin::File(..)) => write!(f, "{origin}: {key}: ")?,
+                    Some(origin) => write!(f, "{origin}: ")?,
+                    None => write!(f, "{key}: ")?,
                 }
                 write!(
                     f,
-                    "{key}: other machines can reach {addr}: set {missing}, or set open (--open) if that is meant"
+                    "other machines can reach {addr}: set {missing}, or set open (--open) if that is meant"
                 )
             }
         }
@@ -153,6 +156,7 @@ pub(crate) fn load(
         let origin = Origin::Flag(key.flag.map_or(key.name, |(flag, _)| flag));
         loaded.set(key, value, origin)?;
     }
+    loaded.check_addresses()?;
     loaded.check_exposure()?;
     loaded.strange_variables = variables.into_keys().collect();
     loaded.strange_variables.sort_unstable();
@@ -168,6 +172,16 @@ impl Loaded {
             }
             Err(error) => Err(ConfigError::BadValue(origin, key.name.to_owned(), error)),
         }
+    }
+
+    /// An address serves clients or operators.
+    fn check_addresses(&self) -> Result<(), ConfigError> {
+        let is_fixed = |addr: &&ListenAddr| !matches!(addr, ListenAddr::Tcp(tcp) if tcp.port() == 0);
+        let both =
+            self.config.admin_listen.iter().filter(is_fixed).find(|addr| self.config.listen.contains(addr));
+        let (Some(addr), Some(origin)) = (both, self.origins.get("admin.listen")) else { return Ok(()) };
+        let error = format!("expected addresses other than those of listen, found {addr}");
+        Err(ConfigError::BadValue(origin.clone(), "admin.listen".to_owned(), error))
     }
 
     /// Nobody is let in from elsewhere by an oversight.

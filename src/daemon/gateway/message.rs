@@ -178,7 +178,7 @@ impl<'a> Incoming<'a> {
     /// What it asks for.
     pub(crate) fn command(&self) -> Result<Command<'_>, Fault> {
         if let Some(error) = &self.broken {
-            return Err(Fault::bad(format!("not a JSON object: {error}")));
+            return Err(Fault::bad(format!("no JSON object that can be read: {error}")));
         }
         let mode = self.fields.mode.ok_or_else(|| Fault::bad("mode is missing"))?;
         let mode: u64 = serde_json::from_str(mode.get()).map_err(|_| unknown_mode())?;

@@ -19,6 +19,8 @@ pub(crate) const CLIENT: char = '@';
 /// Marks the room of a group.
 pub(crate) const GROUP: char = '#';
 
+const TOO_MANY_GROUPS: &str = "group: these are more groups than one client may be in";
+
 /// The gateway.
 pub(crate) struct Gateway {
     access: Arc<Access>,
@@ -50,7 +52,7 @@ impl Gateway {
             if list.is_empty() { Vec::new() } else { groups(list).map_err(|fault| bad(fault.message))? };
         // One is the client's own.
         if groups.len() >= self.rooms_per_socket {
-            return Err(bad(format!("group: {}", JoinError::TooManyRooms)));
+            return Err(bad(TOO_MANY_GROUPS.to_owned()));
         }
         self.access.check_token(once("token")?)?;
         self.access.check_origin(request.header("origin"))?;
@@ -146,7 +148,7 @@ fn join(socket: &mut Socket<'_>, groups: &[&str]) -> Result<(), Fault> {
                 }
                 return Err(match error {
                     JoinError::BadName => Fault::bad(format!("group: {error}")),
-                    JoinError::TooManyRooms => Fault { code: 413, message: format!("group: {error}") },
+                    JoinError::TooManyRooms => Fault { code: 413, message: TOO_MANY_GROUPS.to_owned() },
                 });
             }
         }

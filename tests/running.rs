@@ -1,0 +1,68 @@
+//! A server inside a program: how it ends.
+
+mod support;
+
+use fanfare::{Admission, Endpoint, ListenAddr, Message, Request, Response, Running, Server, Socket};
+use std::net::TcpStream;
+use support::Ws;
+
+/// Panics when it is told to.
+struct Fragile;
+
+impl Endpoint for Fragile {
+    fn on_upgrade(&self, _: &Request<'_>) -> Result<Admission, Response> {
+        Ok(Admission::to_scope("s"))
+    }
+
+    fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {
+        match message {
+            Message::Text("which reactor?") => {
+                let reactor = socket.context().reactor().to_string();
+                socket.send_text(&reactor);
+            }
+            _ => panic!("as it was told"),
+        }
+    }
+}
+
+fn start() -> (Running, impl Fn() -> Ws<TcpStream>) {
+    let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).reactors(2).endpoint("/x", Fragile);
+    let running = server.start().unwrap();
+    let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
+    (running, move || Ws::open(TcpStream::connect(addr).unwrap(), "/x", "").ok().unwrap())
+}
+
+fn reactor_of(client: &mut Ws<TcpStream>) -> String {
+    client.send("which reactor?");
+    client.text()
+}
+
+#[test]
+fn a_reactor_that_panics_ends_the_server_in_good_order() {
+    let (running, connect) = start();
+    let mut first = connect();
+    let here = reactor_of(&mut first);
+    // The kernel spreads connections; one soon comes to the other reactor.
+    let mut second = loop {
+        let mut client = connect();
+        if reactor_of(&mut client) != here {
+            break client;
+        }
+    };
+    assert!(running.is_healthy());
+    first.send("panic");
+    assert_eq!(second.closed().0, 1001);
+    drop((first, second));
+    let error = running.join().unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
+}
+
+#[test]
+fn a_server_that_is_stopped_ends_without_an_error() {
+    let (running, connect) = start();
+    let mut client = connect();
+    running.stop();
+    assert_eq!(client.closed().0, 1001);
+    drop(client);
+    running.join().unwrap();
+}
