@@ -2,8 +2,11 @@
 
 mod support;
 
-use fanfare::{Admission, Endpoint, ListenAddr, Message, Request, Response, Running, Server, Socket};
+use fanfare::{
+    Admission, CloseCause, Endpoint, ListenAddr, Message, Request, Response, Running, Server, Socket,
+};
 use std::net::TcpStream;
+use std::sync::mpsc;
 use support::Ws;
 
 /// Panics when it is told to.
@@ -64,5 +67,39 @@ fn a_server_that_is_stopped_ends_without_an_error() {
     running.stop();
     assert_eq!(client.closed().0, 1001);
     drop(client);
+    running.join().unwrap();
+}
+
+/// Notes why sockets close.
+struct Noting(mpsc::Sender<(String, CloseCause)>);
+
+impl Endpoint for Noting {
+    fn on_upgrade(&self, _: &Request<'_>) -> Result<Admission, Response> {
+        Ok(Admission::to_scope("s").claim("@me").room("#all"))
+    }
+
+    fn on_message(&self, _: &mut Socket<'_>, _: Message<'_>) {}
+
+    fn on_close(&self, socket: &mut Socket<'_>, cause: &CloseCause) {
+        let rooms: Vec<&str> = socket.rooms().collect();
+        self.0.send((rooms.join(" "), cause.clone())).unwrap();
+    }
+}
+
+#[test]
+fn a_replaced_socket_is_told_what_it_lost() {
+    let (sender, causes) = mpsc::channel();
+    let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).reactors(1);
+    let running = server.endpoint("/x", Noting(sender)).start().unwrap();
+    let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
+    let connect = || Ws::open(TcpStream::connect(addr).unwrap(), "/x", "").ok().unwrap();
+    let mut first = connect();
+    let mut second = connect();
+    assert_eq!(first.closed(), (4001, "replaced".to_owned()));
+    assert_eq!(causes.recv().unwrap(), ("#all".to_owned(), CloseCause::Replaced("@me".to_owned())));
+    second.send_close(1000);
+    assert_eq!(causes.recv().unwrap(), ("@me #all".to_owned(), CloseCause::Client(Some(1000))));
+    drop((first, second));
+    running.stop();
     running.join().unwrap();
 }

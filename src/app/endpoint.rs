@@ -88,8 +88,8 @@ pub enum CloseCause {
     Lost,
     /// A handler closed it, with this code.
     Handler(u16),
-    /// A newer connection has the same claim.
-    Replaced,
+    /// A newer connection claimed this room, which this one has therefore left already.
+    Replaced(String),
     /// Nothing arrived for too long.
     Idle,
     /// It did not read what was sent to it.
@@ -110,7 +110,7 @@ impl CloseCause {
             CloseCause::Client(_) => 0,
             CloseCause::Lost => 1,
             CloseCause::Handler(_) => 2,
-            CloseCause::Replaced => 3,
+            CloseCause::Replaced(_) => 3,
             CloseCause::Idle => 4,
             CloseCause::Slow => 5,
             CloseCause::Protocol(_) => 6,

@@ -150,7 +150,7 @@ impl Worker {
         out.note(link, log::Level::Info, || {
             format!("{} {room}: replaced, closed with 4001", self.name_of(link))
         });
-        self.close_websocket(link, 4001, "replaced", &CloseCause::Replaced, out);
+        self.close_websocket(link, 4001, "replaced", &CloseCause::Replaced(room.to_owned()), out);
     }
 
     /// The reader is too slow: it keeps the frame that is half on the wire and is told why it ends.
