@@ -579,6 +579,55 @@ fn pipelines() {
 }
 
 #[test]
+fn more_is_sent_than_answered() {
+    let server = Server::start(2, "");
+    let rest = Rest::of(&server, SLACK);
+    let question = b"GET /api/v1/domains HTTP/1.1\r\nHost: a\r\n\r\n";
+    // Every answer takes asking the other reactor, and in that time far more arrives than was answered.
+    let mut raw = server.connect();
+    let mut writer = raw.stream().try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        let many = question.repeat(20_000);
+        while writer.write_all(&many).is_ok() {}
+    });
+    let before = server.peak();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        expect(&mut raw, 200, "one question of too many", "");
+    }
+    let after = server.peak();
+    assert!(
+        after < before + (6 << 20),
+        "what is not answered yet takes memory: {after} bytes, before {before}"
+    );
+    // The writer has the connection too, and would go on.
+    raw.stream().shutdown(std::net::Shutdown::Both).unwrap();
+    writing.join().unwrap();
+    drop(raw);
+    rest.check(&server, "more sent than answered");
+
+    // Each of them is longer than what is read ahead, and one goes on as a WebSocket.
+    let body = format!(r#"{{"bizCode":"d","mode":300,"content":"{}"}}"#, "x".repeat(900_000));
+    let long = post(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()), &body);
+    let long = String::from_utf8(long).unwrap().replace("/nothing", "/api/v1/publish").into_bytes();
+    let head = bytes(upgrade_head("bizCode=d&clientId=c", ""));
+    let beats = frame(0x81, br#"{"mode":1,"msgId":"beat"}"#).repeat(5_000);
+    let all = [question.repeat(3_000), long.repeat(3), question.repeat(3_000), head, beats].concat();
+    let mut raw = server.connect();
+    let mut writer = raw.stream().try_clone().unwrap();
+    let writing = std::thread::spawn(move || writer.write_all(&all).unwrap());
+    for number in 0..6_003 {
+        expect(&mut raw, 200, &format!("request {number} of several kinds"), "");
+    }
+    expect(&mut raw, 101, "an upgrade behind many requests", "Upgrade");
+    (0..5_000).for_each(|_| assert!(matches!(raw.frame(), Got::Text(_)), "a beat behind an upgrade"));
+    writing.join().unwrap();
+    raw.say_goodbye("behind many requests");
+    drop(raw);
+    rest.check(&server, "requests of several kinds");
+}
+
+#[test]
 fn half_closed() {
     let server = Server::start(2, "");
     let rest = Rest::of(&server, SLACK);

@@ -160,6 +160,8 @@ impl Worker {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         match outcome {
             Outcome::Wait | Outcome::Continue => {
+                // However much of the next request there is, its rest has to come.
+                out.resume_reading(link);
                 let stage = http.session.stage();
                 // The first request has its deadline since the connection was accepted.
                 let next = match (stage, http.stage) {
@@ -200,6 +202,7 @@ impl Worker {
                 self.http_outcome(link, outcome, out);
             }
             Outcome::Upgrade(endpoint, key, admission) => {
+                out.resume_reading(link);
                 let mut rest = http.session.take_rest();
                 self.open_websocket(link, endpoint, &key, admission, out);
                 if !rest.is_empty() {
@@ -243,7 +246,16 @@ impl Worker {
             out.set_deadline(link, self.core.now.tick.plus_s(READ_S));
             return out.tell_when_drained(link);
         }
-        out.resume_reading(link);
+        self.http_go_on(link, out);
+    }
+
+    /// Looks at the next request. Reads on only when little is left: a read for every answer would keep ever more of
+    /// what a client pipelines.
+    fn http_go_on(&mut self, link: LinkId, out: &mut Outlet) {
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        if http.session.buffered() <= BEHIND_BYTES {
+            out.resume_reading(link);
+        }
         self.http_step(link, None, out);
     }
 
@@ -251,8 +263,7 @@ impl Worker {
     pub(super) fn http_drained(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         if std::mem::take(&mut http.stalled) && out.state(link) == LinkState::Open {
-            out.resume_reading(link);
-            self.http_step(link, None, out);
+            self.http_go_on(link, out);
         }
     }
 
