@@ -142,7 +142,7 @@ test('a list of groups has 64, a connection is in 1,024 rooms at most', async (t
     // All of a list or none of it.
     const { message, ...rest } = await a.ask({ msgId: 1, mode: 2, group: list(rooms, 64) });
     assert.deepEqual(rest, { msgId: 1, mode: 2, code: 413 });
-    assert.match(message, /rooms/);
+    assert.match(message, /groups/);
     const b = await Client.open(server, 'd', 'b');
     assert.equal(await b.deliver({ mode: 200, group: `g${rooms}`, content: 1 }), 0);
     assert.equal((await a.ask({ mode: 2, group: list(rooms, 1_024 - rooms) })).code, 0);
