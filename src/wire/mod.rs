@@ -2,8 +2,10 @@
 //!
 //! WebSocket (RFC 6455): [`frame`] writes, [`header`], [`mask`] and [`utf8`] read, [`upgrade`] shakes hands.
 //! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes.
+//! Engine.IO, revisions 3 and 4: [`engine`].
 
 pub mod chunked;
+pub mod engine;
 pub mod frame;
 pub mod head;
 pub mod header;
