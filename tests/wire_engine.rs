@@ -55,7 +55,7 @@ mod client {
     }
 
     /// Revision 3, in a language whose strings are made of UTF-16 code units.
-    pub fn counted(body: &str) -> Vec<Said> {
+    pub(super) fn counted(body: &str) -> Vec<Said> {
         let body: Vec<u16> = body.encode_utf16().collect();
         let (mut at, mut said) = (0, Vec::new());
         while at < body.len() {
@@ -67,7 +67,7 @@ mod client {
         said
     }
 
-    pub fn binary(body: &[u8]) -> Vec<Said> {
+    pub(super) fn binary(body: &[u8]) -> Vec<Said> {
         let (mut at, mut said) = (0, Vec::new());
         while at < body.len() {
             let end = at + body[at..].iter().position(|&byte| byte == 255).unwrap();
@@ -83,7 +83,7 @@ mod client {
         said
     }
 
-    pub fn separated(body: &str) -> Vec<Said> {
+    pub(super) fn separated(body: &str) -> Vec<Said> {
         body.split('\u{1e}').map(|text| packet(Revision::Four, text)).collect()
     }
 }
