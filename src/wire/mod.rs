@@ -2,11 +2,13 @@
 //!
 //! WebSocket (RFC 6455): [`frame`] writes, [`header`], [`mask`] and [`utf8`] read, [`upgrade`] shakes hands.
 //! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes.
+//! JSON (RFC 8259): [`json`] scans.
 
 pub mod chunked;
 pub mod frame;
 pub mod head;
 pub mod header;
+pub mod json;
 pub mod mask;
 pub mod response;
 pub mod upgrade;
