@@ -3,6 +3,7 @@
 //! WebSocket (RFC 6455): [`frame`] writes, [`header`], [`mask`] and [`utf8`] read, [`upgrade`] shakes hands.
 //! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes.
 //! JSON (RFC 8259): [`json`] scans.
+//! [`socketio`] reads and writes packets.
 
 pub mod chunked;
 pub mod frame;
@@ -11,5 +12,6 @@ pub mod header;
 pub mod json;
 pub mod mask;
 pub mod response;
+pub mod socketio;
 pub mod upgrade;
 pub mod utf8;
