@@ -11,14 +11,25 @@ use std::sync::Arc;
 use crate::wire::json;
 use crate::wire::socketio::args::ArgsRef;
 use crate::wire::socketio::packet::{self, Header};
-use crate::wire::socketio::{BadPacket, Packet, PacketType, Revision, placeholder, split_event};
+use crate::wire::socketio::{BadPacket, Packet, PacketType, Revision, msgpack, placeholder, split_event};
+
+/// How packets are encoded; the configuration says which one a server's clients use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parser {
+    /// As text, with attachments behind it: what clients do unless told otherwise.
+    Json,
+    /// As MessagePack, a binary message each.
+    MessagePack,
+}
 
 /// What a client's packets are read by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
+    /// How packets are encoded.
+    pub parser: Parser,
     /// The revision of the protocol that the client speaks.
     pub revision: Revision,
-    /// The most that a packet may have, in bytes, its text and its attachments together.
+    /// The most that a packet may have, in bytes as it came, its text and its attachments together.
     pub max_bytes: usize,
 }
 
@@ -74,7 +85,7 @@ impl<'a> From<&'a Packet> for Decoded<'a> {
     }
 }
 
-/// The packets of one client, encoded as text with attachments. After an error there is no going on.
+/// The packets of one client. After an error there is no going on.
 #[derive(Debug, Default)]
 pub struct Decoder {
     pending: Option<Box<Pending>>,
@@ -103,7 +114,7 @@ impl Decoder {
 
     /// A text message: a packet, or `None` if its attachments are to come.
     pub fn text<'t>(&mut self, rules: Rules, text: &'t str) -> Result<Option<Decoded<'t>>, BadPacket> {
-        if self.pending.take().is_some() {
+        if self.pending.take().is_some() || rules.parser == Parser::MessagePack {
             return Err(BadPacket::StrayText);
         }
         if text.len() > rules.max_bytes {
@@ -131,6 +142,13 @@ impl Decoder {
 
     /// A binary message: the packet that it makes whole, or `None` if more attachments are to come.
     pub fn binary(&mut self, rules: Rules, bytes: &[u8]) -> Result<Option<Packet>, BadPacket> {
+        if rules.parser == Parser::MessagePack {
+            return if bytes.len() > rules.max_bytes {
+                Err(BadPacket::TooBig)
+            } else {
+                msgpack::decode(bytes).map(Some)
+            };
+        }
         let mut pending = self.pending.take().ok_or(BadPacket::StrayBinary)?;
         if bytes.len() > rules.max_bytes.saturating_sub(pending.bytes) {
             return Err(BadPacket::TooBig);

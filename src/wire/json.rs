@@ -11,6 +11,9 @@ use std::fmt;
 /// value has to fit into one more of our own around it.
 pub const MAX_DEPTH: usize = 120;
 
+/// The most levels that a [`Reader`] can hold.
+pub const LEVELS: usize = 128;
+
 /// How a text can fail to be JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonError {
@@ -73,7 +76,7 @@ pub struct Reader<'a> {
     start: usize,
     at: usize,
     expect: Expect,
-    /// How many arrays and objects are open. Invariant: `depth <= max_depth <= 128`.
+    /// How many arrays and objects are open. Invariant: `depth <= max_depth <= LEVELS`.
     depth: usize,
     max_depth: usize,
     /// Bit `d` says that the container at depth `d` (from 0) is an object.
@@ -81,10 +84,10 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the value at the start of `text`, in which at most `max_depth` (up to 128) containers may be open at
+    /// Reads the value at the start of `text`, in which at most `max_depth` (up to [`LEVELS`]) containers may be open at
     /// once.
     pub fn new(text: &'a str, max_depth: usize) -> Reader<'a> {
-        assert!(max_depth <= 128, "a bit for each level");
+        assert!(max_depth <= LEVELS, "a bit for each level");
         Reader { text, start: 0, at: 0, expect: Expect::Value, depth: 0, max_depth, objects: 0 }
     }
 
@@ -358,7 +361,7 @@ impl<'a> Iterator for Elements<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let Ok(end) = scan(self.rest, MAX_DEPTH) else {
+        let Ok(end) = scan(self.rest, LEVELS) else {
             self.rest = "";
             return None;
         };

@@ -1,7 +1,8 @@
 //! Socket.IO packets, of the protocol's revisions 4 (clients 1.x and 2.x) and 5 (clients 3.x and 4.x).
 //!
 //! Owns: what both encodings share: kinds, limits, the shapes of payloads, and how a peer can be wrong. [`packet`] is
-//! the encoding as text, [`args`] the arguments of events, [`placeholder`] what stands in them for binary.
+//! the encoding as text, [`msgpack`] the one as MessagePack, [`args`] the arguments of events, [`placeholder`] what
+//! stands in them for binary.
 //! Leaves to others: which packet may come when; putting attachments to their packet (`session::packets`).
 //!
 //! Rules are those of the reference parser (socket.io-parser 4.2.7). Where it reads a number as JavaScript would, so
@@ -15,6 +16,7 @@ use super::json::{self, JsonError};
 use crate::hub::NAME_BYTES;
 
 pub mod args;
+pub mod msgpack;
 pub mod packet;
 pub mod placeholder;
 
@@ -118,7 +120,7 @@ pub enum BadPacket {
     UnknownType,
     /// The number of attachments is missing, zero, or no number.
     Attachments,
-    /// More than [`MAX_ATTACHMENTS`].
+    /// More than [`MAX_ATTACHMENTS`], or [`msgpack::MAX_INLINE`].
     TooManyAttachments,
     /// A namespace without a slash at its start, or longer than [`NAMESPACE_BYTES`].
     Namespace,
@@ -140,12 +142,27 @@ pub enum BadPacket {
     StrayBinary,
     /// A packet is larger with its attachments than a message may be.
     TooBig,
+    /// MessagePack that ends within a value.
+    Truncated,
+    /// Bytes behind the packet.
+    Trailing,
+    /// MessagePack's one byte that never begins a value.
+    Reserved,
+    /// An extension of MessagePack, by its type, that is not known.
+    Extension(i8),
+    /// A key of MessagePack that is neither text nor integer.
+    Key,
+    /// MessagePack that is nested deeper than [`json::MAX_DEPTH`].
+    TooDeep,
+    /// A key that only placeholders have, beside bytes: their placeholders could not be told from it.
+    Lookalike,
 }
 
 impl fmt::Display for BadPacket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             BadPacket::Json(error) => return error.fmt(f),
+            BadPacket::Extension(number) => return write!(f, "unknown extension {number}"),
             BadPacket::UnknownType => "unknown packet type",
             BadPacket::Attachments => "bad number of attachments",
             BadPacket::TooManyAttachments => "too many attachments",
@@ -158,6 +175,12 @@ impl fmt::Display for BadPacket {
             BadPacket::StrayText => "text where binary is due",
             BadPacket::StrayBinary => "attachment without a packet",
             BadPacket::TooBig => "packet with attachments is too big",
+            BadPacket::Truncated => "packet ends too early",
+            BadPacket::Trailing => "bytes behind the packet",
+            BadPacket::Reserved => "reserved byte",
+            BadPacket::Key => "key is neither text nor integer",
+            BadPacket::TooDeep => "packet is nested too deeply",
+            BadPacket::Lookalike => "object looks like a placeholder and is none",
         })
     }
 }

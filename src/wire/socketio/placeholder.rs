@@ -4,7 +4,7 @@
 //! whatever else it has; of equal keys the last counts. `num` has to be an integer (CVE-2022-2421).
 //! Leaves to others: whether they count, which they do only in packets with attachments; what they stand for.
 
-use crate::wire::json::{JsonError, MAX_DEPTH, Reader, Token, unquote};
+use crate::wire::json::{JsonError, LEVELS, Reader, Token, unquote};
 
 /// A placeholder in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn find(json: &str) -> Result<Vec<Placeholder>, JsonError> {
         return Ok(found);
     }
     let mut opened: Vec<Open> = Vec::new();
-    let mut reader = Reader::new(json, MAX_DEPTH);
+    let mut reader = Reader::new(json, LEVELS);
     while let Some(token) = reader.next()? {
         match token {
             Token::End => {
@@ -83,9 +83,14 @@ pub fn find(json: &str) -> Result<Vec<Placeholder>, JsonError> {
     Ok(found)
 }
 
+/// Whether a key is the one that makes an object a placeholder.
+pub fn is_mark(key: &str) -> bool {
+    key == "_placeholder"
+}
+
 fn role(key: &str) -> Role {
-    match unquote(key).as_ref() {
-        "_placeholder" => Role::Mark,
+    match &*unquote(key) {
+        key if is_mark(key) => Role::Mark,
         "num" => Role::Num,
         _ => Role::Other,
     }
