@@ -103,7 +103,7 @@ fn delivery(c: &mut Criterion) {
                 b.iter(|| {
                     for number in 0..frames {
                         let ticket = asked.then_some(Ticket(number));
-                        outlet.fan_out(hub.select(everybody), Some(0), &frame, ticket);
+                        outlet.fan_out(hub.select(everybody), Some(0), &frame.clone().into(), ticket);
                     }
                     outlet.flush(&mut Null);
                     outlet.take_tallies()

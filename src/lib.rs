@@ -70,9 +70,10 @@ pub mod sys;
 #[doc(hidden)]
 pub mod wire;
 
+pub use app::socketio;
 pub use app::{
-    Admission, BadQuery, CloseCause, Context, DeliveryReport, Endpoint, JoinError, Message, Params, Query,
-    ReactorStats, Refusal, Request, Responder, Socket, Stats, To, View,
+    Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, JoinError,
+    Message, Params, Query, ReactorStats, Refusal, Request, Responder, Socket, Stats, To, Transport, View,
 };
 pub use base::limits::Limits;
 pub use hub::NAME_BYTES;

@@ -89,7 +89,7 @@ fn broadcast(recipients: u32, frames: usize) -> u64 {
     let mut round = || {
         for _ in 0..frames {
             let selector = Selector { scope: "d1", rooms: &["#g1"], except: &[] };
-            outlet.fan_out(hub.select(selector), None, &text(), None);
+            outlet.fan_out(hub.select(selector), None, &text().into(), None);
         }
         outlet.flush(&mut sink);
     };

@@ -4,16 +4,22 @@ use super::endpoint::CloseCause;
 use super::gather::{Answer, View};
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
+use super::router::Router;
+use super::socketio::SioSessions;
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
+use crate::base::sid::{Place, SidKey};
 use crate::base::time::Now;
-use crate::hub::Hub;
+use crate::hub::{Hub, Recipients};
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::{Outlet, Tally, Ticket};
+use crate::wire::engine::BodyKind;
 use crate::wire::frame::Frame;
+use crate::wire::parcel::{Parcel, Settings};
 use crate::wire::response::Response;
 use slab::Slab;
+use smallvec::SmallVec;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,6 +38,9 @@ enum Waiting {
 pub(crate) enum Job {
     Respond { link: LinkId, number: u32, response: Response },
     Closed { link: LinkId, cause: CloseCause },
+    CloseSession { link: LinkId },
+    Disconnect { link: LinkId, number: u16, epoch: u8 },
+    Reschedule { link: LinkId },
 }
 
 /// Something that waits for what was queued before it to be sent.
@@ -42,6 +51,12 @@ pub(crate) enum Later {
         link: LinkId,
         bytes: Vec<u8>,
     },
+    /// The rest of a POST of a session.
+    Packets {
+        link: LinkId,
+        kind: BodyKind,
+        bytes: Vec<u8>,
+    },
 }
 
 /// One reactor's part of the server that is not its sessions.
@@ -50,9 +65,18 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) now: Now,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) sids: Arc<SidKey>,
+    /// What is published may have recipients of more than one dialect.
+    pub(crate) many_dialects: bool,
     pub(crate) mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     pub(crate) stats: Stats,
     pub(crate) jobs: VecDeque<Job>,
+    pub(crate) sio: SioSessions,
+    pub(crate) router: Arc<Router>,
+    /// The smallest payload that is compressed where that was negotiated, in bytes.
+    pub(crate) compress_from: Option<usize>,
+    /// Acknowledgements that clients were asked for.
+    asked: u64,
     /// Put off until after the next flush, in this order.
     pub(crate) later: VecDeque<Later>,
     /// A mailbox that was posted to was crowded.
@@ -65,21 +89,68 @@ impl Core {
         reactor: ReactorId,
         hub: Hub,
         limits: Arc<Limits>,
+        sids: Arc<SidKey>,
+        router: Arc<Router>,
         mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
         stats: Stats,
     ) -> Core {
-        let now = Now { tick: crate::base::time::Tick(1), unix_ms: 0 };
+        let now = Now { tick: crate::base::time::Tick(1), ms: 0, unix_ms: 0 };
         Core {
             reactor,
             hub,
             now,
             limits,
+            sids,
+            many_dialects: router.has_many_dialects(),
             mailboxes,
             stats,
+            sio: SioSessions::default(),
+            router,
+            compress_from: None,
+            asked: 0,
             jobs: VecDeque::new(),
             later: VecDeque::new(),
             crowded: false,
             waiting: Slab::new(),
+        }
+    }
+
+    /// The id of the next acknowledgement: no two reactors give one id.
+    pub(crate) fn next_ack_id(&mut self) -> u64 {
+        let id = self.asked * self.mailboxes.len() as u64 + u64::from(self.reactor.0);
+        self.asked += 1;
+        id
+    }
+
+    /// Makes a slot the only member of a room on every reactor; whom it replaces here.
+    pub(crate) fn claim(&mut self, slot: u32, scope: &str, room: &str) -> SmallVec<[u32; 1]> {
+        let claim = self.hub.claim(slot, scope, room);
+        for reactor in claim.elsewhere.iter() {
+            let (scope, room, sequence) = (scope.into(), room.into(), claim.sequence);
+            self.mailbox(reactor).post_anyway(Mail::Replace { scope, room, sequence }, 64);
+        }
+        claim.evicted
+    }
+
+    /// A frame on its way to whoever may be interested.
+    pub(crate) fn parcel(&self, frame: &Frame) -> Parcel {
+        if self.many_dialects {
+            Parcel::of_frame(frame, Settings::default())
+        } else {
+            Parcel::from(frame.clone())
+        }
+    }
+
+    /// Where the socket of a namespace with this id lives, if it is an id. An id of a 2.x client carries the
+    /// namespace in front of that of its session.
+    pub(crate) fn place_of(&self, namespace: &str, id: &str) -> Option<Place> {
+        if let Some(place) = self.sids.place(id, namespace) {
+            return Some(place);
+        }
+        match id.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('#')) {
+            Some(session) => self.sids.place(session, ""),
+            None if namespace == "/" => self.sids.place(id, ""),
+            None => None,
         }
     }
 
@@ -103,6 +174,7 @@ impl Core {
         self.jobs.shrink_to(64);
         self.later.shrink_to(0);
         self.waiting.shrink_to_fit();
+        self.sio.trim();
     }
 
     /// How many questions other reactors have still to answer.
@@ -126,7 +198,7 @@ pub struct Context<'a> {
     pub(crate) out: &'a mut Outlet,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     /// The number of this reactor.
     pub fn reactor(&self) -> usize {
         usize::from(self.core.reactor.0)
@@ -149,7 +221,8 @@ impl Context<'_> {
 
     /// Delivers a frame to whom it is for, on every reactor.
     pub fn publish(&mut self, to: &To, frame: &Frame) {
-        self.publish_from(None, to, frame, None);
+        let parcel = self.core.parcel(frame);
+        self.publish_from(None, to, &parcel, None);
     }
 
     /// The same; `done` is called, once, on this reactor when every reactor has said what became of it.
@@ -159,7 +232,14 @@ impl Context<'_> {
         frame: &Frame,
         done: impl FnOnce(&mut Context<'_>, DeliveryReport) + 'static,
     ) {
-        self.publish_from(None, to, frame, Some(Box::new(done)));
+        let parcel = self.core.parcel(frame);
+        self.publish_from(None, to, &parcel, Some(Box::new(done)));
+    }
+
+    /// Everybody in a namespace of Socket.IO; [`Emit::to`](super::socketio::Emit::to) chooses among them.
+    pub fn namespace(&mut self, name: &str) -> super::socketio::Emit<'_, 'a> {
+        let parser = self.core.router.parser_of(name);
+        super::socketio::Emit::new(self, None, To::everybody(name), parser)
     }
 
     /// Whether so much is queued that a handler with more to publish should do that [`Context::later`].
@@ -202,10 +282,10 @@ impl Context<'_> {
         &mut self,
         sender: Option<u32>,
         to: &To,
-        frame: &Frame,
+        parcel: &Parcel,
         done: Option<OnReport>,
     ) {
-        let elsewhere = self.core.hub.elsewhere(to.selector());
+        let elsewhere = self.elsewhere(to);
         let number = done.map(|done| {
             let missing = elsewhere.len() + 1;
             let report = DeliveryReport::default();
@@ -213,8 +293,8 @@ impl Context<'_> {
         });
         if !elsewhere.is_empty() {
             let report = number.map(|number| (self.core.reactor, number));
-            let publish = Arc::new(Publish { to: to.clone(), frame: frame.clone(), report });
-            let weight = to.weight() + frame.len();
+            let publish = Arc::new(Publish { to: to.clone(), parcel: parcel.clone(), report });
+            let weight = to.weight() + parcel.len();
             for reactor in elsewhere.iter() {
                 self.core.crowded |= self.core.mailbox(reactor).is_crowded();
                 if self.core.mailbox(reactor).post(Mail::Publish(publish.clone()), weight).is_err() {
@@ -229,15 +309,48 @@ impl Context<'_> {
             }
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
-        let recipients = self.core.hub.select(to.selector());
-        self.out.fan_out(recipients, sender, frame, ticket);
+        let recipients = self.select(to);
+        self.out.fan_out(recipients, sender, parcel, ticket);
+    }
+
+    /// Whom it means here. In a namespace, the id of a socket is a room that needs no table.
+    pub(crate) fn select(&self, to: &To) -> Recipients {
+        let mut recipients = self.core.hub.select(to.selector());
+        if to.is_namespace() {
+            for slot in to.rooms.iter().filter_map(|room| self.slot_of(&to.scope, room)) {
+                recipients = recipients.union(Recipients::One(slot));
+            }
+            for slot in to.except.iter().filter_map(|room| self.slot_of(&to.scope, room)) {
+                recipients = recipients.difference(&Recipients::One(slot));
+            }
+        }
+        recipients
+    }
+
+    /// Other reactors that may have somebody whom it means.
+    fn elsewhere(&self, to: &To) -> ReactorSet {
+        let mut reactors = self.core.hub.elsewhere(to.selector());
+        if to.is_namespace() {
+            for place in to.rooms.iter().filter_map(|room| self.core.place_of(&to.scope, room)) {
+                reactors.insert(place.reactor);
+            }
+            reactors.remove(self.core.reactor);
+        }
+        reactors
+    }
+
+    /// The slot of the socket of a namespace with this id, if it lives here.
+    pub(crate) fn slot_of(&self, namespace: &str, id: &str) -> Option<u32> {
+        let place = self.core.place_of(namespace, id).filter(|place| place.reactor == self.core.reactor)?;
+        let is_here = self.out.id_of(place.slot).is_some_and(|link| place.is(link));
+        (is_here && self.core.hub.is_member(place.slot, namespace, "")).then_some(place.slot)
     }
 
     /// A publish of another reactor.
     pub(crate) fn deliver(&mut self, publish: &Publish) {
-        let recipients = self.core.hub.select(publish.to.selector());
+        let recipients = self.select(&publish.to);
         let ticket = publish.report.map(|(reactor, number)| ticket(reactor, number));
-        self.out.fan_out(recipients, None, &publish.frame, ticket);
+        self.out.fan_out(recipients, None, &publish.parcel, ticket);
     }
 
     /// What became of a publish here: kept if this reactor asked, posted to the one that did otherwise.

@@ -3,15 +3,16 @@
 use super::gather::{Answer, Ask};
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::ReactorId;
-use crate::wire::frame::Frame;
+use crate::wire::parcel::Parcel;
 use compact_str::CompactString;
+use std::any::Any;
 use std::sync::Arc;
 
 /// A message for the sockets of other reactors.
 #[derive(Debug)]
 pub(crate) struct Publish {
     pub(crate) to: To,
-    pub(crate) frame: Frame,
+    pub(crate) parcel: Parcel,
     /// Who wants to know what became of it, and under which number.
     pub(crate) report: Option<(ReactorId, u32)>,
 }
@@ -28,6 +29,8 @@ pub(crate) enum Mail {
     Ask { asker: ReactorId, number: u32, ask: Ask },
     /// The answer.
     Answer { number: u32, answer: Answer },
+    /// A connection whose descriptor is under way with this number.
+    Link { number: u64, session: Box<dyn Any + Send> },
     /// Accept no more, close everything, end.
     Stop,
 }
@@ -40,6 +43,7 @@ impl std::fmt::Debug for Mail {
             Mail::Replace { .. } => "Replace",
             Mail::Ask { .. } => "Ask",
             Mail::Answer { .. } => "Answer",
+            Mail::Link { .. } => "Link",
             Mail::Stop => "Stop",
         })
     }

@@ -5,16 +5,19 @@
 
 mod context;
 mod endpoint;
+mod engine;
 mod gather;
 mod http;
 mod mail;
 mod publish;
 mod router;
 mod socket;
+pub mod socketio;
 mod stats;
 
 pub use context::Context;
 pub use endpoint::{Admission, CloseCause, Endpoint, Message};
+pub use engine::{Cors, EngineOptions, Transport};
 pub use gather::View;
 pub use http::{BadQuery, Query, Request, Responder};
 pub use publish::{DeliveryReport, To};
@@ -23,6 +26,7 @@ pub use socket::{JoinError, Socket};
 pub use stats::{ReactorStats, Refusal, Stats};
 
 pub(crate) use context::{Core, Job, Later};
+pub(crate) use engine::{Mount, Served};
 pub(crate) use mail::Mail;
 #[cfg(test)]
 pub(crate) use router::RouteFn;

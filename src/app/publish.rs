@@ -43,6 +43,11 @@ impl To {
         self
     }
 
+    /// Whether the scope is a Socket.IO namespace: the name of one begins with a slash.
+    pub(crate) fn is_namespace(&self) -> bool {
+        self.scope.starts_with('/')
+    }
+
     pub(crate) fn selector(&self) -> Selector<'_, CompactString> {
         Selector { scope: &self.scope, rooms: &self.rooms, except: &self.except }
     }
@@ -64,6 +69,8 @@ pub struct DeliveryReport {
     pub queued: u64,
     /// Not delivered: the reader was over its outbox limit.
     pub dropped_slow: u64,
+    /// Not delivered: volatile, and the connection could not take it then.
+    pub dropped_volatile: u64,
     /// Not delivered: the connection was ending.
     pub dropped_closed: u64,
     /// Reactors that could not be told because their mailbox was full; how many sockets they would have
@@ -82,6 +89,7 @@ impl DeliveryReport {
         self.written += other.written;
         self.queued += other.queued;
         self.dropped_slow += other.dropped_slow;
+        self.dropped_volatile += other.dropped_volatile;
         self.dropped_closed += other.dropped_closed;
         self.dropped_busy += other.dropped_busy;
     }
@@ -94,6 +102,7 @@ impl From<Tally> for DeliveryReport {
             written: tally.written,
             queued: tally.queued,
             dropped_slow: tally.slow,
+            dropped_volatile: tally.volatile,
             dropped_closed: tally.closed,
             dropped_busy: 0,
         }

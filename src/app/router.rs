@@ -2,7 +2,9 @@
 
 use super::context::Context;
 use super::endpoint::Endpoint;
+use super::engine::{Mount, Served};
 use super::http::{Request, Responder};
+use super::socketio::Parser;
 use percent_encoding::percent_decode_str;
 
 /// A handler of HTTP requests.
@@ -34,6 +36,7 @@ pub(crate) struct Router {
     pub(crate) separate_admin: bool,
     routes: Vec<Route>,
     endpoints: Vec<(String, Box<dyn Endpoint>)>,
+    mounts: Vec<Mount>,
 }
 
 /// What serves a request.
@@ -62,6 +65,33 @@ impl Router {
 
     pub(crate) fn endpoint_by_number(&self, number: u16) -> &dyn Endpoint {
         &*self.endpoints[usize::from(number)].1
+    }
+
+    pub(crate) fn add_mount(&mut self, mount: Mount) {
+        self.mounts.push(mount);
+    }
+
+    /// The Engine.IO server of a path.
+    pub(crate) fn mount_at(&self, path: &str) -> Option<u16> {
+        self.mounts.iter().position(|mount| mount.options.serves(path)).map(|number| number as u16)
+    }
+
+    pub(crate) fn mount(&self, number: u16) -> &Mount {
+        &self.mounts[usize::from(number)]
+    }
+
+    /// How the packets of a namespace are written.
+    pub(crate) fn parser_of(&self, namespace: &str) -> Parser {
+        let found = self.mounts.iter().find_map(|mount| match &mount.served {
+            Served::SocketIo(socketio) => socketio.find(namespace).map(|at| socketio.namespace_at(at).parser),
+            Served::Endpoint(_) => None,
+        });
+        found.unwrap_or(Parser::Json)
+    }
+
+    /// Whether what an endpoint publishes may be for sockets of several dialects.
+    pub(crate) fn has_many_dialects(&self) -> bool {
+        self.mounts.iter().any(|mount| matches!(mount.served, Served::Endpoint(_)))
     }
 
     /// HEAD is served as GET; whoever sends the answer leaves out its body.

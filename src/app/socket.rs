@@ -5,6 +5,7 @@ use super::endpoint::CloseCause;
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::LinkId;
 use crate::hub::ROOM_BYTES;
+use crate::wire::dialect::Dialect;
 use crate::wire::frame::{self, Frame};
 use std::fmt;
 
@@ -60,7 +61,11 @@ impl<'a> Socket<'a> {
 
     /// Sends a frame to this socket. False if it is closing.
     pub fn send(&mut self, frame: &Frame) -> bool {
-        self.cx.out.send(self.link, frame)
+        if self.cx.out.dialect(self.link) == Dialect::PLAIN {
+            return self.cx.out.send(self.link, frame);
+        }
+        let parcel = self.cx.core.parcel(frame);
+        self.cx.out.send_parcel(self.link, &parcel)
     }
 
     /// Sends a text message to this socket. False if it is closing.
@@ -116,7 +121,8 @@ impl<'a> Socket<'a> {
 
     /// Delivers a frame to whom it is for, but not to this socket; [`Context::publish`] does not leave it out.
     pub fn publish(&mut self, to: &To, frame: &Frame) {
-        self.cx.publish_from(Some(self.link.slot), to, frame, None);
+        let parcel = self.cx.core.parcel(frame);
+        self.cx.publish_from(Some(self.link.slot), to, &parcel, None);
     }
 
     /// The same; `done` is called when every reactor has said what became of it, with this socket's view
@@ -134,6 +140,7 @@ impl<'a> Socket<'a> {
                 done(&mut Socket { cx, link }, report);
             }
         };
-        self.cx.publish_from(Some(link.slot), to, frame, Some(Box::new(done)));
+        let parcel = self.cx.core.parcel(frame);
+        self.cx.publish_from(Some(link.slot), to, &parcel, Some(Box::new(done)));
     }
 }

@@ -15,15 +15,18 @@ pub enum Refusal {
     Full,
     /// The request did not arrive in time.
     Timeout,
+    /// A request to an Engine.IO server that it cannot serve: no such session, or one that broke the protocol.
+    Engine,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 4] = [Refusal::BadRequest, Refusal::Endpoint, Refusal::Full, Refusal::Timeout];
+    pub const ALL: [Refusal; 5] =
+        [Refusal::BadRequest, Refusal::Endpoint, Refusal::Full, Refusal::Timeout, Refusal::Engine];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
-        ["bad_request", "endpoint", "full", "timeout"][self as usize]
+        ["bad_request", "endpoint", "full", "timeout", "engine"][self as usize]
     }
 }
 

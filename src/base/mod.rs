@@ -2,4 +2,5 @@
 
 pub mod ids;
 pub mod limits;
+pub mod sid;
 pub mod time;

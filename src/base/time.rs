@@ -30,13 +30,55 @@ impl Tick {
 pub struct Now {
     /// Monotonic, coarse: for deadlines.
     pub tick: Tick,
+    /// The same clock in milliseconds. It wraps after 49 days: compare by [`Now::is_past`].
+    pub ms: u32,
     /// Milliseconds since 1970 by the system's clock: for people.
     pub unix_ms: u64,
+}
+
+impl Now {
+    /// The time that is `ms` milliseconds from now; less than 24 days.
+    pub fn in_ms(&self, ms: u32) -> u32 {
+        self.ms.wrapping_add(ms)
+    }
+
+    /// Whether a time of [`Now::in_ms`] has come.
+    pub fn is_past(&self, at: u32) -> bool {
+        self.ms.wrapping_sub(at) as i32 >= 0
+    }
+
+    /// The first tick that begins when a time of [`Now::in_ms`] has come.
+    pub fn tick_after(&self, at: u32) -> Tick {
+        Tick(self.tick.0.saturating_add(self.since_tick(at).div_ceil(TICK_MS) as u32))
+    }
+
+    /// The tick in which a time of [`Now::in_ms`] lies; the next one if it is this.
+    pub fn tick_of(&self, at: u32) -> Tick {
+        Tick(self.tick.0.saturating_add((self.since_tick(at) / TICK_MS).max(1) as u32))
+    }
+
+    /// Milliseconds from the beginning of this tick.
+    fn since_tick(&self, at: u32) -> u64 {
+        let left = (at.wrapping_sub(self.ms) as i32).max(0) as u64;
+        u64::from(self.ms) % TICK_MS + left
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_compare_across_the_wrap() {
+        let now = Now { tick: Tick(5), ms: u32::MAX - 10, unix_ms: 0 };
+        let soon = now.in_ms(300);
+        assert!(!now.is_past(soon) && now.is_past(now.ms));
+        assert!(Now { ms: 289, ..now }.is_past(soon) && !Now { ms: 288, ..now }.is_past(soon));
+        let now = Now { tick: Tick(5), ms: 430, unix_ms: 0 };
+        assert_eq!((now.tick_of(now.in_ms(300)), now.tick_after(now.in_ms(300))), (Tick(8), Tick(9)));
+        assert_eq!((now.tick_of(now.in_ms(270)), now.tick_after(now.in_ms(270))), (Tick(8), Tick(8)));
+        assert_eq!((now.tick_of(now.ms), now.tick_after(now.ms)), (Tick(6), Tick(6)));
+    }
 
     #[test]
     fn a_deadline_is_never_early() {

@@ -156,7 +156,8 @@ impl Recipients {
         }
     }
 
-    pub(super) fn union(self, other: Recipients) -> Recipients {
+    /// Both.
+    pub fn union(self, other: Recipients) -> Recipients {
         match (self, other) {
             (Recipients::None, any) | (any, Recipients::None) => any,
             (Recipients::One(a), Recipients::One(b)) if a == b => Recipients::One(a),
@@ -179,7 +180,8 @@ impl Recipients {
         }
     }
 
-    pub(super) fn difference(self, other: &Recipients) -> Recipients {
+    /// These without those.
+    pub fn difference(self, other: &Recipients) -> Recipients {
         match (self, other) {
             (Recipients::None, _) => Recipients::None,
             (any, Recipients::None) => any,

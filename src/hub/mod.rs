@@ -26,7 +26,30 @@ pub const NAME_BYTES: usize = 256;
 pub const ROOM_BYTES: usize = NAME_BYTES + 8;
 
 /// The rooms of one slot. Four fit in place: a `/ws` client has its domain, itself and a group or two.
-type Seat = SmallVec<[RoomId; 4]>;
+type Seat = SmallVec<[Seated; 4]>;
+
+/// One room of a seat; the highest bit marks one that the slot claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seated(u32);
+
+impl Seated {
+    const CLAIMED: u32 = 1 << 31;
+
+    fn room(self) -> RoomId {
+        RoomId::from_place(self.0 & !Seated::CLAIMED)
+    }
+
+    fn is_claimed(self) -> bool {
+        self.0 & Seated::CLAIMED != 0
+    }
+}
+
+impl From<RoomId> for Seated {
+    fn from(room: RoomId) -> Seated {
+        debug_assert!(room.place() < Seated::CLAIMED);
+        Seated(room.place())
+    }
+}
 
 /// A name that is empty or longer than [`NAME_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +124,15 @@ impl Hub {
         let evicted: SmallVec<[u32; 1]> =
             self.rooms.members(found).iter().filter(|member| *member != slot).collect();
         for member in &evicted {
-            self.seats[*member as usize].retain(|room| *room != found);
+            self.seats[*member as usize].retain(|seated| seated.room() != found);
         }
         let (before, sequence) = self.interest.claim(hash, self.reactor);
         *self.rooms.members_mut(found) = Members::One { slot, claim: sequence };
         let seat = self.seat(slot);
-        if !seat.contains(&found) {
-            seat.push(found);
+        let claimed = Seated(found.place() | Seated::CLAIMED);
+        match seat.iter_mut().find(|seated| seated.room() == found) {
+            Some(seated) => *seated = claimed,
+            None => seat.push(claimed),
         }
         Claim { evicted, elsewhere: before.without(self.reactor), sequence }
     }
@@ -143,22 +168,40 @@ impl Hub {
     /// Takes the slot out of everything.
     pub fn exit(&mut self, slot: u32) {
         let Some(seat) = self.seats.get_mut(slot as usize) else { return };
-        for room in std::mem::take(seat) {
-            self.forget(slot, room);
+        for seated in std::mem::take(seat) {
+            self.forget(slot, seated.room());
         }
+    }
+
+    /// Takes the slot out of a scope and all of its rooms.
+    pub fn exit_scope(&mut self, slot: u32, scope: &str) {
+        let Some(seat) = self.seats.get(slot as usize) else { return };
+        let of_scope = |seated: &&Seated| self.rooms.scope_name(seated.room()) == scope;
+        let rooms: Seat = seat.iter().filter(of_scope).copied().collect();
+        for seated in rooms {
+            self.remove(slot, seated.room());
+        }
+    }
+
+    /// The room of a scope that the slot claimed last and is still in.
+    pub fn claimed(&self, slot: u32, scope: &str) -> Option<&str> {
+        let mut seats = self.seats.get(slot as usize)?.iter().rev();
+        let found =
+            seats.find(|seated| seated.is_claimed() && self.rooms.scope_name(seated.room()) == scope)?;
+        Some(self.rooms.name(found.room()))
     }
 
     /// The rooms of a slot, as (scope, room), in the order in which it joined; the scope itself is left out.
     pub fn rooms_of(&self, slot: u32) -> impl Iterator<Item = (&str, &str)> {
-        self.seats.get(slot as usize).into_iter().flatten().filter_map(|id| {
-            let name = self.rooms.name(*id);
-            (!name.is_empty()).then(|| (self.rooms.scope_name(*id), name))
+        self.seats.get(slot as usize).into_iter().flatten().filter_map(|seated| {
+            let name = self.rooms.name(seated.room());
+            (!name.is_empty()).then(|| (self.rooms.scope_name(seated.room()), name))
         })
     }
 
     /// The first scope that the slot entered.
     pub fn scope_of(&self, slot: u32) -> Option<&str> {
-        self.seats.get(slot as usize)?.first().map(|id| self.rooms.scope_name(*id))
+        self.seats.get(slot as usize)?.first().map(|seated| self.rooms.scope_name(seated.room()))
     }
 
     /// In how many rooms the slot is, its scopes included.
@@ -250,12 +293,12 @@ impl Hub {
         if first {
             self.interest.add(hash, self.reactor);
         }
-        self.seat(slot).push(found);
+        self.seat(slot).push(found.into());
         true
     }
 
     fn remove(&mut self, slot: u32, room: RoomId) {
-        self.seats[slot as usize].retain(|other| *other != room);
+        self.seats[slot as usize].retain(|seated| seated.room() != room);
         self.forget(slot, room);
     }
 

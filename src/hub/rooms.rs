@@ -12,6 +12,16 @@ use std::hash::{BuildHasher, RandomState};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RoomId(u32);
 
+impl RoomId {
+    pub(super) fn place(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn from_place(place: u32) -> RoomId {
+        RoomId(place)
+    }
+}
+
 /// A scope's place in the table of its reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ScopeId(u32);

@@ -1,20 +1,21 @@
-//! The broadcast that a turn has pending: frames that all go to the same recipients.
+//! The broadcast that a turn has pending: messages that all go to the same recipients.
 //!
 //! As long as publishes of a turn are for the same recipients they are only collected here, and the flush
 //! sends each recipient the same bytes, laid out once. A link for which something else is queued is
 //! "settled" first: it takes what was collected so far into its own outbox, which keeps the order.
 
 use crate::hub::Recipients;
-use crate::wire::frame::Frame;
+use crate::wire::dialect::Dialect;
+use crate::wire::parcel::Parcel;
 use hashbrown::HashMap;
 
-/// A frame and the tally that counts it.
-pub(super) type Counted = (Frame, Option<u32>);
+/// A message and the tally that counts it.
+pub(super) type Counted = (Parcel, Option<u32>);
 
 #[derive(Debug)]
 pub(super) struct Fanout {
     recipients: Recipients,
-    frames: Vec<Counted>,
+    parcels: Vec<Counted>,
     bytes: usize,
     /// Slots that have, or must not get, the first so many frames.
     settled: HashMap<u32, usize>,
@@ -22,19 +23,19 @@ pub(super) struct Fanout {
 
 impl Fanout {
     pub(super) fn new(recipients: Recipients) -> Fanout {
-        Fanout { recipients, frames: Vec::new(), bytes: 0, settled: HashMap::new() }
+        Fanout { recipients, parcels: Vec::new(), bytes: 0, settled: HashMap::new() }
     }
 
     pub(super) fn is_for(&self, recipients: &Recipients) -> bool {
         self.recipients == *recipients
     }
 
-    /// Adds a frame; `skip`, which must be settled, does not get it.
-    pub(super) fn push(&mut self, frame: &Frame, tally: Option<u32>, skip: Option<u32>) {
-        self.frames.push((frame.clone(), tally));
-        self.bytes += frame.len();
+    /// Adds a message; `skip`, which must be settled, does not get it.
+    pub(super) fn push(&mut self, parcel: &Parcel, tally: Option<u32>, skip: Option<u32>) {
+        self.parcels.push((parcel.clone(), tally));
+        self.bytes += parcel.len();
         if let Some(slot) = skip {
-            self.settled.insert(slot, self.frames.len());
+            self.settled.insert(slot, self.parcels.len());
         }
     }
 
@@ -42,17 +43,17 @@ impl Fanout {
         self.bytes
     }
 
-    pub(super) fn frames(&self) -> &[Counted] {
-        &self.frames
+    pub(super) fn parcels(&self) -> &[Counted] {
+        &self.parcels
     }
 
-    /// The frames that a slot has still to get; they count as given from now on.
+    /// The messages that a slot has still to get; they count as given from now on.
     pub(super) fn settle(&mut self, slot: u32) -> &[Counted] {
         if !self.recipients.contains(slot) {
             return &[];
         }
-        let given = self.settled.insert(slot, self.frames.len()).unwrap_or(0);
-        &self.frames[given..]
+        let given = self.settled.insert(slot, self.parcels.len()).unwrap_or(0);
+        &self.parcels[given..]
     }
 
     /// Whether the slot needs its own treatment.
@@ -68,14 +69,22 @@ impl Fanout {
         &self.recipients
     }
 
-    /// All frames as one run of bytes.
-    pub(super) fn contiguous<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-        if let [(only, _)] = self.frames.as_slice() {
-            return only;
+    /// All messages in a dialect as one run of bytes; nothing if one of them has no form in it. Counts what is made.
+    pub(super) fn contiguous<'a>(
+        &'a self,
+        dialect: Dialect,
+        scratch: &'a mut Vec<u8>,
+        encoded: &mut [u64; Dialect::COUNT],
+    ) -> Option<&'a [u8]> {
+        let mut form = |parcel: &'a Parcel| parcel.form(dialect, |dialect| encoded[dialect.index()] += 1);
+        if let [(only, _)] = self.parcels.as_slice() {
+            return form(only).map(|frame| &**frame);
         }
         scratch.clear();
         scratch.reserve(self.bytes);
-        self.frames.iter().for_each(|(frame, _)| scratch.extend_from_slice(frame));
-        scratch
+        for (parcel, _) in &self.parcels {
+            scratch.extend_from_slice(form(parcel)?);
+        }
+        Some(scratch)
     }
 }

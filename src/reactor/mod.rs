@@ -6,12 +6,14 @@ mod fanout;
 pub mod gauges;
 pub mod listener;
 pub mod mail;
+mod moves;
 mod outbox;
 pub mod outlet;
 pub mod peer;
 mod turn;
 
-pub use turn::Reactor;
+pub use moves::Doors;
+pub use turn::{Plumbing, Reactor};
 
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
@@ -43,6 +45,11 @@ pub trait Handler {
     fn overflowed(&mut self, link: LinkId, out: &mut Outlet);
     /// Nothing waits for the link any more; the handler had asked to be told.
     fn drained(&mut self, link: LinkId, out: &mut Outlet);
+    /// Something waits for a parked link, and its owner had said that somebody waits for it.
+    fn filled(&mut self, link: LinkId, out: &mut Outlet);
+    /// The descriptor of a departing link is on its way to another reactor under this number: what the link was is to
+    /// follow by mail. The link is gone, without [`Handler::closed`].
+    fn departed(&mut self, link: LinkId, number: u64, out: &mut Outlet);
     /// What became of a publish on this reactor.
     fn tallied(&mut self, ticket: Ticket, tally: Tally, out: &mut Outlet);
     /// The link is gone. Called exactly once for each that was opened.

@@ -171,6 +171,26 @@ impl Outbox {
         (before.0 - self.messages(), before.1 - rest)
     }
 
+    /// Appends what waits to `into`, and ends with it.
+    pub(super) fn append_to(self, into: &mut Vec<u8>) {
+        let mut skip = self.head_sent;
+        into.reserve(self.waiting);
+        for chunk in &self.chunks {
+            into.extend_from_slice(&chunk.bytes()[skip..]);
+            skip = 0;
+        }
+    }
+
+    /// Queues what another outbox has behind what waits here. Of the other one nothing may be on a wire.
+    pub(super) fn append(&mut self, other: Outbox) {
+        debug_assert!(other.head_sent == 0 && other.front_sent == 0);
+        self.chunks.extend(other.chunks);
+        self.lengths.extend(other.lengths);
+        self.waiting += other.waiting;
+        self.pushed += other.waiting as u64;
+        self.control += other.control;
+    }
+
     /// Ready for another link: empty, with what little capacity is worth keeping.
     pub(super) fn recycle(&mut self) {
         debug_assert!(self.is_empty());

@@ -6,13 +6,17 @@
 
 mod flush;
 mod life;
+mod park;
 
 use super::fanout::Fanout;
 use super::outbox::Outbox;
 use crate::base::ids::LinkId;
 use crate::base::time::Tick;
 use crate::hub::Recipients;
+use crate::wire::dialect::Dialect;
 use crate::wire::frame::Frame;
+use crate::wire::parcel::Parcel;
+pub use park::Move;
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -72,6 +76,37 @@ enum Readiness {
     ToTheEnd,
 }
 
+/// What seldom holds of a link, one bit each: a link is 24 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Marks(u8);
+
+impl Marks {
+    const PAUSED: Marks = Marks(1);
+    /// Its owner waits for an empty outbox.
+    const WATCHED: Marks = Marks(2);
+    /// The peer has ended its direction.
+    const ENDED: Marks = Marks(4);
+    /// It has no wire: its owner takes what is queued. See [`Outlet::open_parked`].
+    const PARKED: Marks = Marks(8);
+    /// Somebody waits for what comes next for a parked link.
+    const AWAITED: Marks = Marks(16);
+
+    fn has(self, mark: Marks) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    fn set(&mut self, mark: Marks, on: bool) {
+        if on { self.0 |= mark.0 } else { self.0 &= !mark.0 }
+    }
+
+    /// Takes a mark away; whether it was there.
+    fn take(&mut self, mark: Marks) -> bool {
+        let had = self.has(mark);
+        self.set(mark, false);
+        had
+    }
+}
+
 #[derive(Debug)]
 struct Link {
     generation: u32,
@@ -82,13 +117,10 @@ struct Link {
     armed: bool,
     /// It became writable after that.
     writable: bool,
-    paused: bool,
-    /// Its owner waits for an empty outbox.
-    watched: bool,
-    /// The peer has ended its direction.
-    ended: bool,
     /// Whether it is in the queue of links to read, once.
     ready: Readiness,
+    marks: Marks,
+    dialect: Dialect,
     outbox: Option<Box<Outbox>>,
 }
 
@@ -109,6 +141,8 @@ pub struct Tally {
     pub slow: u64,
     /// Lost because the link was ending.
     pub closed: u64,
+    /// Volatile, and the link could not take it.
+    pub volatile: u64,
 }
 
 #[derive(Debug)]
@@ -127,8 +161,12 @@ pub struct OutletCounts {
     pub dropped_slow: u64,
     /// Frames dropped because their link was ending, or ended before they were sent.
     pub dropped_closed: u64,
+    /// Volatile messages dropped because their link could not take them.
+    pub dropped_volatile: u64,
     /// Bytes that wait in outboxes now.
     pub queued_bytes: u64,
+    /// Messages made in each dialect.
+    pub encoded: [u64; Dialect::COUNT],
 }
 
 /// See the module.
@@ -146,6 +184,8 @@ pub struct Outlet {
     watches: Vec<Watch>,
     overflowed: Vec<LinkId>,
     drained: Vec<LinkId>,
+    filled: Vec<LinkId>,
+    moves: Vec<Move>,
     dead: Vec<LinkId>,
     /// Links to read, longest waiting first. Invariant: each is here once, as its readiness says.
     ready: VecDeque<LinkId>,
@@ -157,8 +197,8 @@ pub struct Outlet {
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Outbox>>,
     scratch: Vec<u8>,
-    /// Recipients of the fan-out that is being flushed for whom nothing else waits.
-    free: Vec<u32>,
+    /// Recipients of the fan-out that is being flushed for whom nothing else waits, by dialect.
+    free: [Vec<u32>; Dialect::COUNT],
     counts: OutletCounts,
 }
 
@@ -177,6 +217,8 @@ impl Outlet {
             watches: Vec::new(),
             overflowed: Vec::new(),
             drained: Vec::new(),
+            filled: Vec::new(),
+            moves: Vec::new(),
             dead: Vec::new(),
             ready: VecDeque::new(),
             notes: Vec::new(),
@@ -184,7 +226,7 @@ impl Outlet {
             unflushed: 0,
             spare: Vec::new(),
             scratch: Vec::new(),
-            free: Vec::new(),
+            free: std::array::from_fn(|_| Vec::new()),
             counts: OutletCounts::default(),
         }
     }
@@ -216,13 +258,28 @@ impl Outlet {
         self.queue(link, frame, false)
     }
 
-    /// Queues a frame for the recipients except one slot. With a ticket, the outcome is told by
+    /// The same for a message that may go to many, in the link's dialect. False also if it is volatile and the link
+    /// cannot take it now.
+    pub fn send_parcel(&mut self, link: LinkId, parcel: &Parcel) -> bool {
+        let Some(found) = self.get(link) else { return false };
+        if parcel.is_volatile() && !found.takes_volatile() {
+            self.counts.dropped_volatile += 1;
+            return false;
+        }
+        let encoded = &mut self.counts.encoded;
+        match parcel.form(self.links[link.slot as usize].dialect, |dialect| encoded[dialect.index()] += 1) {
+            Some(frame) => self.send(link, frame),
+            None => false,
+        }
+    }
+
+    /// Queues a message for the recipients except one slot. With a ticket, the outcome is told by
     /// [`Outlet::take_tallies`] after the flush of this turn.
     pub fn fan_out(
         &mut self,
         recipients: Recipients,
         skip: Option<u32>,
-        frame: &Frame,
+        parcel: &Parcel,
         ticket: Option<Ticket>,
     ) {
         let skip = skip.filter(|slot| recipients.contains(*slot));
@@ -237,7 +294,7 @@ impl Outlet {
         self.counts.deliveries += matched;
         if let Recipients::One(slot) = recipients {
             self.settle(slot);
-            return self.push_tallied(slot, frame, tally);
+            return self.push_tallied(slot, parcel, tally, false);
         }
         let same = self.fanout.as_ref().is_some_and(|fanout| fanout.is_for(&recipients));
         if !same {
@@ -248,7 +305,7 @@ impl Outlet {
             self.settle(slot);
         }
         if let Some(fanout) = &mut self.fanout {
-            fanout.push(frame, tally, skip);
+            fanout.push(parcel, tally, skip);
             self.urgent |= fanout.bytes() >= FANOUT_BYTES;
         }
     }
@@ -342,7 +399,7 @@ impl Outlet {
         self.links.shrink_to_fit();
         self.spare = Vec::new();
         self.scratch = Vec::new();
-        self.free = Vec::new();
+        self.free = std::array::from_fn(|_| Vec::new());
         self.dirty.shrink_to(64);
         self.watches.shrink_to(64);
         self.dead.shrink_to(64);
@@ -385,16 +442,29 @@ impl Outlet {
         self.mark_dirty(slot);
     }
 
-    fn push_tallied(&mut self, slot: u32, frame: &Frame, tally: Option<u32>) {
-        if self.links.get(slot as usize).is_none_or(|link| link.state != LinkState::Open) {
+    /// `full` says that the kernel has just refused bytes for it.
+    fn push_tallied(&mut self, slot: u32, parcel: &Parcel, tally: Option<u32>, full: bool) {
+        let open = self.links.get(slot as usize).filter(|link| link.state == LinkState::Open);
+        let dialect = open.map(|link| (link.dialect, !full && link.takes_volatile()));
+        let encoded = &mut self.counts.encoded;
+        let mut form = |dialect| parcel.form(dialect, |dialect| encoded[dialect.index()] += 1);
+        let Some((form, takes)) = dialect.and_then(|(dialect, takes)| Some((form(dialect)?, takes))) else {
             self.counts.dropped_closed += 1;
             self.counts.deliveries -= 1;
             if let Some(tally) = tally {
                 self.tallies[tally as usize].1.closed += 1;
             }
             return;
+        };
+        if parcel.is_volatile() && !takes {
+            self.counts.dropped_volatile += 1;
+            self.counts.deliveries -= 1;
+            if let Some(tally) = tally {
+                self.tallies[tally as usize].1.volatile += 1;
+            }
+            return;
         }
-        self.push(slot, frame, true);
+        self.push(slot, form, true);
         if let (Some(tally), Some(outbox)) = (tally, &self.links[slot as usize].outbox) {
             self.watches.push(Watch { slot, tally, mark: outbox.mark() });
         }
@@ -404,8 +474,8 @@ impl Outlet {
     /// for it next comes later on the wire too.
     fn settle(&mut self, slot: u32) {
         let Some(mut fanout) = self.fanout.take() else { return };
-        for (frame, tally) in fanout.settle(slot) {
-            self.push_tallied(slot, frame, *tally);
+        for (parcel, tally) in fanout.settle(slot) {
+            self.push_tallied(slot, parcel, *tally, false);
         }
         self.fanout = Some(fanout);
     }
@@ -414,8 +484,8 @@ impl Outlet {
         let Some(mut fanout) = self.fanout.take() else { return };
         let recipients = fanout.recipients().clone();
         recipients.for_each(|slot| {
-            for (frame, tally) in fanout.settle(slot) {
-                self.push_tallied(slot, frame, *tally);
+            for (parcel, tally) in fanout.settle(slot) {
+                self.push_tallied(slot, parcel, *tally, false);
             }
         });
     }

@@ -4,6 +4,7 @@ use super::Handler;
 use super::gauges::{Gauges, Phase};
 use super::listener::Listener;
 use super::mail::Mailbox;
+use super::moves::{self, Doors};
 use super::outlet::{LinkState, Outlet, Wires};
 use super::peer::Peer;
 use crate::base::ids::LinkId;
@@ -34,6 +35,8 @@ const TRIM_QUIET_FEW_MS: u64 = 5_000;
 const PHASE: Duration = Duration::from_millis(20);
 /// Flushes in one turn that follow from one another; what is left is for the next turn.
 const FLUSH_ROUNDS: usize = 16;
+/// How long to wait before a departure that could not be made is tried again.
+const MOVE_PAUSE: Duration = Duration::from_millis(1);
 /// When a stopping reactor drops who has not left by itself.
 const STOP_MS: u64 = 4_000;
 
@@ -53,6 +56,7 @@ pub struct Reactor<H: Handler> {
     /// By slot, as in the outlet's table.
     sockets: Vec<Option<Socket>>,
     outlet: Outlet,
+    doors: Doors,
     handler: H,
     buffer: Box<[u8]>,
     started: Instant,
@@ -63,6 +67,19 @@ pub struct Reactor<H: Handler> {
     closed_since_trim: usize,
     trim_at: Tick,
     stop_at: Tick,
+}
+
+/// What a reactor is given of the kernel's.
+#[derive(Debug)]
+pub struct Plumbing {
+    /// Where it waits.
+    pub poll: Poll,
+    /// Becomes readable when mail arrives.
+    pub wakeup_fd: std::os::fd::RawFd,
+    /// Where it accepts.
+    pub listeners: Vec<Listener>,
+    /// How connections come from other reactors and go there.
+    pub doors: Doors,
 }
 
 struct Door {
@@ -77,34 +94,34 @@ impl<H: Handler> Reactor<H> {
     /// # Errors
     /// What registering says.
     pub fn new(
-        poll: Poll,
-        wakeup_fd: std::os::fd::RawFd,
-        listeners: Vec<Listener>,
+        plumbing: Plumbing,
         mailbox: Arc<Mailbox<H::Mail>>,
         gauges: Arc<Gauges>,
         outlet: Outlet,
         handler: H,
     ) -> io::Result<Reactor<H>> {
+        let Plumbing { poll, wakeup_fd, listeners, doors } = plumbing;
         let registry = poll.registry().try_clone()?;
         registry.register(&mut SourceFd(&wakeup_fd), MAIL_TOKEN, Interest::READABLE)?;
-        let mut doors = Vec::new();
+        let mut listening = Vec::new();
         for (number, mut listener) in listeners.into_iter().enumerate() {
             registry.register(&mut listener, Token(FIRST_LISTENER + number), Interest::READABLE)?;
-            doors.push(Door { listener, ready: true });
+            listening.push(Door { listener, ready: true });
         }
         Ok(Reactor {
             poll,
             registry,
             mailbox,
             gauges,
-            listeners: doors,
+            listeners: listening,
             sockets: Vec::new(),
             outlet,
+            doors,
             handler,
             // Not zeros: those pages would only be promised until the first long message.
             buffer: vec![0xff; READ_BYTES].into_boxed_slice(),
             started: Instant::now(),
-            now: Now { tick: Tick(1), unix_ms: 0 },
+            now: Now { tick: Tick(1), ms: 0, unix_ms: 0 },
             accept_paused_until: Tick::NEVER,
             starved: false,
             closed_since_trim: 0,
@@ -157,9 +174,10 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn read_clock(&mut self, instant: Instant) {
-        let ticks = instant.duration_since(self.started).as_millis() as u64 / TICK_MS;
+        let ms = instant.duration_since(self.started).as_millis() as u64;
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.now = Now { tick: Tick(1 + ticks as u32), unix_ms: unix.as_millis() as u64 };
+        self.now =
+            Now { tick: Tick(1 + (ms / TICK_MS) as u32), ms: ms as u32, unix_ms: unix.as_millis() as u64 };
         self.outlet.set_now(self.now.tick);
         self.handler.begin_turn(self.now);
     }
@@ -170,7 +188,8 @@ impl<H: Handler> Reactor<H> {
         if has_input || self.outlet.has_work() {
             return Some(Duration::ZERO);
         }
-        let soon = self.handler.is_behind();
+        let soon =
+            self.handler.is_behind().into_iter().chain(self.outlet.has_moves().then_some(MOVE_PAUSE)).min();
         let accept =
             if self.listeners.iter().any(|door| door.ready) { self.accept_paused_until } else { Tick::NEVER };
         let next = [self.outlet.next_deadline(), accept, self.trim_at, self.stop_at];
@@ -188,6 +207,7 @@ impl<H: Handler> Reactor<H> {
         for _ in 0..MAILS_PER_TURN {
             let Some(mail) = self.mailbox.take() else { break };
             self.handler.mail(mail, &mut self.outlet);
+            self.make_moves();
             self.flush_if_urgent();
             if begun.elapsed() > PHASE {
                 break;
@@ -280,11 +300,7 @@ impl<H: Handler> Reactor<H> {
             self.outlet.free(link);
             return;
         }
-        let slot = link.slot as usize;
-        if slot >= self.sockets.len() {
-            self.sockets.resize_with(slot + 1, || None);
-        }
-        self.sockets[slot] = Some(socket);
+        *moves::place(&mut self.sockets, link.slot) = Some(socket);
         self.gauges.accepted.add(1);
         self.handler.opened(link, peer, admin, &mut self.outlet);
     }
@@ -295,6 +311,7 @@ impl<H: Handler> Reactor<H> {
         for _ in 0..self.outlet.ready_len() {
             let Some((link, to_the_end)) = self.outlet.next_ready() else { break };
             self.read_link(link, to_the_end);
+            self.make_moves();
             self.flush_if_urgent();
             if begun.elapsed() > PHASE {
                 break;
@@ -337,6 +354,13 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
+    fn make_moves(&mut self) {
+        if self.outlet.has_moves() {
+            let Reactor { outlet, doors, sockets, registry, handler, .. } = self;
+            moves::make(outlet, doors, sockets, registry, handler);
+        }
+    }
+
     fn flush_if_urgent(&mut self) {
         if self.outlet.is_urgent() {
             self.flush();
@@ -348,16 +372,21 @@ impl<H: Handler> Reactor<H> {
         self.write_notes();
         // Farewells, reports and the next pipelined request queue frames of their own.
         for _ in 0..FLUSH_ROUNDS {
+            self.make_moves();
             let mut wires = Kernel { sockets: &mut self.sockets, registry: &self.registry };
             self.outlet.flush(&mut wires);
             let overflowed = self.outlet.take_overflowed();
             let drained = self.outlet.take_drained();
+            let filled = self.outlet.take_filled();
             let tallies = self.outlet.take_tallies();
             for link in overflowed {
                 self.handler.overflowed(link, &mut self.outlet);
             }
             for link in drained {
                 self.handler.drained(link, &mut self.outlet);
+            }
+            for link in filled {
+                self.handler.filled(link, &mut self.outlet);
             }
             for (ticket, tally) in tallies {
                 self.handler.tallied(ticket, tally, &mut self.outlet);
@@ -390,7 +419,9 @@ impl<H: Handler> Reactor<H> {
             for link in dead {
                 self.handler.closed(link, &mut self.outlet);
                 // Closing takes it out of the poll too: this table has the only descriptor.
-                self.sockets[link.slot as usize] = None;
+                if let Some(socket) = self.sockets.get_mut(link.slot as usize) {
+                    *socket = None;
+                }
                 self.outlet.free(link);
             }
             // Telling others may have queued something.

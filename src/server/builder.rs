@@ -1,7 +1,8 @@
 //! Putting a server together and starting it.
 
 use super::running::{Running, start};
-use crate::app::{Context, Endpoint, Params, Request, Responder, Router};
+use crate::app::socketio::SocketIo;
+use crate::app::{Context, Endpoint, EngineOptions, Mount, Params, Request, Responder, Router, Served};
 use crate::base::ids::MAX_REACTORS;
 use crate::base::limits::Limits;
 use crate::reactor::listener::ListenAddr;
@@ -90,6 +91,20 @@ impl Builder {
     /// Serves the WebSocket connections of a path.
     pub fn endpoint(mut self, path: &str, endpoint: impl Endpoint) -> Builder {
         self.router.endpoint(path, Box::new(endpoint));
+        self
+    }
+
+    /// Serves Engine.IO sessions, with an endpoint's handlers for their messages. Its `on_upgrade` decides on
+    /// handshakes.
+    pub fn engine(mut self, options: EngineOptions, endpoint: impl Endpoint) -> Builder {
+        self.router.add_mount(Mount { options, served: Served::Endpoint(Box::new(endpoint)) });
+        self
+    }
+
+    /// Serves Socket.IO.
+    pub fn socketio(mut self, mut socketio: SocketIo) -> Builder {
+        let options = socketio.take_engine();
+        self.router.add_mount(Mount { options, served: Served::SocketIo(socketio) });
         self
     }
 

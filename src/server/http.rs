@@ -1,15 +1,18 @@
 //! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
 
-use super::worker::{Session, Worker};
+use super::engine::{self, Call, Wants};
+use super::worker::{Session, Shared, Worker};
 use crate::app::{Admission, Context, Core, Found, Refusal, Request, Responder};
-use crate::base::ids::LinkId;
+use crate::base::ids::{LinkId, ReactorId};
 use crate::base::limits::Limits;
+use crate::base::sid::Place;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::reactor::peer::Peer;
-use crate::session::http::{HttpSession, Stage, Step};
+use crate::session::http::{self as session, HttpSession, Stage, Step};
 use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
 use crate::wire::upgrade::{self, AcceptKey};
+use std::any::Any;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -38,6 +41,10 @@ pub(super) struct Http {
     last: bool,
     /// Waits for its responses to be read.
     stalled: bool,
+    /// The Engine.IO session that a GET of this connection is held for.
+    pub(super) polls: Option<LinkId>,
+    /// It is to go to this reactor, whose session the request is for.
+    pub(super) moving: Option<ReactorId>,
     stage: Stage,
 }
 
@@ -59,6 +66,8 @@ impl Http {
             busy: None,
             last: false,
             stalled: false,
+            polls: None,
+            moving: None,
             stage: Stage::Idle,
         }
     }
@@ -78,41 +87,72 @@ enum Outcome {
     Refuse(Refusal, Response, String),
     /// It becomes a WebSocket.
     Upgrade(u16, AcceptKey, Admission),
+    /// It is for an Engine.IO server.
+    Engine(Busy, Box<Call>),
+    /// A POST for an Engine.IO session begins.
+    Posting(Place),
+    /// It is for a session of another reactor.
+    Elsewhere(ReactorId),
+}
+
+/// Where the next request comes from.
+#[derive(Clone, Copy)]
+enum Input<'a> {
+    Bytes(&'a [u8]),
+    /// What is kept.
+    Kept,
+    /// The one that was looked at on another reactor.
+    Again,
 }
 
 impl Worker {
     pub(super) fn http_received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
-        if http.busy.is_some() || http.stalled {
+        if http.busy.is_some() || http.stalled || http.moving.is_some() {
             http.session.buffer(bytes);
             if http.session.buffered() > BEHIND_BYTES {
                 out.pause_reading(link);
             }
             return;
         }
-        self.http_step(link, Some(bytes), out);
+        self.http_step(link, Input::Bytes(bytes), out);
     }
 
     /// One request at most; the next one follows when this is answered.
-    fn http_step(&mut self, link: LinkId, input: Option<&[u8]>, out: &mut Outlet) {
+    fn http_step(&mut self, link: LinkId, input: Input<'_>, out: &mut Outlet) {
         let mut outcome = self.http_look(link, input, out);
         if matches!(outcome, Outcome::Continue) {
             out.send_bytes(link, &Frame::from_bytes(CONTINUE));
-            outcome = self.http_look(link, None, out);
+            outcome = self.http_look(link, Input::Kept, out);
         }
         self.http_outcome(link, outcome, out);
     }
 
     /// Looks for a whole request and finds who serves it.
-    fn http_look(&mut self, link: LinkId, input: Option<&[u8]>, out: &mut Outlet) -> Outcome {
+    fn http_look(&mut self, link: LinkId, input: Input<'_>, out: &mut Outlet) -> Outcome {
+        let outcome = self.http_find(link, input, out);
+        if let (Outcome::Elsewhere(_), Input::Bytes(bytes)) = (&outcome, input)
+            && let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize)
+        {
+            http.session.keep(bytes);
+        }
+        outcome
+    }
+
+    fn http_find(&mut self, link: LinkId, input: Input<'_>, out: &mut Outlet) -> Outcome {
         let full = self.is_full(out);
         let Worker { core, sessions, shared, .. } = self;
         let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
         let Http { session, peer, admin, number, .. } = &mut **http;
         let step = match input {
-            Some(bytes) => session.receive(bytes),
-            None => session.next(),
+            Input::Bytes(bytes) => session.receive(bytes),
+            Input::Kept => session.next(),
+            Input::Again => session.again(),
         };
+        if matches!(step, Ok(Step::NeedMore)) {
+            drop(step);
+            return posting(core, shared, session, *peer, *admin);
+        }
         let inner = match step {
             Ok(Step::NeedMore) => return Outcome::Wait,
             Ok(Step::Continue) => return Outcome::Continue,
@@ -131,6 +171,17 @@ impl Worker {
         let request = Request { inner, peer: *peer };
         if !*admin && let Some(endpoint) = shared.router.endpoint_at(request.path()) {
             return upgrade(&request, busy, endpoint, shared, full);
+        }
+        // Files may be served below the path of an Engine.IO server.
+        if !*admin
+            && let Some(number) = shared.router.mount_at(request.path())
+            && matches!(shared.router.find(request.method(), request.path(), false), Found::Nothing)
+        {
+            let call = engine::look(core, shared.router.mount(number), number, &request, true);
+            if let Wants::Elsewhere(reactor) = call.wants {
+                return Outcome::Elsewhere(reactor);
+            }
+            return Outcome::Engine(busy, Box::new(call));
         }
         if upgrade::wants_upgrade(&request.inner.head) {
             let response = Response::error(404, "not_found", "no WebSocket is served at this path");
@@ -179,6 +230,24 @@ impl Worker {
                     end(link, out);
                 }
             }
+            Outcome::Posting(place) => {
+                self.polling_begin_post(link, place, out);
+                self.http_outcome(link, Outcome::Wait, out);
+            }
+            Outcome::Elsewhere(reactor) => {
+                http.moving = Some(reactor);
+                out.pause_reading(link);
+                // The answers before this one leave from here.
+                out.set_deadline(link, self.core.now.tick.plus_s(READ_S));
+                if out.waiting(link) > 0 {
+                    return out.tell_when_drained(link);
+                }
+                out.depart(link, reactor);
+            }
+            Outcome::Engine(busy, call) => {
+                http.stage = Stage::Idle;
+                self.engine_outcome(link, busy, *call, out);
+            }
             Outcome::Asked(busy) => {
                 http.busy = Some(busy);
                 http.stage = Stage::Idle;
@@ -202,13 +271,53 @@ impl Worker {
                 self.http_outcome(link, outcome, out);
             }
             Outcome::Upgrade(endpoint, key, admission) => {
-                out.resume_reading(link);
-                let mut rest = http.session.take_rest();
+                let mut rest = self.end_of_http(link, out);
                 self.open_websocket(link, endpoint, &key, admission, out);
                 if !rest.is_empty() {
-                    self.websocket_received(link, &mut rest, out);
+                    self.frames_received(link, &mut rest, out);
                 }
             }
+        }
+    }
+
+    /// A request to an Engine.IO server.
+    fn engine_outcome(&mut self, link: LinkId, busy: Busy, call: Call, out: &mut Outlet) {
+        let Call { mount, origin, wants } = call;
+        match wants {
+            Wants::UpgradeRefusal(response) => {
+                let why = format!("Engine.IO upgrade: {}", String::from_utf8_lossy(&response.body));
+                self.http_outcome(link, Outcome::Refuse(Refusal::Engine, response, why), out);
+            }
+            Wants::WebSocket(newcomer, _) if self.is_full(out) || !self.shared.take_place() => {
+                let response = full_response(newcomer.handshake.peer());
+                self.http_outcome(link, Outcome::Refuse(Refusal::Full, response, "full".to_owned()), out);
+            }
+            Wants::WebSocket(newcomer, key) => {
+                let mut rest = self.end_of_http(link, out);
+                self.engine_open_websocket(link, mount, newcomer, &key, out);
+                self.frames_received(link, &mut rest, out);
+            }
+            Wants::Upgrade(place, key) => {
+                let mut rest = self.end_of_http(link, out);
+                self.engine_probe(link, mount, place, &key, out);
+                self.frames_received(link, &mut rest, out);
+            }
+            wants => {
+                let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+                http.busy = Some(busy);
+                let number = http.number;
+                out.set_deadline(link, self.core.now.tick.plus_s(ANSWER_S));
+                self.engine_call(link, number, Call { mount, origin, wants }, out);
+            }
+        }
+    }
+
+    /// What was received behind the request with which a link's HTTP ends.
+    fn end_of_http(&mut self, link: LinkId, out: &mut Outlet) -> Vec<u8> {
+        out.resume_reading(link);
+        match self.sessions.get_mut(link.slot as usize) {
+            Some(Session::Http(http)) => http.session.take_rest(),
+            _ => Vec::new(),
         }
     }
 
@@ -256,12 +365,15 @@ impl Worker {
         if http.session.buffered() <= BEHIND_BYTES {
             out.resume_reading(link);
         }
-        self.http_step(link, None, out);
+        self.http_step(link, Input::Kept, out);
     }
 
     /// Whoever pipelines without reading has to read first.
     pub(super) fn http_drained(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        if let Some(reactor) = http.moving.filter(|_| out.state(link) == LinkState::Open) {
+            return out.depart(link, reactor);
+        }
         if std::mem::take(&mut http.stalled) && out.state(link) == LinkState::Open {
             self.http_go_on(link, out);
         }
@@ -290,12 +402,34 @@ impl Worker {
     pub(super) fn end_http(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         http.last = true;
+        if let Some(session) = http.polls.take() {
+            // Nobody waits for what was polled.
+            self.polling_aborted(session, out);
+            return out.abort(link);
+        }
         if http.busy.is_none() && !http.stalled {
             end(link, out);
         }
     }
 
-    fn is_full(&self, out: &Outlet) -> bool {
+    /// A connection that another reactor passed on because of whose session its request is for.
+    pub(super) fn arrived(&mut self, number: u64, session: Box<dyn Any + Send>, out: &mut Outlet) {
+        let Ok(http) = session.downcast::<Http>() else { return };
+        let link = out.arrive(number);
+        out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
+        let last = http.last;
+        self.set_session(link, Session::Http(http));
+        if self.stopping {
+            return self.end_http(link, out);
+        }
+        self.http_step(link, Input::Again, out);
+        self.run_jobs(out);
+        if last {
+            self.end_http(link, out);
+        }
+    }
+
+    pub(super) fn is_full(&self, out: &Outlet) -> bool {
         self.stopping
             || out.len() > self.shared.max_links_per_reactor
             || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets
@@ -307,13 +441,7 @@ fn end(link: LinkId, out: &mut Outlet) {
     if out.waiting(link) > 0 { out.finish(link) } else { out.abort(link) }
 }
 
-fn upgrade(
-    request: &Request<'_>,
-    busy: Busy,
-    number: u16,
-    shared: &super::worker::Shared,
-    full: bool,
-) -> Outcome {
+fn upgrade(request: &Request<'_>, busy: Busy, number: u16, shared: &Shared, full: bool) -> Outcome {
     let head = &request.inner.head;
     if !upgrade::wants_upgrade(head) {
         let response = if matches!(head.method, "GET" | "HEAD") {
@@ -344,8 +472,21 @@ fn upgrade(
     }
 }
 
+/// What to do while the rest of a request is missing: a session's POST counts from its head on, and goes to where
+/// the session lives.
+fn posting(core: &Core, shared: &Shared, session: &HttpSession, peer: Peer, admin: bool) -> Outcome {
+    let Some(head) = session.pending_head().filter(|_| !admin) else { return Outcome::Wait };
+    let Some(number) = shared.router.mount_at(head.path()) else { return Outcome::Wait };
+    let request = Request { inner: session::Request { head, body: &[], keep_alive: true }, peer };
+    match engine::look(core, shared.router.mount(number), number, &request, false).wants {
+        Wants::BeginPost(place) => Outcome::Posting(place),
+        Wants::Elsewhere(reactor) => Outcome::Elsewhere(reactor),
+        _ => Outcome::Wait,
+    }
+}
+
 /// For whom there is no place.
-fn full_response(peer: Peer) -> Response {
+pub(super) fn full_response(peer: Peer) -> Response {
     // Spread, so that those who were refused together do not come back together.
     let pause = 1 + u64::from(peer.ip().map_or(0, spread)) % 10;
     let response = Response::error(503, "full", "no more connections are taken now");

@@ -1,10 +1,13 @@
 //! Where reactor, session, hub and handlers meet: the builder, the worker of a reactor, start and stop.
 
 mod builder;
+mod engine;
+mod frames;
 mod http;
 mod running;
 #[cfg(test)]
 mod simulation;
+mod socketio;
 mod websocket;
 mod worker;
 

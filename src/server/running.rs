@@ -9,11 +9,12 @@ use super::builder::{Builder, StartError};
 use super::worker::{Shared, Worker};
 use crate::app::{Core, Mail, ReactorStats, Stats};
 use crate::base::ids::{MAX_REACTORS, ReactorId};
+use crate::base::sid::{MAX_SLOTS, SidKey};
 use crate::hub::{Hub, Interest};
-use crate::reactor::Reactor;
 use crate::reactor::listener::{ListenAddr, Listener};
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::Outlet;
+use crate::reactor::{Doors, Plumbing, Reactor};
 use crate::sys;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -156,21 +157,30 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect() };
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
     let shared = Arc::new(Shared {
-        router,
+        router: Arc::new(router),
         sockets: AtomicUsize::new(0),
         max_sockets: limits.connections.unwrap_or(usize::MAX),
-        max_links_per_reactor: links.max(1),
+        max_links_per_reactor: links.clamp(1, MAX_SLOTS),
     });
     let limits = Arc::new(limits);
     let interest = Arc::new(Interest::new());
+    let sids = Arc::new(SidKey::random(0));
+    let doors: Vec<_> = (0..count)
+        .map(|_| sys::door())
+        .collect::<io::Result<_>>()
+        .map_err(system("cannot create a socket pair"))?;
+    let (entrances, ways): (Vec<_>, Vec<_>) = doors.into_iter().unzip();
+    let ways: Arc<[_]> = ways.into();
 
     let handed_over: Vec<Vec<RawFd>> = parts.iter().map(Parts::fds).collect();
     let (ready, is_ready) = mpsc::channel();
     let mut threads = Vec::new();
     let mut failed = None;
-    for (number, parts) in parts.into_iter().enumerate() {
+    for (number, (parts, entrance)) in parts.into_iter().zip(entrances).enumerate() {
         let reactor = ReactorId(number as u8);
         let mut keep = parts.fds();
+        keep.push(entrance.fd());
+        keep.extend(ways.iter().map(sys::DoorOut::fd));
         keep.extend(wakeups.iter().map(|wakeup| wakeup.fd()).chain([0, 1, 2]));
         let wakeup_fd = wakeups[number].fd();
         let mailbox = mailboxes[number].clone();
@@ -178,13 +188,17 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         let (mailboxes, stats, shared) = (mailboxes.clone(), stats.clone(), shared.clone());
         let all = mailboxes.clone();
         let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
+        let (sids, ways, router) = (sids.clone(), ways.clone(), shared.router.clone());
         let run = move || -> io::Result<()> {
             let prepare = || -> io::Result<Reactor<Worker>> {
                 sys::close_all_but(&keep)?;
                 let outlet = Outlet::new(limits.outbox_bytes);
-                let core = Core::new(reactor, Hub::new(reactor, interest), limits, mailboxes, stats);
+                let hub = Hub::new(reactor, interest);
+                let core = Core::new(reactor, hub, limits, sids, router, mailboxes, stats);
                 let worker = Worker::new(core, shared);
-                Reactor::new(parts.poll, wakeup_fd, parts.listeners, mailbox, gauges, outlet, worker)
+                let doors = Doors::new(reactor, entrance, ways);
+                let plumbing = Plumbing { poll: parts.poll, wakeup_fd, listeners: parts.listeners, doors };
+                Reactor::new(plumbing, mailbox, gauges, outlet, worker)
             };
             let own_table = sys::own_descriptor_table();
             let took_over = own_table.is_ok();

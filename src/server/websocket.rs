@@ -1,22 +1,22 @@
 //! The stage of a link that was upgraded to a plain WebSocket.
 
 use super::worker::{Session, Worker};
-use crate::app::{Admission, CloseCause, Context, Later, Mail, Message, Refusal, Socket};
+use crate::app::{Admission, CloseCause, Context, Endpoint, Refusal, Served, Socket};
 use crate::base::ids::LinkId;
 use crate::hub::{Hub, ROOM_BYTES, check_name};
 use crate::reactor::outlet::{LinkState, Outlet};
-use crate::session::websocket::{Event, WebSocket};
-use crate::wire::frame::{self, Opcode};
+use crate::session::websocket::WebSocket;
+use crate::wire::frame;
 use crate::wire::response::Response;
 use crate::wire::upgrade::{AcceptKey, switching_protocols};
 
 /// Time for a client to answer a close frame, in milliseconds.
-const CLOSE_MS: u64 = 5_000;
+pub(super) const CLOSE_MS: u64 = 5_000;
 
 /// A plain WebSocket.
 pub(super) struct Ws {
-    session: WebSocket,
-    endpoint: u16,
+    pub(super) session: WebSocket,
+    pub(super) endpoint: u16,
     /// It has left its rooms and its handlers know.
     left: bool,
 }
@@ -37,95 +37,45 @@ impl Worker {
         admission: Admission,
         out: &mut Outlet,
     ) {
-        let Admission { scope, claim, rooms, subprotocol } = admission;
-        let too_many = rooms.len() + usize::from(claim.is_some()) > self.core.limits.rooms_per_socket;
-        let fits = |room: &compact_str::CompactString| !room.is_empty() && room.len() <= ROOM_BYTES;
-        if check_name(&scope).is_err() || !rooms.iter().chain(&claim).all(fits) || too_many {
-            log::error!("an endpoint admitted a connection to a scope or rooms that cannot be");
+        if !self.can_be(&admission) {
             self.shared.give_place_back();
             let response = Response::error(500, "internal", "the connection could not be set up");
             return self.refuse(link, response, Refusal::Endpoint, out);
         }
-        self.sessions[link.slot as usize] = Session::WebSocket(Ws::new(endpoint));
+        self.set_session(link, Session::WebSocket(Ws::new(endpoint)));
         self.core.own_stats().sockets.add(1);
         // Queued before anybody can find the socket: whoever it replaces may publish when it is told.
-        out.send_bytes(link, &switching_protocols(key, subprotocol.as_deref(), &[]));
-        self.core.hub.enter(link.slot, &scope);
-        if let Some(room) = claim {
-            let claim = self.core.hub.claim(link.slot, &scope, &room);
-            for reactor in claim.elsewhere.iter() {
-                let (scope, room, sequence) = (scope.clone(), room.clone(), claim.sequence);
-                let mail = Mail::Replace { scope, room, sequence };
-                self.core.mailboxes[usize::from(reactor.0)].post_anyway(mail, 64);
-            }
-            for slot in claim.evicted {
-                self.replaced(slot, &room, out);
-            }
-        }
-        for room in &rooms {
-            self.core.hub.join(link.slot, &scope, room);
-        }
+        out.send_bytes(link, &switching_protocols(key, admission.subprotocol.as_deref(), &[]));
+        self.admit(link, admission, out);
         self.heard_from(link, out);
         let shared = self.shared.clone();
         let cx = Context { core: &mut self.core, out };
         shared.router.endpoint_by_number(endpoint).on_open(&mut Socket { cx, link });
     }
 
-    pub(super) fn websocket_received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet) {
-        self.heard_from(link, out);
-        let Worker { core, sessions, shared, .. } = self;
-        let Some(Session::WebSocket(ws)) = sessions.get_mut(link.slot as usize) else { return };
-        let endpoint = shared.router.endpoint_by_number(ws.endpoint);
-        let max_message = core.limits.message_bytes;
-        let mut input = bytes;
-        let mut messages = 0;
-        let failure = loop {
-            let message = match ws.session.next(&mut input, max_message) {
-                Ok(None) => break None,
-                Ok(Some(Event::Text(text))) => Message::Text(text),
-                Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
-                Ok(Some(Event::Ping(payload))) => {
-                    out.send_control(link, &frame::encode(Opcode::Pong, payload));
-                    continue;
-                }
-                Ok(Some(Event::Pong(_))) => continue,
-                Ok(Some(Event::Close { code, .. })) => {
-                    // The same code back (RFC 6455, section 5.5.1); if this answers ours, nothing is sent,
-                    // because a sealed link takes no more.
-                    let answer = match code {
-                        Some(code) => frame::encode_close(code, ""),
-                        None => frame::encode(Opcode::Close, &[]),
-                    };
-                    out.send_control(link, &answer);
-                    break Some(CloseCause::Client(code));
-                }
-                Err(error) => {
-                    let code = error.close_code();
-                    let name = || name_of(&core.hub, link);
-                    out.note(link, log::Level::Info, || format!("{}: closed with {code}: {error}", name()));
-                    out.send_control(link, &frame::encode_close(code, &error.to_string()));
-                    break Some(CloseCause::Protocol(code));
-                }
-            };
-            messages += 1;
-            if out.state(link) == LinkState::Open {
-                let cx = Context { core: &mut *core, out: &mut *out };
-                endpoint.on_message(&mut Socket { cx, link }, message);
+    /// Whether there can be such a scope and such rooms.
+    pub(super) fn can_be(&self, admission: &Admission) -> bool {
+        let Admission { scope, claim, rooms, .. } = admission;
+        let few = rooms.len() + usize::from(claim.is_some()) <= self.core.limits.rooms_per_socket;
+        let fits = |room: &compact_str::CompactString| !room.is_empty() && room.len() <= ROOM_BYTES;
+        let fine = check_name(scope).is_ok() && rooms.iter().chain(claim).all(fits) && few;
+        if !fine || scope.starts_with('/') {
+            log::error!("an endpoint admitted a connection to a scope or rooms that cannot be");
+        }
+        fine && !scope.starts_with('/')
+    }
+
+    /// Puts a socket into its scope and its rooms, which [can be](Worker::can_be).
+    pub(super) fn admit(&mut self, link: LinkId, admission: Admission, out: &mut Outlet) {
+        let Admission { scope, claim, rooms, .. } = admission;
+        self.core.hub.enter(link.slot, &scope);
+        if let Some(room) = claim {
+            for slot in self.core.claim(link.slot, &scope, &room) {
+                self.replaced(slot, &room, out);
             }
-            if (out.is_urgent() || core.is_crowded()) && !input.is_empty() {
-                // What its messages caused has to leave before it causes more.
-                out.pause_reading(link);
-                core.later.push_back(Later::Bytes { link, bytes: input.to_vec() });
-                break None;
-            }
-        };
-        core.own_stats().messages_in.add(messages);
-        if let Some(cause) = failure {
-            // Nothing follows a close frame, not even what handlers send when they are told.
-            out.finish(link);
-            // A handler that closed it a moment before came first.
-            self.run_jobs(out);
-            self.leave(link, &cause, out);
+        }
+        for room in &rooms {
+            self.core.hub.join(link.slot, &scope, room);
         }
     }
 
@@ -147,10 +97,22 @@ impl Worker {
     /// A newer connection claimed the room of the one in this slot.
     pub(super) fn replaced(&mut self, slot: u32, room: &str, out: &mut Outlet) {
         let Some(link) = out.id_of(slot) else { return };
-        out.note(link, log::Level::Info, || {
-            format!("{} {room}: replaced, closed with 4001", self.name_of(link))
-        });
-        self.close_websocket(link, 4001, "replaced", &CloseCause::Replaced(room.to_owned()), out);
+        let cause = CloseCause::Replaced(room.to_owned());
+        match self.sessions.get(slot as usize) {
+            Some(Session::WebSocket(_)) => {
+                out.note(link, log::Level::Info, || {
+                    format!("{} {room}: replaced, closed with 4001", self.name_of(link))
+                });
+                self.close_websocket(link, 4001, "replaced", &cause, out);
+            }
+            Some(Session::Engine(engine))
+                if matches!(self.mount(engine.mount).served, Served::Endpoint(_)) =>
+            {
+                self.engine_close(link, &cause, out);
+            }
+            // In a namespace it has left the room, and that is all.
+            _ => {}
+        }
     }
 
     /// The reader is too slow: it keeps the frame that is half on the wire and is told why it ends.
@@ -168,21 +130,32 @@ impl Worker {
         if out.id_of(link.slot) != Some(link) {
             return;
         }
-        let Some(Session::WebSocket(ws)) = self.sessions.get_mut(link.slot as usize) else { return };
-        if std::mem::replace(&mut ws.left, true) {
+        let (left, mount, endpoint) = match self.sessions.get_mut(link.slot as usize) {
+            Some(Session::WebSocket(ws)) => (&mut ws.left, None, ws.endpoint),
+            Some(Session::Engine(engine)) => (&mut engine.left, Some(engine.mount), 0),
+            _ => return,
+        };
+        if std::mem::replace(left, true) {
             return;
         }
-        let endpoint = ws.endpoint;
         if let CloseCause::Handler(code) = cause {
             out.note(link, log::Level::Info, || format!("{}: closed with {code}", self.name_of(link)));
         }
         let shared = self.shared.clone();
-        let cx = Context { core: &mut self.core, out };
-        shared.router.endpoint_by_number(endpoint).on_close(&mut Socket { cx, link }, cause);
+        match mount.map(|mount| &shared.router.mount(mount).served) {
+            Some(Served::SocketIo(socketio)) => self.socketio_closed(socketio, link, cause, out),
+            Some(Served::Endpoint(endpoint)) => self.tell_closed(&**endpoint, link, cause, out),
+            None => self.tell_closed(shared.router.endpoint_by_number(endpoint), link, cause, out),
+        }
         self.core.hub.exit(link.slot);
         self.shared.give_place_back();
         self.core.own_stats().sockets.sub(1);
         self.core.own_stats().closed[cause.index()].add(1);
+    }
+
+    fn tell_closed(&mut self, endpoint: &dyn Endpoint, link: LinkId, cause: &CloseCause, out: &mut Outlet) {
+        let cx = Context { core: &mut self.core, out };
+        endpoint.on_close(&mut Socket { cx, link }, cause);
     }
 
     /// How a socket is called in the log: its scope and its first room.
@@ -190,7 +163,7 @@ impl Worker {
         name_of(&self.core.hub, link)
     }
 
-    fn heard_from(&self, link: LinkId, out: &mut Outlet) {
+    pub(super) fn heard_from(&self, link: LinkId, out: &mut Outlet) {
         if self.core.limits.idle_s > 0 && out.state(link) == LinkState::Open {
             out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.idle_s));
         } else if out.state(link) == LinkState::Open {
@@ -199,7 +172,7 @@ impl Worker {
     }
 }
 
-fn name_of(hub: &Hub, link: LinkId) -> String {
+pub(super) fn name_of(hub: &Hub, link: LinkId) -> String {
     let scope = hub.scope_of(link.slot).unwrap_or("-");
     let room = hub.rooms_of(link.slot).next().map_or("", |(_, room)| room);
     format!("{scope:?} {room:?}")

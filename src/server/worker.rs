@@ -3,6 +3,7 @@
 //! This file owns the table of sessions and sends each event of the reactor to the stage that the link is in;
 //! the stages are [`super::http`] and [`super::websocket`].
 
+use super::engine::{Engine, Newcomer, Probe};
 use super::http::Http;
 use super::websocket::Ws;
 use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Router};
@@ -11,6 +12,7 @@ use crate::base::time::Now;
 use crate::reactor::Handler;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,10 +21,12 @@ use std::time::Duration;
 const PUT_OFF_A_TURN: usize = 64;
 /// How long to wait before looking again whether another reactor has caught up.
 const CROWDED_PAUSE: Duration = Duration::from_millis(1);
+/// How long a session that begins on a WebSocket may wait for its first packet.
+const GREETING_PAUSE: Duration = Duration::from_millis(1);
 
 /// What all workers of a server share.
 pub(super) struct Shared {
-    pub(super) router: Router,
+    pub(super) router: Arc<Router>,
     /// Open sockets of the whole server.
     pub(super) sockets: AtomicUsize,
     /// The most that there may be.
@@ -52,6 +56,10 @@ pub(super) enum Session {
     Http(Box<Http>),
     /// It was upgraded.
     WebSocket(Ws),
+    /// It is an Engine.IO session.
+    Engine(Box<Engine>),
+    /// It is a WebSocket that an Engine.IO session may adopt.
+    Probe(Box<Probe>),
 }
 
 /// The worker of one reactor.
@@ -61,11 +69,13 @@ pub(super) struct Worker {
     pub(super) sessions: Vec<Session>,
     pub(super) shared: Arc<Shared>,
     pub(super) stopping: bool,
+    /// Sessions that begin on a WebSocket and wait a moment, since when, in milliseconds.
+    pub(super) greeted: VecDeque<(u32, LinkId, Newcomer)>,
 }
 
 impl Worker {
     pub(super) fn new(core: Core, shared: Arc<Shared>) -> Worker {
-        Worker { core, sessions: Vec::new(), shared, stopping: false }
+        Worker { core, sessions: Vec::new(), shared, stopping: false, greeted: VecDeque::new() }
     }
 
     /// Does what handlers asked for and what follows from it, until nothing is left.
@@ -74,8 +84,19 @@ impl Worker {
             match job {
                 Job::Respond { link, number, response } => self.respond(link, number, response, out),
                 Job::Closed { link, cause } => self.leave(link, &cause, out),
+                Job::CloseSession { link } => self.engine_close(link, &CloseCause::Handler(1000), out),
+                Job::Disconnect { link, number, epoch } => self.socketio_disconnect(link, number, epoch, out),
+                Job::Reschedule { link } => self.engine_reschedule(link, out),
             }
         }
+    }
+
+    pub(super) fn set_session(&mut self, link: LinkId, session: Session) {
+        let slot = link.slot as usize;
+        if slot >= self.sessions.len() {
+            self.sessions.resize_with(slot + 1, || Session::Gone);
+        }
+        self.sessions[slot] = session;
     }
 
     fn with_context(&mut self, out: &mut Outlet, f: impl FnOnce(&mut Context<'_>)) {
@@ -90,7 +111,9 @@ impl Worker {
                 Some(Session::WebSocket(_)) => {
                     self.close_websocket(link, 1001, "server shutting down", &CloseCause::Shutdown, out);
                 }
+                Some(Session::Engine(_)) => self.engine_close(link, &CloseCause::Shutdown, out),
                 Some(Session::Http(_)) => self.end_http(link, out),
+                Some(Session::Probe(_)) => out.abort(link),
                 Some(Session::Gone) | None => out.abort(link),
             }
         }
@@ -116,6 +139,7 @@ impl Handler for Worker {
                 }
                 self.run_jobs(out);
             }
+            Mail::Link { number, session } => self.arrived(number, session, out),
             Mail::Stop => {
                 self.stop(out);
                 self.run_jobs(out);
@@ -124,18 +148,16 @@ impl Handler for Worker {
     }
 
     fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet) {
-        let slot = link.slot as usize;
-        if slot >= self.sessions.len() {
-            self.sessions.resize_with(slot + 1, || Session::Gone);
-        }
-        self.sessions[slot] = Session::Http(Box::new(Http::new(&self.core.limits, peer, admin)));
+        self.set_session(link, Session::Http(Box::new(Http::new(&self.core.limits, peer, admin))));
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
     }
 
     fn received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet) {
         match self.sessions.get(link.slot as usize) {
             Some(Session::Http(_)) => self.http_received(link, bytes, out),
-            Some(Session::WebSocket(_)) => self.websocket_received(link, bytes, out),
+            Some(Session::WebSocket(_) | Session::Engine(_) | Session::Probe(_)) => {
+                self.frames_received(link, bytes, out);
+            }
             Some(Session::Gone) | None => debug_assert!(false, "bytes on a link without a session"),
         }
         self.run_jobs(out);
@@ -157,6 +179,8 @@ impl Handler for Worker {
                 });
                 self.close_websocket(link, 1001, "idle timeout", &CloseCause::Idle, out);
             }
+            Some(Session::Engine(_)) => self.engine_expired(link, out),
+            Some(Session::Probe(_)) => self.probe_expired(link, out),
             // It did not answer the close frame.
             _ => out.abort(link),
         }
@@ -165,7 +189,7 @@ impl Handler for Worker {
 
     fn overflowed(&mut self, link: LinkId, out: &mut Outlet) {
         match self.sessions.get(link.slot as usize) {
-            Some(Session::WebSocket(_)) => self.websocket_overflowed(link, out),
+            Some(Session::WebSocket(_) | Session::Engine(_)) => self.websocket_overflowed(link, out),
             _ => {
                 out.note(link, log::Level::Warn, || "does not read its responses: closed".to_owned());
                 out.farewell(link, None);
@@ -179,18 +203,47 @@ impl Handler for Worker {
         self.run_jobs(out);
     }
 
+    fn filled(&mut self, link: LinkId, out: &mut Outlet) {
+        self.polling_answer(link, out);
+        self.run_jobs(out);
+    }
+
+    fn departed(&mut self, link: LinkId, number: u64, out: &mut Outlet) {
+        let session = std::mem::replace(&mut self.sessions[link.slot as usize], Session::Gone);
+        if let Session::Http(mut http) = session
+            && let Some(reactor) = http.moving.take()
+        {
+            self.core.mailboxes[usize::from(reactor.0)]
+                .post_anyway(Mail::Link { number, session: http }, 1_024);
+        }
+        self.run_jobs(out);
+    }
+
     fn tallied(&mut self, ticket: Ticket, tally: Tally, out: &mut Outlet) {
         self.with_context(out, |cx| cx.tallied(ticket, tally));
     }
 
     fn closed(&mut self, link: LinkId, out: &mut Outlet) {
-        self.leave(link, &CloseCause::Lost, out);
+        match self.sessions.get(link.slot as usize) {
+            Some(Session::Http(http)) => {
+                if let Some(session) = http.polls {
+                    self.polling_aborted(session, out);
+                }
+            }
+            Some(Session::Probe(_)) => self.probe_gone(link),
+            _ => self.leave(link, &CloseCause::Lost, out),
+        }
+        self.core.sio.remove(link);
         self.sessions[link.slot as usize] = Session::Gone;
         self.run_jobs(out);
     }
 
     fn catch_up(&mut self, out: &mut Outlet) {
         self.core.check_crowded();
+        if !self.greeted.is_empty() {
+            self.greet(out);
+            self.run_jobs(out);
+        }
         // Only what was put off before: what is put off now waits for the next flush.
         for _ in 0..self.core.later.len().min(PUT_OFF_A_TURN) {
             if out.is_urgent() || self.core.is_crowded() {
@@ -201,9 +254,10 @@ impl Handler for Worker {
                 Some(Later::Bytes { link, mut bytes }) => {
                     out.resume_reading(link);
                     if out.state(link) < LinkState::Finishing {
-                        self.websocket_received(link, &mut bytes, out);
+                        self.frames_received(link, &mut bytes, out);
                     }
                 }
+                Some(Later::Packets { link, kind, bytes }) => self.polling_go_on(link, kind, &bytes, out),
                 None => break,
             }
             self.run_jobs(out);
@@ -212,7 +266,8 @@ impl Handler for Worker {
 
     fn is_behind(&self) -> Option<Duration> {
         let pause = if self.core.is_crowded() { CROWDED_PAUSE } else { Duration::ZERO };
-        (!self.core.later.is_empty()).then_some(pause)
+        let put_off = (!self.core.later.is_empty()).then_some(pause);
+        put_off.into_iter().chain((!self.greeted.is_empty()).then_some(GREETING_PAUSE)).min()
     }
 
     fn trim(&mut self) {

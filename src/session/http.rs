@@ -135,6 +135,13 @@ enum Found {
     Request { head: usize, body: std::ops::Range<usize>, end: usize },
 }
 
+/// A request in the buffer, as positions behind `start`.
+#[derive(Clone, Debug)]
+struct Handed {
+    head: usize,
+    body: std::ops::Range<usize>,
+}
+
 /// A connection that speaks HTTP.
 #[derive(Debug)]
 pub struct HttpSession {
@@ -146,6 +153,8 @@ pub struct HttpSession {
     start: usize,
     /// Bytes behind `start` of the request that was handed out last.
     taken: usize,
+    /// Where in the buffer that request lies, if it does.
+    handed: Option<Handed>,
     scan: HeadScan,
     pending: Option<Pending>,
     /// Once wrong, always wrong.
@@ -161,6 +170,7 @@ impl HttpSession {
             buffer: Vec::new(),
             start: 0,
             taken: 0,
+            handed: None,
             scan: HeadScan::default(),
             pending: None,
             failed: None,
@@ -209,11 +219,8 @@ impl HttpSession {
                 self.pending = None;
                 self.scan = HeadScan::default();
                 self.taken = end;
-                let bytes = &self.buffer[self.start..];
-                // Parsed a second time if the body came later: two passes, however many pieces.
-                let head = Head::parse(&bytes[..head])?;
-                let keep_alive = head.keep_alive();
-                Ok(Step::Request(Request { head, body: &bytes[body], keep_alive }))
+                self.handed = Some(Handed { head, body });
+                self.again()
             }
             Err(error) => {
                 self.failed = Some(error);
@@ -222,6 +229,36 @@ impl HttpSession {
                 Err(error)
             }
         }
+    }
+
+    /// Keeps the request that [`HttpSession::receive`] just borrowed from `input`, so that it can be handed out
+    /// [again](HttpSession::again), as when the connection moves to another reactor.
+    pub fn keep(&mut self, input: &[u8]) {
+        if self.handed.is_some() {
+            return;
+        }
+        let Ok(Some((request, rest))) = whole(input, self.head_bytes, self.body_bytes) else { return };
+        let end = input.len() - rest.len();
+        let head = end - request.body.len();
+        self.buffer = input.to_vec();
+        (self.start, self.taken) = (0, end);
+        self.handed = Some(Handed { head, body: head..end });
+    }
+
+    /// The request that was handed out last, if it lies in the buffer.
+    pub fn again(&self) -> Result<Step<'_>, HttpError> {
+        let Some(Handed { head, body }) = &self.handed else { return Ok(Step::NeedMore) };
+        let bytes = &self.buffer[self.start..];
+        // Parsed a second time if the body came later: two passes, however many pieces.
+        let head = Head::parse(&bytes[..*head])?;
+        let keep_alive = head.keep_alive();
+        Ok(Step::Request(Request { head, body: &bytes[body.clone()], keep_alive }))
+    }
+
+    /// The head of a request whose body has not all arrived.
+    pub fn pending_head(&self) -> Option<Head<'_>> {
+        let pending = self.pending.as_ref()?;
+        Head::parse(&self.buffer[self.start..self.start + pending.head]).ok()
     }
 
     /// The bytes that followed the last request, for the protocol that takes over after an upgrade.
@@ -251,6 +288,7 @@ impl HttpSession {
     /// Forgets the request that was handed out last.
     fn drop_taken(&mut self) {
         self.start += std::mem::take(&mut self.taken);
+        self.handed = None;
         if self.start == self.buffer.len() {
             // An idle connection owns nothing.
             self.buffer = Vec::new();

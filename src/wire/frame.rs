@@ -56,6 +56,22 @@ impl Frame {
         Frame(bytes.into())
     }
 
+    /// What a single unmasked text or binary frame carries; nothing for anything else.
+    pub fn message(&self) -> Option<(Opcode, &[u8])> {
+        let opcode = match self.0.first()? {
+            0x81 => Opcode::Text,
+            0x82 => Opcode::Binary,
+            _ => return None,
+        };
+        let (start, len) = match *self.0.get(1)? {
+            126 => (4, usize::from(u16::from_be_bytes(self.0.get(2..4)?.try_into().ok()?))),
+            127 => (10, usize::try_from(u64::from_be_bytes(self.0.get(2..10)?.try_into().ok()?)).ok()?),
+            short => (2, usize::from(short)),
+        };
+        let payload = self.0.get(start..)?;
+        (payload.len() == len).then_some((opcode, payload))
+    }
+
     /// Whether both are the same allocation, not only equal bytes.
     pub fn same(&self, other: &Frame) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -114,6 +130,11 @@ pub fn encode(opcode: Opcode, payload: &[u8]) -> Frame {
     room[..size].copy_from_slice(&head[..size]);
     room[size..].copy_from_slice(payload);
     Frame(bytes)
+}
+
+/// A close frame without a code, which its receiver sees as 1005.
+pub fn encode_close_empty() -> Frame {
+    encode(Opcode::Close, &[])
 }
 
 /// A close frame; the reason is cut at a character boundary to the 123 bytes that fit.
@@ -236,6 +257,8 @@ mod tests {
             builder.write_all(&payload).unwrap();
             assert_eq!(builder.payload(), payload);
             assert_eq!(builder.finish(), whole);
+            assert_eq!(whole.message(), Some((Opcode::Text, payload.as_slice())));
+            assert_eq!(Frame::from_bytes(&whole[..whole.len() - 1]).message(), None);
         }
     }
 

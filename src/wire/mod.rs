@@ -3,14 +3,17 @@
 //! WebSocket (RFC 6455): [`frame`] writes, [`header`], [`mask`] and [`utf8`] read, [`upgrade`] shakes hands.
 //! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes.
 //! Engine.IO, revisions 3 and 4: [`engine`]. Socket.IO: [`socketio`], and [`json`] (RFC 8259) that is scanned.
+//! [`parcel`] has one message in every [`dialect`].
 
 pub mod chunked;
+pub mod dialect;
 pub mod engine;
 pub mod frame;
 pub mod head;
 pub mod header;
 pub mod json;
 pub mod mask;
+pub mod parcel;
 pub mod response;
 pub mod socketio;
 pub mod upgrade;

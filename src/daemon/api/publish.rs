@@ -114,6 +114,7 @@ struct Report {
 #[derive(Clone, Debug, Serialize)]
 struct Dropped {
     slow: u64,
+    volatile: u64,
     closed: u64,
     busy: u64,
 }
@@ -126,12 +127,25 @@ struct Nodes {
 
 impl From<DeliveryReport> for Report {
     fn from(report: DeliveryReport) -> Report {
-        let DeliveryReport { matched, written, queued, dropped_slow, dropped_closed, dropped_busy } = report;
+        let DeliveryReport {
+            matched,
+            written,
+            queued,
+            dropped_slow,
+            dropped_volatile,
+            dropped_closed,
+            dropped_busy,
+        } = report;
         Report {
             matched,
             written,
             queued,
-            dropped: Dropped { slow: dropped_slow, closed: dropped_closed, busy: dropped_busy },
+            dropped: Dropped {
+                slow: dropped_slow,
+                volatile: dropped_volatile,
+                closed: dropped_closed,
+                busy: dropped_busy,
+            },
             // This one, as long as there is no cluster.
             nodes: Nodes { asked: 1, answered: 1 },
         }
@@ -157,7 +171,7 @@ mod tests {
         let report =
             DeliveryReport { matched: 9, written: 3, queued: 2, dropped_slow: 4, ..Default::default() };
         let text = serde_json::to_string(&Report::from(report)).unwrap();
-        let expected = r#"{"matched":9,"written":3,"queued":2,"dropped":{"slow":4,"closed":0,"busy":0},"nodes":{"asked":1,"answered":1}}"#;
+        let expected = r#"{"matched":9,"written":3,"queued":2,"dropped":{"slow":4,"volatile":0,"closed":0,"busy":0},"nodes":{"asked":1,"answered":1}}"#;
         assert_eq!(text, expected);
     }
 }

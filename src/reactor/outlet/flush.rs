@@ -3,10 +3,23 @@
 //! First the pending fan-out, straight to everybody who has nothing else waiting; then the outbox of each link
 //! that is marked; then what became of the publishes that somebody asks about.
 
-use super::{CONTROL_RESERVE_BYTES, LINGER_MS, LinkState, Outlet, SPARE_OUTBOXES, Wires};
+use super::{CONTROL_RESERVE_BYTES, LINGER_MS, Link, LinkState, Marks, Outlet, SPARE_OUTBOXES, Wires};
 use crate::base::ids::LinkId;
 use crate::reactor::fanout::Counted;
+use crate::wire::dialect::Dialect;
 use std::io::{self, IoSlice};
+
+impl Link {
+    /// Whether bytes can go straight to the kernel.
+    fn is_free(&self) -> bool {
+        self.state == LinkState::Open && self.outbox.is_none() && !self.marks.has(Marks::PARKED)
+    }
+
+    /// Whether a volatile message is not in vain: the kernel takes bytes, or somebody waits for some.
+    pub(super) fn takes_volatile(&self) -> bool {
+        if self.marks.has(Marks::PARKED) { self.marks.has(Marks::AWAITED) } else { !self.armed }
+    }
+}
 
 impl Outlet {
     /// Sends everything that this turn queued.
@@ -25,12 +38,11 @@ impl Outlet {
         self.unflushed = 0;
     }
 
-    /// The fast path: the same bytes, laid out once, go to each recipient straight from here.
+    /// The fast path: the same bytes, laid out once for each dialect, go to each recipient straight from here.
     fn flush_fanout(&mut self, wires: &mut impl Wires) {
         let Some(mut fanout) = self.fanout.take() else { return };
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut all_written = 0u64;
-        let bytes = fanout.contiguous(&mut scratch);
         // First the table alone, then the kernel alone: each call evicts what the processor knows of the table, so
         // that looking up one link at a time would miss the cache every time.
         let mut free = std::mem::take(&mut self.free);
@@ -39,25 +51,35 @@ impl Outlet {
                 return;
             }
             match self.links.get(slot as usize) {
-                Some(link) if link.state == LinkState::Open && link.outbox.is_none() => free.push(slot),
+                Some(link) if link.is_free() => free[link.dialect.index()].push(slot),
                 // Also one that was freed since: it was dying when the publish found it in its rooms.
-                _ => self.queue_rest(slot, fanout.frames(), 0),
+                _ => self.queue_rest(slot, fanout.parcels(), 0, false),
             }
         });
-        for slot in free.drain(..) {
-            match wires.write(slot, bytes) {
-                Ok(count) if count == bytes.len() => all_written += 1,
-                Ok(count) => self.queue_rest(slot, fanout.frames(), count),
-                Err(error) => self.refused(slot, &error, fanout.frames()),
+        for (dialect, free) in Dialect::all().zip(&mut free) {
+            if free.is_empty() {
+                continue;
+            }
+            let bytes = fanout.contiguous(dialect, &mut scratch, &mut self.counts.encoded);
+            for slot in free.drain(..) {
+                let Some(bytes) = bytes else {
+                    self.queue_rest(slot, fanout.parcels(), 0, false);
+                    continue;
+                };
+                match wires.write(slot, bytes) {
+                    Ok(count) if count == bytes.len() => all_written += 1,
+                    Ok(count) => self.queue_rest(slot, fanout.parcels(), count, false),
+                    Err(error) => self.refused(slot, &error, fanout.parcels()),
+                }
             }
         }
         self.free = free;
         for slot in fanout.settled_slots() {
-            for (frame, tally) in fanout.settle(slot) {
-                self.push_tallied(slot, frame, *tally);
+            for (parcel, tally) in fanout.settle(slot) {
+                self.push_tallied(slot, parcel, *tally, false);
             }
         }
-        for (_, tally) in fanout.frames() {
+        for (_, tally) in fanout.parcels() {
             if let Some(tally) = tally {
                 self.tallies[*tally as usize].1.written += all_written;
             }
@@ -67,19 +89,19 @@ impl Outlet {
     }
 
     #[cold]
-    fn refused(&mut self, slot: u32, error: &io::Error, frames: &[Counted]) {
+    fn refused(&mut self, slot: u32, error: &io::Error, parcels: &[Counted]) {
         if error.kind() != io::ErrorKind::WouldBlock
             && let Some(link) = self.id_of(slot)
         {
             self.abort(link);
         }
-        self.queue_rest(slot, frames, 0);
+        self.queue_rest(slot, parcels, 0, true);
     }
 
-    /// Queues frames of which the kernel took only the first `sent` bytes.
-    fn queue_rest(&mut self, slot: u32, frames: &[Counted], sent: usize) {
-        for (frame, tally) in frames {
-            self.push_tallied(slot, frame, *tally);
+    /// Queues messages of which the kernel took only the first `sent` bytes.
+    fn queue_rest(&mut self, slot: u32, parcels: &[Counted], sent: usize, full: bool) {
+        for (parcel, tally) in parcels {
+            self.push_tallied(slot, parcel, *tally, full);
         }
         if sent > 0
             && let Some(outbox) = self.links[slot as usize].outbox.as_deref_mut()
@@ -95,6 +117,9 @@ impl Outlet {
         let id = LinkId { slot, generation: link.generation };
         if link.state == LinkState::Dead {
             return;
+        }
+        if link.marks.has(Marks::PARKED) {
+            return self.flush_parked(id);
         }
         if let Some(outbox) = link.outbox.as_deref_mut() {
             let mut failed = false;
@@ -143,13 +168,13 @@ impl Outlet {
                 self.spare.push(outbox);
             }
         }
-        if std::mem::take(&mut link.watched) {
+        if link.marks.take(Marks::WATCHED) {
             self.drained.push(id);
         }
         if std::mem::take(&mut link.armed) {
             wires.want_writable(id, false);
         }
-        if link.state == LinkState::Finishing && link.ended {
+        if link.state == LinkState::Finishing && link.marks.has(Marks::ENDED) {
             return self.abort(id);
         }
         if link.state == LinkState::Finishing {

@@ -3,10 +3,11 @@
 //! Whoever ends a link chooses how much it still gets: nothing more but it is still heard ([`Outlet::seal`]), what is
 //! queued ([`Outlet::finish`]), one last frame ([`Outlet::farewell`]), or nothing ([`Outlet::abort`]).
 
-use super::{FINISH_MS, Link, LinkState, Outlet, Readiness};
+use super::{FINISH_MS, Link, LinkState, Marks, Outlet, Readiness};
 use crate::base::ids::LinkId;
 use crate::base::time::Tick;
 use crate::reactor::outbox::Outbox;
+use crate::wire::dialect::Dialect;
 use crate::wire::frame::Frame;
 
 impl Outlet {
@@ -20,10 +21,9 @@ impl Outlet {
             dirty: false,
             armed: false,
             writable: false,
-            paused: false,
-            watched: false,
-            ended: false,
             ready: Readiness::No,
+            marks: Marks::default(),
+            dialect: Dialect::PLAIN,
             outbox: None,
         };
         LinkId { slot: self.links.insert(link) as u32, generation: self.generation }
@@ -76,14 +76,14 @@ impl Outlet {
     /// Reads no more from the link until [`Outlet::resume_reading`].
     pub fn pause_reading(&mut self, link: LinkId) {
         if let Some(found) = self.get_mut(link) {
-            found.paused = true;
+            found.marks.set(Marks::PAUSED, true);
         }
     }
 
     /// Reads again; what arrived in between is read in this turn or the next.
     pub fn resume_reading(&mut self, link: LinkId) {
         if let Some(found) = self.get_mut(link)
-            && std::mem::take(&mut found.paused)
+            && found.marks.take(Marks::PAUSED)
         {
             // Events may have come while nothing was read.
             self.note_ready(link, true);
@@ -93,14 +93,14 @@ impl Outlet {
     /// Asks to be told once, after a flush, when nothing waits for the link any more.
     pub fn tell_when_drained(&mut self, link: LinkId) {
         if self.get(link).is_some() {
-            self.links[link.slot as usize].watched = true;
+            self.links[link.slot as usize].marks.set(Marks::WATCHED, true);
             self.mark_dirty(link.slot);
         }
     }
 
     /// Whether reading is paused.
     pub fn is_paused(&self, link: LinkId) -> bool {
-        self.get(link).is_some_and(|found| found.paused)
+        self.get(link).is_some_and(|found| found.marks.has(Marks::PAUSED))
     }
 
     /// Writes a line to the log that begins with the link's address, which the reactor looks up: an idle
@@ -166,7 +166,7 @@ impl Outlet {
     /// The peer has ended its direction. A finished link still sends what it has, but then waits for nothing more.
     pub fn peer_ended(&mut self, link: LinkId) {
         if let Some(found) = self.get_mut(link) {
-            found.ended = true;
+            found.marks.set(Marks::ENDED, true);
             if found.state == LinkState::Lingering {
                 self.abort(link);
             }

@@ -68,7 +68,7 @@ fn text(wires: &FakeWires, slot: u32) -> String {
 fn broadcasts_of_one_turn_to_the_same_links_are_one_write_each() {
     let (mut outlet, _, mut wires) = outlet(4, 1000);
     for message in ["a", "b", "c"] {
-        outlet.fan_out(set(&[0, 1, 3]), None, &frame(message), None);
+        outlet.fan_out(set(&[0, 1, 3]), None, &frame(message).into(), None);
     }
     outlet.flush(&mut wires);
     assert_eq!([0, 1, 2, 3].map(|slot| text(&wires, slot)), ["abc", "abc", "", "abc"]);
@@ -81,11 +81,11 @@ fn broadcasts_of_one_turn_to_the_same_links_are_one_write_each() {
 fn order_holds_between_unicasts_and_broadcasts_of_a_turn() {
     let (mut outlet, ids, mut wires) = outlet(3, 1000);
     outlet.send(ids[0], &frame("1"));
-    outlet.fan_out(set(&[0, 1]), None, &frame("2"), None);
+    outlet.fan_out(set(&[0, 1]), None, &frame("2").into(), None);
     outlet.send(ids[0], &frame("3"));
-    outlet.fan_out(set(&[0, 1]), None, &frame("4"), None);
-    outlet.fan_out(set(&[0, 2]), None, &frame("5"), None);
-    outlet.fan_out(set(&[0, 1]), None, &frame("6"), None);
+    outlet.fan_out(set(&[0, 1]), None, &frame("4").into(), None);
+    outlet.fan_out(set(&[0, 2]), None, &frame("5").into(), None);
+    outlet.fan_out(set(&[0, 1]), None, &frame("6").into(), None);
     outlet.flush(&mut wires);
     assert_eq!([0, 1, 2].map(|slot| text(&wires, slot)), ["123456", "246", "5"]);
 }
@@ -93,9 +93,9 @@ fn order_holds_between_unicasts_and_broadcasts_of_a_turn() {
 #[test]
 fn each_sender_misses_only_its_own() {
     let (mut outlet, _, mut wires) = outlet(3, 1000);
-    outlet.fan_out(set(&[0, 1, 2]), Some(0), &frame("0"), Some(Ticket(1)));
-    outlet.fan_out(set(&[0, 1, 2]), Some(1), &frame("1"), Some(Ticket(2)));
-    outlet.fan_out(set(&[0, 1, 2]), Some(0), &frame("0"), Some(Ticket(3)));
+    outlet.fan_out(set(&[0, 1, 2]), Some(0), &frame("0").into(), Some(Ticket(1)));
+    outlet.fan_out(set(&[0, 1, 2]), Some(1), &frame("1").into(), Some(Ticket(2)));
+    outlet.fan_out(set(&[0, 1, 2]), Some(0), &frame("0").into(), Some(Ticket(3)));
     outlet.flush(&mut wires);
     assert_eq!([0, 1, 2].map(|slot| text(&wires, slot)), ["1", "00", "010"]);
     let two = Tally { matched: 2, written: 2, ..Tally::default() };
@@ -108,13 +108,13 @@ fn a_tally_tells_written_queued_slow_and_closed_apart() {
     wires.capacity = HashMap::from([(1, 3), (2, 0)]);
     wires.broken = vec![3];
     outlet.seal(ids[4], Tick(100));
-    outlet.fan_out(set(&[0, 1, 2, 3, 4]), None, &frame("12345678"), Some(Ticket(7)));
+    outlet.fan_out(set(&[0, 1, 2, 3, 4]), None, &frame("12345678").into(), Some(Ticket(7)));
     outlet.flush(&mut wires);
-    let first = Tally { matched: 5, written: 1, queued: 2, slow: 0, closed: 2 };
+    let first = Tally { matched: 5, written: 1, queued: 2, slow: 0, closed: 2, volatile: 0 };
     assert_eq!(outlet.take_tallies(), [(Ticket(7), first)]);
     assert_eq!(outlet.take_dead(), [ids[3]]);
     assert_eq!(outlet.waiting(ids[1]), 5);
-    outlet.fan_out(set(&[1, 2]), None, &frame("abcdef"), Some(Ticket(8)));
+    outlet.fan_out(set(&[1, 2]), None, &frame("abcdef").into(), Some(Ticket(8)));
     outlet.flush(&mut wires);
     // 5 + 6 and 8 + 6 are both over 10.
     assert_eq!(outlet.take_tallies(), [(Ticket(8), Tally { matched: 2, slow: 2, ..Tally::default() })]);
@@ -126,7 +126,7 @@ fn a_tally_counts_those_who_were_freed_before_the_flush() {
     let (mut outlet, ids, mut wires) = outlet(3, 1000);
     outlet.abort(ids[1]);
     outlet.take_dead();
-    outlet.fan_out(set(&[0, 1, 2]), None, &frame("bye"), Some(Ticket(1)));
+    outlet.fan_out(set(&[0, 1, 2]), None, &frame("bye").into(), Some(Ticket(1)));
     outlet.free(ids[1]);
     outlet.flush(&mut wires);
     let expected = Tally { matched: 3, written: 2, closed: 1, ..Tally::default() };
@@ -138,15 +138,15 @@ fn a_tally_counts_those_who_were_freed_before_the_flush() {
 fn a_frame_that_is_half_on_the_wire_is_not_lost_to_slowness() {
     let (mut outlet, ids, mut wires) = outlet(1, 10);
     wires.capacity = HashMap::from([(0, 4)]);
-    outlet.fan_out(set(&[0]), None, &frame("a frame of 22 bytes..."), Some(Ticket(1)));
-    outlet.fan_out(set(&[0]), None, &frame("another"), Some(Ticket(2)));
+    outlet.fan_out(set(&[0]), None, &frame("a frame of 22 bytes...").into(), Some(Ticket(1)));
+    outlet.fan_out(set(&[0]), None, &frame("another").into(), Some(Ticket(2)));
     outlet.flush(&mut wires);
     assert_eq!(outlet.take_overflowed(), ids);
     let queued = Tally { matched: 1, queued: 1, ..Tally::default() };
     let slow = Tally { matched: 1, slow: 1, ..Tally::default() };
     assert_eq!(outlet.take_tallies(), [(Ticket(1), queued), (Ticket(2), slow)]);
     // Somebody else's farewell made a handler publish before this one's turn comes.
-    outlet.fan_out(set(&[0]), None, &frame("a third"), Some(Ticket(3)));
+    outlet.fan_out(set(&[0]), None, &frame("a third").into(), Some(Ticket(3)));
     outlet.farewell(ids[0], Some(&frame("bye")));
     wires.capacity.clear();
     outlet.writable(ids[0]);
@@ -270,8 +270,8 @@ fn many_small_messages_to_many_are_urgent_before_any_link_is_over_its_limit() {
     let mut rounds = 0;
     while !outlet.is_urgent() {
         // Two kinds of recipients in turn: neither can be laid out once for all.
-        outlet.fan_out(all.clone(), None, &frame(&"a".repeat(100)), None);
-        outlet.fan_out(half.clone(), None, &frame(&"b".repeat(100)), None);
+        outlet.fan_out(all.clone(), None, &frame(&"a".repeat(100)).into(), None);
+        outlet.fan_out(half.clone(), None, &frame(&"b".repeat(100)).into(), None);
         rounds += 1;
         assert!(rounds < 200, "nothing is urgent at {} queued bytes", outlet.counts().queued_bytes);
     }
@@ -309,7 +309,7 @@ fn a_link_waits_once_to_be_read_however_often_it_is_ready() {
 fn what_the_kernel_refused_is_not_urgent() {
     let (mut outlet, _, mut wires) = outlet(2, 10);
     wires.capacity = HashMap::from([(0, 0)]);
-    outlet.fan_out(set(&[0, 1]), None, &frame("more than ten bytes"), None);
+    outlet.fan_out(set(&[0, 1]), None, &frame("more than ten bytes").into(), None);
     outlet.flush(&mut wires);
     assert_eq!(outlet.waiting(LinkId { slot: 0, generation: 1 }), 19);
     assert!(!outlet.is_urgent());

@@ -45,7 +45,7 @@ impl Machine {
     pub(super) fn turn(&mut self, around: &mut Around<'_>) {
         let tick = Tick(1 + (around.now_ms / TICK_MS) as u32);
         self.outlet.set_now(tick);
-        self.worker.begin_turn(Now { tick, unix_ms: 1_000_000 + around.now_ms });
+        self.worker.begin_turn(Now { tick, ms: around.now_ms as u32, unix_ms: 1_000_000 + around.now_ms });
         self.take_mail(around);
         self.worker.catch_up(&mut self.outlet);
         self.flush_if_urgent(around);

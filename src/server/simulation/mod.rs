@@ -14,6 +14,7 @@ use super::worker::{Shared, Worker};
 use crate::app::{CloseCause, Core, Mail, ReactorStats, RouteFn, Router, Stats};
 use crate::base::ids::ReactorId;
 use crate::base::limits::Limits;
+use crate::base::sid::SidKey;
 use crate::hub::{Hub, Interest};
 use crate::reactor::mail::{MAILBOX_BYTES, Mailbox};
 use crate::reactor::outlet::Outlet;
@@ -84,7 +85,7 @@ impl World {
         });
         router.route("POST", path, false, route);
         let shared = Arc::new(Shared {
-            router,
+            router: Arc::new(router),
             sockets: AtomicUsize::new(0),
             max_sockets: usize::MAX,
             max_links_per_reactor: usize::MAX,
@@ -96,11 +97,13 @@ impl World {
             .collect();
         let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect() };
         let interest = Arc::new(Interest::new());
+        let sids = Arc::new(SidKey::random(0));
         let machine = |number: usize| {
+            let router = shared.router.clone();
             let reactor = ReactorId(number as u8);
             let hub = Hub::new(reactor, interest.clone());
             let outgoing: Arc<[_]> = mailboxes.iter().map(|incoming| incoming[number].clone()).collect();
-            let core = Core::new(reactor, hub, limits.clone(), outgoing, stats.clone());
+            let core = Core::new(reactor, hub, limits.clone(), sids.clone(), router, outgoing, stats.clone());
             Machine::new(Worker::new(core, shared.clone()), Outlet::new(limits.outbox_bytes))
         };
         let machines = (0..count).map(machine).collect();

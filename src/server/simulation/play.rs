@@ -67,7 +67,8 @@ impl Play {
     }
 
     fn reported(&self, n: usize, number: u64, report: DeliveryReport) {
-        let DeliveryReport { matched, written, queued, dropped_slow, dropped_closed, dropped_busy } = report;
+        let DeliveryReport { matched, written, queued, dropped_slow, dropped_closed, dropped_busy, .. } =
+            report;
         let report = [matched, written, queued, dropped_slow, dropped_closed, dropped_busy];
         self.note(Event::Reported { n, number, report });
     }

@@ -109,6 +109,15 @@ impl<'a> PayloadReader<'a> {
         };
         Ok(PayloadReader { rest })
     }
+
+    /// What was not read yet, as a body of its own; nothing if all was.
+    pub fn rest(&self) -> Option<(BodyKind, &'a [u8])> {
+        match self.rest {
+            Rest::Counted("") | Rest::Binary([]) | Rest::End => None,
+            Rest::Counted(text) | Rest::Separated(text) => Some((BodyKind::Text, text.as_bytes())),
+            Rest::Binary(bytes) => Some((BodyKind::Binary, bytes)),
+        }
+    }
 }
 
 impl<'a> Iterator for PayloadReader<'a> {

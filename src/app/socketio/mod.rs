@@ -1,0 +1,25 @@
+//! Socket.IO for programs: namespaces, their sockets, events and acknowledgements.
+//!
+//! Handlers are registered on a [`Namespace`] and run on the reactor that owns the socket; they must not block.
+
+mod emit;
+mod event;
+mod handshake;
+mod namespace;
+mod reason;
+mod socket;
+mod state;
+
+pub use crate::app::engine::{Cors, EngineOptions, Transport};
+pub use crate::session::packets::Parser;
+pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
+pub use emit::Emit;
+pub use event::{Ack, Event};
+pub use handshake::Handshake;
+pub use namespace::{ConnectError, Connecting, Namespace, SocketIo};
+pub use reason::DisconnectReason;
+pub use socket::Socket;
+
+pub(crate) use emit::pieces;
+pub(crate) use socket::socket_id;
+pub(crate) use state::{Member, NamespaceId, Owed, SioSession, SioSessions};

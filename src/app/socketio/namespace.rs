@@ -1,0 +1,208 @@
+//! Namespaces and their handlers: one table for all sockets of a namespace, so that a socket costs no closure.
+
+use super::event::Event;
+use super::handshake::Handshake;
+use super::reason::DisconnectReason;
+use super::socket::Socket;
+use crate::app::engine::EngineOptions;
+use crate::session::packets::Parser;
+use compact_str::CompactString;
+use std::collections::HashMap;
+use std::fmt;
+
+/// Why a socket may not connect to a namespace; told to the client as `connect_error`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectError {
+    pub(crate) message: String,
+    /// JSON.
+    pub(crate) data: Option<String>,
+}
+
+impl ConnectError {
+    /// An error with this message.
+    pub fn new(message: impl Into<String>) -> ConnectError {
+        ConnectError { message: message.into(), data: None }
+    }
+
+    /// Adds `data`, any JSON value.
+    pub fn data(mut self, data: &impl serde::Serialize) -> ConnectError {
+        self.data = serde_json::to_string(data).ok();
+        self
+    }
+}
+
+/// What a client gives when it connects to a namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Connecting<'a> {
+    pub(crate) handshake: &'a Handshake,
+    /// The JSON object of the CONNECT packet; empty if there is none.
+    pub(crate) auth: &'a str,
+    /// The query of the namespace, which clients of 1.x and 2.x may give.
+    pub(crate) query: Option<&'a str>,
+}
+
+impl<'a> Connecting<'a> {
+    /// The beginning of the connection.
+    pub fn handshake(&self) -> &'a Handshake {
+        self.handshake
+    }
+
+    /// The `auth` of the client as JSON; `{}` if it gave none.
+    pub fn auth(&self) -> &'a str {
+        if self.auth.is_empty() { "{}" } else { self.auth }
+    }
+
+    /// A parameter of the query: the connection's or, for clients of 1.x and 2.x, the namespace's.
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.handshake.query(name).or_else(|| {
+            let query = crate::app::http::Query::parse(self.query?).ok()?;
+            query.get(name).map(str::to_owned)
+        })
+    }
+}
+
+pub(crate) type Middleware =
+    Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync>;
+pub(crate) type OnConnect = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) + Send + Sync>;
+pub(crate) type OnEvent = Box<dyn Fn(&mut Socket<'_>, &mut Event<'_>) + Send + Sync>;
+pub(crate) type OnDisconnect = Box<dyn Fn(&mut Socket<'_>, DisconnectReason) + Send + Sync>;
+
+/// A namespace: its name and what happens in it.
+pub struct Namespace {
+    pub(crate) name: CompactString,
+    pub(crate) parser: Parser,
+    pub(crate) middlewares: Vec<Middleware>,
+    pub(crate) on_connect: Vec<OnConnect>,
+    pub(crate) events: HashMap<String, Vec<OnEvent>>,
+    pub(crate) on_any: Vec<OnEvent>,
+    pub(crate) on_disconnect: Vec<OnDisconnect>,
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Namespace({})", self.name)
+    }
+}
+
+impl Namespace {
+    /// A namespace without handlers; its name begins with a slash, which is added if it is missing.
+    pub fn new(name: &str) -> Namespace {
+        let name = if name.starts_with('/') { name.into() } else { compact_str::format_compact!("/{name}") };
+        Namespace {
+            name,
+            parser: Parser::Json,
+            middlewares: Vec::new(),
+            on_connect: Vec::new(),
+            events: HashMap::new(),
+            on_any: Vec::new(),
+            on_disconnect: Vec::new(),
+        }
+    }
+
+    /// How packets are written; clients have to use the same. Default JSON.
+    pub fn parser(mut self, parser: Parser) -> Namespace {
+        self.parser = parser;
+        self
+    }
+
+    /// Decides whether a socket may connect; several are asked in their order until one refuses. The socket has its
+    /// id already; what is emitted here goes out before the client is told that it is connected.
+    pub fn middleware(
+        mut self,
+        middleware: impl Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync + 'static,
+    ) -> Namespace {
+        self.middlewares.push(Box::new(middleware));
+        self
+    }
+
+    /// A socket has connected.
+    pub fn on_connect(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>, &Connecting<'_>) + Send + Sync + 'static,
+    ) -> Namespace {
+        self.on_connect.push(Box::new(handler));
+        self
+    }
+
+    /// A client sent an event of this name. A number as a name is its decimal digits.
+    pub fn on(
+        mut self,
+        event: &str,
+        handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) + Send + Sync + 'static,
+    ) -> Namespace {
+        self.events.entry(event.to_owned()).or_default().push(Box::new(handler));
+        self
+    }
+
+    /// A client sent any event; called before those of [`Namespace::on`].
+    pub fn on_any(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) + Send + Sync + 'static,
+    ) -> Namespace {
+        self.on_any.push(Box::new(handler));
+        self
+    }
+
+    /// A socket is leaving; it is still in its rooms, but nothing can be sent to it.
+    pub fn on_disconnect(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>, DisconnectReason) + Send + Sync + 'static,
+    ) -> Namespace {
+        self.on_disconnect.push(Box::new(handler));
+        self
+    }
+}
+
+/// A Socket.IO server: an Engine.IO server with namespaces.
+pub struct SocketIo {
+    engine: Option<EngineOptions>,
+    pub(crate) connect_timeout_ms: u32,
+    namespaces: Vec<Namespace>,
+}
+
+impl fmt::Debug for SocketIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketIo")
+            .field("engine", &self.engine)
+            .field("namespaces", &self.namespaces)
+            .finish()
+    }
+}
+
+impl SocketIo {
+    /// A server without namespaces; [`EngineOptions::at`] says where.
+    pub fn new(engine: EngineOptions) -> SocketIo {
+        SocketIo { engine: Some(engine), connect_timeout_ms: 45_000, namespaces: Vec::new() }
+    }
+
+    /// Time to connect to a first namespace, in milliseconds. Default 45,000.
+    pub fn connect_timeout_ms(mut self, ms: u32) -> SocketIo {
+        self.connect_timeout_ms = ms;
+        self
+    }
+
+    /// Adds a namespace. One of the same name that was added before is replaced.
+    pub fn namespace(mut self, namespace: Namespace) -> SocketIo {
+        self.namespaces.retain(|other| other.name != namespace.name);
+        self.namespaces.push(namespace);
+        self
+    }
+
+    /// Whether some namespace has packets of this kind.
+    pub(crate) fn speaks(&self, parser: Parser) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.parser == parser)
+    }
+
+    pub(crate) fn namespace_at(&self, number: u16) -> &Namespace {
+        &self.namespaces[usize::from(number)]
+    }
+
+    /// What its mount is made of; once.
+    pub(crate) fn take_engine(&mut self) -> EngineOptions {
+        self.engine.take().unwrap_or_else(|| EngineOptions::at("/socket.io/"))
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<u16> {
+        self.namespaces.iter().position(|namespace| namespace.name == name).map(|number| number as u16)
+    }
+}

@@ -1,0 +1,128 @@
+//! What a Socket.IO session is on its reactor: the namespaces that it is in, and the acknowledgements that it owes.
+
+use super::handshake::Handshake;
+use super::socket::Socket;
+use crate::base::ids::LinkId;
+use crate::base::time::Now;
+use crate::session::packets::Decoder;
+use crate::wire::socketio::Revision;
+use crate::wire::socketio::args::ArgsRef;
+use smallvec::SmallVec;
+
+/// Where a namespace is defined: which mount, and which of its namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NamespaceId {
+    pub(crate) mount: u16,
+    pub(crate) number: u16,
+}
+
+/// Called with the arguments of an acknowledgement, or without if none came in time or at all.
+pub(crate) type OnAck = Box<dyn FnOnce(&mut Socket<'_>, Option<ArgsRef<'_>>)>;
+
+/// An acknowledgement that the client owes.
+pub(crate) struct Owed {
+    pub(crate) id: u64,
+    /// When it is too late, if ever.
+    pub(crate) until: Option<u32>,
+    pub(crate) done: OnAck,
+}
+
+/// A membership of a namespace.
+pub(crate) struct Member {
+    pub(crate) number: u16,
+    /// Tells this membership's id from those that the session had before.
+    pub(crate) epoch: u8,
+    #[allow(clippy::box_collection)]
+    /// None while nothing is owed, as nearly always.
+    pub(crate) owed: Option<Box<Vec<Owed>>>,
+}
+
+/// A Socket.IO session.
+pub(crate) struct SioSession {
+    pub(crate) link: LinkId,
+    pub(crate) decoder: Decoder,
+    pub(crate) members: SmallVec<[Member; 1]>,
+    pub(crate) handshake: Option<Box<Handshake>>,
+    /// When a first namespace has to be joined; with revision 5.
+    pub(crate) connect_by: Option<u32>,
+    pub(crate) mount: u16,
+    pub(crate) revision: Revision,
+    pub(crate) epochs: u8,
+    /// It is over: nothing is dispatched any more.
+    pub(crate) closed: bool,
+}
+
+impl SioSession {
+    pub(crate) fn new(
+        link: LinkId,
+        mount: u16,
+        revision: Revision,
+        handshake: Handshake,
+        connect_by: Option<u32>,
+    ) -> SioSession {
+        SioSession {
+            link,
+            decoder: Decoder::default(),
+            members: SmallVec::new(),
+            handshake: Some(Box::new(handshake)),
+            connect_by,
+            mount,
+            revision,
+            epochs: 0,
+            closed: false,
+        }
+    }
+
+    pub(crate) fn member(&mut self, number: u16) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.number == number)
+    }
+
+    /// The next thing that has to happen at some time.
+    pub(crate) fn next_due(&self, now: Now) -> Option<u32> {
+        let owed = self.members.iter().filter_map(|member| member.owed.as_deref()).flatten();
+        let until = owed.filter_map(|owed| owed.until).chain(self.connect_by);
+        until.min_by_key(|at| at.wrapping_sub(now.ms) as i32)
+    }
+}
+
+/// The Socket.IO sessions of a reactor, by slot.
+#[derive(Default)]
+pub(crate) struct SioSessions(Vec<Option<Box<SioSession>>>);
+
+impl SioSessions {
+    pub(crate) fn get(&mut self, link: LinkId) -> Option<&mut SioSession> {
+        let session = self.0.get_mut(link.slot as usize)?.as_deref_mut()?;
+        (session.link == link).then_some(session)
+    }
+
+    pub(crate) fn insert(&mut self, session: SioSession) {
+        let slot = session.link.slot as usize;
+        if slot >= self.0.len() {
+            self.0.resize_with(slot + 1, || None);
+        }
+        self.0[slot] = Some(Box::new(session));
+    }
+
+    pub(crate) fn remove(&mut self, link: LinkId) {
+        if self.get(link).is_some() {
+            self.0[link.slot as usize] = None;
+        }
+    }
+
+    pub(crate) fn trim(&mut self) {
+        while matches!(self.0.last(), Some(None)) {
+            self.0.pop();
+        }
+        self.0.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_in_one_namespace_fits_in_96_bytes() {
+        assert!(size_of::<SioSession>() <= 96, "{}", size_of::<SioSession>());
+    }
+}

@@ -1,0 +1,127 @@
+//! Descriptors that change their link, or their reactor.
+//!
+//! What is to be done is queued on the outlet ([`Move`]); this does it, with the sockets and the poll of the reactor.
+
+use super::Handler;
+use super::outlet::{LinkState, Move, Outlet};
+use crate::base::ids::{LinkId, ReactorId};
+use crate::sys::{DoorIn, DoorOut};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use socket2::Socket;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+/// The ways of descriptors into this reactor and out of it.
+#[derive(Debug)]
+pub struct Doors {
+    reactor: ReactorId,
+    entrance: DoorIn,
+    /// By reactor.
+    ways: Arc<[DoorOut]>,
+    /// How many have departed.
+    departed: u64,
+}
+
+impl Doors {
+    /// `ways` has one for each reactor, in their order.
+    pub fn new(reactor: ReactorId, entrance: DoorIn, ways: Arc<[DoorOut]>) -> Doors {
+        Doors { reactor, entrance, ways, departed: 0 }
+    }
+
+    /// No two reactors give one number.
+    fn next_number(&mut self) -> u64 {
+        self.departed += 1;
+        (u64::from(self.reactor.0) << 56) | self.departed
+    }
+}
+
+/// The place of a slot in the table of sockets.
+pub(super) fn place(sockets: &mut Vec<Option<Socket>>, slot: u32) -> &mut Option<Socket> {
+    let slot = slot as usize;
+    if slot >= sockets.len() {
+        sockets.resize_with(slot + 1, || None);
+    }
+    &mut sockets[slot]
+}
+
+/// Makes the moves that are queued; departures that find their way full stay queued.
+pub(super) fn make<H: Handler>(
+    outlet: &mut Outlet,
+    doors: &mut Doors,
+    sockets: &mut Vec<Option<Socket>>,
+    registry: &Registry,
+    handler: &mut H,
+) {
+    for queued in outlet.take_moves() {
+        match queued {
+            Move::Adopt(from, to) => {
+                let socket = place(sockets, from.slot).take();
+                let Some(socket) = socket.filter(|_| outlet.state(to) != LinkState::Dead) else {
+                    outlet.abort(to);
+                    continue;
+                };
+                // This asks for readiness anew: nothing that came before is missed.
+                let watched =
+                    registry.reregister(&mut SourceFd(&socket.as_raw_fd()), token(to), Interest::READABLE);
+                *place(sockets, to.slot) = Some(socket);
+                if let Err(error) = watched {
+                    log::warn!("an upgraded connection cannot be watched: {error}");
+                    outlet.abort(to);
+                }
+            }
+            Move::Depart(link, reactor) => {
+                if outlet.state(link) != LinkState::Open {
+                    continue;
+                }
+                let number = doors.next_number();
+                match depart(doors, sockets, registry, link, reactor, number) {
+                    Ok(()) => {
+                        handler.departed(link, number, outlet);
+                        *place(sockets, link.slot) = None;
+                        outlet.free(link);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => outlet.put_back_move(queued),
+                    Err(error) => {
+                        log::warn!("a connection cannot be passed to another reactor: {error}");
+                        outlet.abort(link);
+                    }
+                }
+            }
+            Move::Arrive(link, number) => {
+                let arrived = doors.entrance.take(number).and_then(|fd| {
+                    let socket = Socket::from(fd.ok_or(io::ErrorKind::NotFound)?);
+                    registry.register(&mut SourceFd(&socket.as_raw_fd()), token(link), Interest::READABLE)?;
+                    Ok(socket)
+                });
+                match arrived {
+                    Ok(socket) => *place(sockets, link.slot) = Some(socket),
+                    Err(error) => {
+                        log::warn!("a connection from another reactor cannot be taken: {error}");
+                        outlet.abort(link);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn token(link: LinkId) -> Token {
+    Token(link.to_word() as usize)
+}
+
+fn depart(
+    doors: &Doors,
+    sockets: &mut Vec<Option<Socket>>,
+    registry: &Registry,
+    link: LinkId,
+    reactor: ReactorId,
+    number: u64,
+) -> io::Result<()> {
+    let socket = place(sockets, link.slot).as_ref().ok_or(io::ErrorKind::NotFound)?;
+    let way = doors.ways.get(usize::from(reactor.0)).ok_or(io::ErrorKind::NotFound)?;
+    way.pass(socket.as_fd(), number)?;
+    // The poll would go on watching: the copy under way keeps the connection open.
+    registry.deregister(&mut SourceFd(&socket.as_raw_fd()))
+}

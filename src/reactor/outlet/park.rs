@@ -1,0 +1,141 @@
+//! Links without a wire of their own, and links that change their wire or their reactor.
+//!
+//! A session that is polled is a *parked* link: it is in rooms and gets frames like any other, and they wait in its
+//! outbox until its owner takes them for whoever asks. When the session is upgraded, the link adopts the wire of the
+//! connection that brought the upgrade, and what waits goes out on it. A connection whose session lives on another
+//! reactor departs: the reactor passes its descriptor on.
+
+use super::{CONTROL_RESERVE_BYTES, LinkState, Marks, Outlet};
+use crate::base::ids::{LinkId, ReactorId};
+use crate::wire::dialect::Dialect;
+
+/// What the reactor has to do with a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// The first link's wire becomes the second one's. The first is dead from now on.
+    Adopt(LinkId, LinkId),
+    /// The link's wire goes to another reactor; the link is freed without being closed.
+    Depart(LinkId, ReactorId),
+    /// The wire that another reactor passed on under this number becomes the link's.
+    Arrive(LinkId, u64),
+}
+
+impl Outlet {
+    /// A new link without a wire.
+    pub fn open_parked(&mut self) -> LinkId {
+        let link = self.open();
+        self.links[link.slot as usize].marks.set(Marks::PARKED, true);
+        link
+    }
+
+    /// Sets how messages look on the link; a new one is a plain WebSocket.
+    pub fn set_dialect(&mut self, link: LinkId, dialect: Dialect) {
+        // What was published before is for what the link was before.
+        self.settle(link.slot);
+        if let Some(found) = self.get_mut(link) {
+            found.dialect = dialect;
+        }
+    }
+
+    /// How messages look on the link.
+    pub fn dialect(&self, link: LinkId) -> Dialect {
+        self.get(link).map_or(Dialect::PLAIN, |found| found.dialect)
+    }
+
+    /// Says whether somebody waits for what comes next for a parked link: then its owner is told by
+    /// [`Outlet::take_filled`], and volatile messages are taken.
+    pub fn set_awaited(&mut self, link: LinkId, awaited: bool) {
+        if let Some(found) = self.get_mut(link) {
+            found.marks.set(Marks::AWAITED, awaited);
+        }
+    }
+
+    /// Takes everything that waits for a parked link, its frames end to end; false if nothing does.
+    pub fn take_parked(&mut self, link: LinkId, into: &mut Vec<u8>) -> bool {
+        if self.state(link) == LinkState::Dead {
+            return false;
+        }
+        self.settle(link.slot);
+        let Some(outbox) = self.links[link.slot as usize].outbox.take() else { return false };
+        self.counts.queued_bytes -= outbox.waiting() as u64;
+        outbox.append_to(into);
+        true
+    }
+
+    /// Parked links with something in their outbox for which somebody waits.
+    pub fn take_filled(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.filled)
+    }
+
+    /// Gives a parked link the wire of another link, which ends. What waits for the other one goes out first.
+    pub fn adopt(&mut self, parked: LinkId, other: LinkId) {
+        if self.state(parked) == LinkState::Dead || self.state(other) != LinkState::Open {
+            return self.abort(other);
+        }
+        self.settle(parked.slot);
+        self.settle(other.slot);
+        let first = self.links[other.slot as usize].outbox.take();
+        let found = &mut self.links[parked.slot as usize];
+        found.marks.set(Marks::PARKED, false);
+        found.marks.set(Marks::AWAITED, false);
+        if let Some(mut first) = first {
+            if let Some(second) = found.outbox.take() {
+                first.append(*second);
+            }
+            found.outbox = Some(first);
+        }
+        self.links[other.slot as usize].state = LinkState::Dead;
+        self.dead.push(other);
+        self.moves.push(Move::Adopt(other, parked));
+        self.mark_dirty(parked.slot);
+        // What arrived before the wire was adopted will not be told again.
+        self.note_ready(parked, true);
+    }
+
+    /// Passes the wire of a link for which nothing waits on to another reactor.
+    pub fn depart(&mut self, link: LinkId, reactor: ReactorId) {
+        debug_assert_eq!(self.waiting(link), 0);
+        self.moves.push(Move::Depart(link, reactor));
+    }
+
+    /// A new link for a wire that another reactor passed on.
+    pub fn arrive(&mut self, number: u64) -> LinkId {
+        let link = self.open();
+        self.moves.push(Move::Arrive(link, number));
+        link
+    }
+
+    /// What the reactor has to do with descriptors before anything else is read or sent.
+    pub fn take_moves(&mut self) -> Vec<Move> {
+        std::mem::take(&mut self.moves)
+    }
+
+    /// Whether there is any of that.
+    pub fn has_moves(&self) -> bool {
+        !self.moves.is_empty()
+    }
+
+    /// A departure that could not be made now is tried again in the next turn.
+    pub fn put_back_move(&mut self, later: Move) {
+        self.moves.push(later);
+    }
+
+    pub(super) fn flush_parked(&mut self, id: LinkId) {
+        let link = &mut self.links[id.slot as usize];
+        let waits = link.outbox.is_some();
+        let charged = link.outbox.as_deref().map_or(0, |outbox| outbox.charged(CONTROL_RESERVE_BYTES));
+        match link.state {
+            // Nobody can be told anything: its owner has told those who asked.
+            LinkState::Finishing | LinkState::Lingering => self.abort(id),
+            LinkState::Open if charged > self.outbox_bytes => self.overflowed.push(id),
+            _ => {
+                if waits && link.marks.has(Marks::AWAITED) {
+                    self.filled.push(id);
+                }
+                if !waits && link.marks.take(Marks::WATCHED) {
+                    self.drained.push(id);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Engine.IO sessions (protocol revisions 3 and 4): their life, on whatever transport they are.
+//!
+//! A session is a link: a parked one while it is polled, the WebSocket's own afterwards or from the beginning. What is
+//! sent to it waits in its outbox as WebSocket frames; a poll takes them from there, an upgrade lets them go.
+//! [`request`] reads requests, [`polling`] answers them, [`upgrade`] has the WebSockets, [`heartbeat`] the deadlines.
+
+mod heartbeat;
+mod polling;
+mod request;
+mod upgrade;
+
+pub(super) use polling::Polling;
+pub(super) use request::{Call, Newcomer, Wants, look};
+pub(super) use upgrade::{Probe, Turn};
+
+use super::worker::{Session, Worker};
+use crate::app::{CloseCause, Context, Mount, Served, Socket};
+use crate::base::ids::LinkId;
+use crate::base::sid::{Place, Sid};
+use crate::base::time::Tick;
+use crate::reactor::outlet::{LinkState, Outlet};
+use crate::session::websocket::WebSocket;
+use crate::wire::engine::{Data, Packet, PacketType, Revision, text_frame};
+use crate::wire::frame::encode_close_empty;
+
+/// Time for a client that is told of the end of its session to ask for it, in milliseconds.
+const CLOSE_MS: u64 = 30_000;
+
+/// One session.
+pub(super) struct Engine {
+    pub(super) ws: WebSocket,
+    /// There while it is polled.
+    pub(super) polling: Option<Box<Polling>>,
+    /// When something has to happen: a ping if `awaits_pong` is not set (revision 4), else the end.
+    due: u32,
+    pub(super) mount: u16,
+    pub(super) revision: Revision,
+    /// The client takes no binary messages.
+    base64: bool,
+    awaits_pong: bool,
+    /// It is out of everything, and its handlers know.
+    pub(super) left: bool,
+}
+
+/// How a packet of a client ends its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It asked for that.
+    Closed,
+    /// It broke the protocol.
+    Broken,
+}
+
+impl Worker {
+    /// The session at a place, if it is there and not over.
+    pub(super) fn engine_at(&self, place: Place, out: &Outlet) -> Option<LinkId> {
+        let link = out.id_of(place.slot).filter(|link| place.is(*link))?;
+        match self.sessions.get(link.slot as usize) {
+            Some(Session::Engine(_)) if out.state(link) != LinkState::Dead => Some(link),
+            _ => None,
+        }
+    }
+
+    pub(super) fn engine(&mut self, link: LinkId) -> Option<&mut Engine> {
+        match self.sessions.get_mut(link.slot as usize) {
+            Some(Session::Engine(engine)) => Some(engine),
+            _ => None,
+        }
+    }
+
+    pub(super) fn mount(&self, number: u16) -> &Mount {
+        self.shared.router.mount(number)
+    }
+
+    pub(super) fn sid_of(&self, link: LinkId) -> Sid {
+        self.core.sids.sid(Place::of(self.core.reactor, link, 0), "")
+    }
+
+    /// A packet of a client.
+    pub(super) fn engine_packet(
+        &mut self,
+        link: LinkId,
+        packet: &Packet<'_>,
+        out: &mut Outlet,
+    ) -> Result<(), Fault> {
+        let now = self.core.now;
+        let Some(engine) = self.engine(link) else { return Ok(()) };
+        if engine.left {
+            return Ok(());
+        }
+        let (revision, mount) = (engine.revision, engine.mount);
+        match (packet.kind, revision) {
+            (PacketType::Message, _) => {
+                self.engine_heard(link, out);
+                self.core.own_stats().messages_in.add(1);
+                self.engine_message(link, mount, &packet.data, out)
+            }
+            (PacketType::Ping, Revision::Three) => {
+                self.engine_heard(link, out);
+                out.send_control(link, &text_frame(PacketType::Pong, ""));
+                Ok(())
+            }
+            (PacketType::Pong, Revision::Four) => {
+                if std::mem::take(&mut engine.awaits_pong) {
+                    let due = now.in_ms(self.mount(mount).options.ping_interval_ms);
+                    if let Some(engine) = self.engine(link) {
+                        engine.due = due;
+                    }
+                    self.engine_reschedule(link, out);
+                }
+                Ok(())
+            }
+            // The other side pings in the other revision.
+            (PacketType::Ping | PacketType::Pong, _) => Err(Fault::Broken),
+            (PacketType::Close, _) => Err(Fault::Closed),
+            // They mean something only while a session begins or changes its transport.
+            (PacketType::Open | PacketType::Upgrade | PacketType::Noop, _) => {
+                self.engine_heard(link, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn engine_message(
+        &mut self,
+        link: LinkId,
+        mount: u16,
+        data: &Data<'_>,
+        out: &mut Outlet,
+    ) -> Result<(), Fault> {
+        let shared = self.shared.clone();
+        match &shared.router.mount(mount).served {
+            Served::Endpoint(endpoint) => {
+                let message = match data {
+                    Data::Text(text) => crate::app::Message::Text(text),
+                    Data::Binary(bytes) => crate::app::Message::Binary(bytes),
+                };
+                let cx = Context { core: &mut self.core, out };
+                endpoint.on_message(&mut Socket { cx, link }, message);
+                Ok(())
+            }
+            Served::SocketIo(socketio) => self.socketio_message(socketio, link, data, out),
+        }
+    }
+
+    /// Ends a session from this side, or because its client wanted or caused that.
+    pub(super) fn engine_close(&mut self, link: LinkId, cause: &CloseCause, out: &mut Outlet) {
+        let Some(engine) = self.engine(link) else { return };
+        if engine.left {
+            return;
+        }
+        let polled = engine.polling.is_some();
+        self.leave(link, cause, out);
+        if polled {
+            return self.polling_close(link, cause, out);
+        }
+        let frame = match cause {
+            CloseCause::Shutdown => crate::wire::frame::encode_close(1001, "server shutting down"),
+            // As the reference has it: without a code, which a client cannot tell from a proxy's doing.
+            _ => encode_close_empty(),
+        };
+        if out.send_control(link, &frame) {
+            out.seal(link, self.core.now.tick.plus_ms(super::websocket::CLOSE_MS));
+        }
+    }
+
+    /// Tells handlers that a session is open.
+    fn engine_opened(&mut self, link: LinkId, out: &mut Outlet) {
+        let Some(engine) = self.engine(link) else { return };
+        let (mount, revision) = (engine.mount, engine.revision);
+        let shared = self.shared.clone();
+        match &shared.router.mount(mount).served {
+            Served::Endpoint(endpoint) => {
+                let cx = Context { core: &mut self.core, out };
+                endpoint.on_open(&mut Socket { cx, link });
+            }
+            Served::SocketIo(socketio) => self.socketio_opened(socketio, link, revision, out),
+        }
+    }
+
+    /// The session's link goes: a parked one that waits for nobody is freed at the end of this turn.
+    fn engine_gone(&mut self, link: LinkId, out: &mut Outlet) {
+        out.set_deadline(link, Tick::NEVER);
+        out.abort(link);
+    }
+}

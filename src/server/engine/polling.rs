@@ -1,0 +1,396 @@
+//! The polling transport: a GET is held until something waits for the session, a POST brings packets.
+
+use super::request::{Body, Call, Newcomer, Wants};
+use super::{CLOSE_MS, Engine, Fault};
+use crate::app::{CloseCause, Later, Refusal};
+use crate::base::ids::LinkId;
+use crate::base::sid::Place;
+use crate::base::time::Tick;
+use crate::reactor::outlet::{LinkState, Outlet};
+use crate::server::worker::{Session, Worker};
+use crate::session::websocket::WebSocket;
+use crate::wire::dialect::Dialect;
+use crate::wire::engine::{
+    self, EngineError, PacketType, PayloadReader, Revision, compose, open_packet, text_frame,
+};
+use crate::wire::response::Response;
+use std::borrow::Cow;
+
+/// Time for a GET that was sent before its client closed, in milliseconds.
+const PART_MS: u64 = 100;
+
+/// A request that is to be answered.
+struct Asker {
+    link: LinkId,
+    number: u32,
+    mount: u16,
+    /// Where the page comes from that asks, if a browser says so.
+    origin: Option<String>,
+}
+
+/// What a session needs while it is polled.
+#[derive(Default)]
+pub(in crate::server) struct Polling {
+    /// The GET that waits.
+    held: Option<Asker>,
+    /// The connection with a POST whose body is arriving.
+    posting: Option<LinkId>,
+    /// The WebSocket that wants to take over.
+    pub(super) probe: Option<LinkId>,
+    /// It was told that it may: polls are sent home.
+    pub(super) probed: bool,
+    /// The POST with which the client closed, not answered yet.
+    farewell: Option<Asker>,
+    /// Answers are scripts that call the function of this index.
+    jsonp: Option<Box<str>>,
+}
+
+impl Worker {
+    /// Does what a request to an Engine.IO path wants. The link has the request as its unanswered one.
+    pub(in crate::server) fn engine_call(&mut self, link: LinkId, number: u32, call: Call, out: &mut Outlet) {
+        let Call { mount, origin, wants } = call;
+        let asker = Asker { link, number, mount, origin };
+        match wants {
+            Wants::Session(newcomer) => self.polling_open(&asker, newcomer, out),
+            Wants::Poll(place) => self.polling_poll(asker, place, out),
+            Wants::Post(place, body) => self.polling_post(asker, place, &body, out),
+            Wants::Preflight(headers) => {
+                let cors = &self.mount(mount).options.cors;
+                let response = cors.preflight(asker.origin.as_deref(), headers.as_deref());
+                self.respond(link, number, response, out);
+            }
+            Wants::Refusal(error) => self.polling_refuse(&asker, &error, out),
+            // The stage of HTTP has dealt with these.
+            Wants::BeginPost(_) | Wants::Elsewhere(_) | Wants::UpgradeRefusal(_) => {}
+            Wants::WebSocket(..) | Wants::Upgrade(..) => {}
+        }
+    }
+
+    fn polling_refuse(&mut self, asker: &Asker, error: &EngineError, out: &mut Outlet) {
+        self.core.own_stats().refused[Refusal::Engine as usize].add(1);
+        out.note(asker.link, log::Level::Debug, || format!("Engine.IO request refused: {}", error.message()));
+        self.polling_respond(asker, error.response(), out);
+    }
+
+    fn polling_respond(&mut self, asker: &Asker, response: Response, out: &mut Outlet) {
+        // It may have gone, and its slot be somebody else's.
+        if out.id_of(asker.link.slot) == Some(asker.link) {
+            let response = self.mount(asker.mount).options.cors.apply(asker.origin.as_deref(), response);
+            self.respond(asker.link, asker.number, response, out);
+        }
+    }
+
+    fn polling_open(&mut self, asker: &Asker, newcomer: Newcomer, out: &mut Outlet) {
+        if self.is_full(out) || !self.shared.take_place() {
+            self.core.own_stats().refused[Refusal::Full as usize].add(1);
+            let response = crate::server::http::full_response(newcomer.handshake.peer());
+            return self.polling_respond(asker, response, out);
+        }
+        let Newcomer { revision, base64, jsonp, handshake, admission } = newcomer;
+        let session = out.open_parked();
+        // Polled payloads of revision 4 are text.
+        out.set_dialect(session, Dialect::engine(revision, base64 || revision == Revision::Four));
+        let polling = Polling { jsonp, ..Polling::default() };
+        let mut engine = self.new_engine(asker.mount, revision, base64, WebSocket::new());
+        engine.polling = Some(Box::new(polling));
+        self.set_session(session, Session::Engine(Box::new(engine)));
+        self.core.own_stats().sockets.add(1);
+
+        let open = self.open_packet(session, asker.mount, true);
+        let response = self.payload(session, &text_frame(PacketType::Open, &open));
+        let response = self.with_cookie(session, asker.mount, response);
+        self.polling_respond(asker, response, out);
+        self.engine_begin(session, asker.mount, handshake, admission, out);
+    }
+
+    /// The session is there: its handlers are told, and its clock begins.
+    pub(super) fn engine_begin(
+        &mut self,
+        session: LinkId,
+        mount: u16,
+        handshake: crate::app::socketio::Handshake,
+        admission: Option<crate::app::Admission>,
+        out: &mut Outlet,
+    ) {
+        if let Some(admission) = admission {
+            if !self.can_be(&admission) {
+                return self.engine_close(session, &CloseCause::Handler(1011), out);
+            }
+            self.admit(session, admission, out);
+        }
+        self.socketio_begin(session, mount, handshake);
+        self.engine_reschedule(session, out);
+        self.engine_opened(session, out);
+    }
+
+    pub(super) fn new_engine(&self, mount: u16, revision: Revision, base64: bool, ws: WebSocket) -> Engine {
+        let due = Engine::first_due(revision, &self.mount(mount).options, self.core.now);
+        Engine { ws, polling: None, due, mount, revision, base64, awaits_pong: false, left: false }
+    }
+
+    /// The text of the packet with which a session begins.
+    pub(super) fn open_packet(&self, session: LinkId, mount: u16, polled: bool) -> String {
+        let options = &self.mount(mount).options;
+        let upgrades: &[&str] = match options.has(crate::app::Transport::WebSocket) && options.allow_upgrades
+        {
+            true if polled => &["websocket"],
+            _ => &[],
+        };
+        open_packet(
+            self.sid_of(session).as_str(),
+            upgrades,
+            options.ping_interval_ms,
+            options.ping_timeout_ms,
+            options.max_payload_bytes,
+        )
+    }
+
+    /// With the cookie that names the session, if that is wanted.
+    fn with_cookie(&self, session: LinkId, mount: u16, response: Response) -> Response {
+        match self.cookie(session, mount) {
+            Some(cookie) => response.header("Set-Cookie", cookie),
+            None => response,
+        }
+    }
+
+    pub(super) fn cookie(&self, session: LinkId, mount: u16) -> Option<String> {
+        let name = self.mount(mount).options.cookie.as_deref()?;
+        Some(format!("{name}={}; Path=/; HttpOnly; SameSite=Lax", self.sid_of(session)))
+    }
+
+    fn polling_poll(&mut self, asker: Asker, place: Place, out: &mut Outlet) {
+        let session = match self.polled(place, asker.mount, out) {
+            Ok(session) => session,
+            Err(error) => return self.polling_refuse(&asker, &error, out),
+        };
+        let Some(polling) = self.polling(session) else { return };
+        if polling.held.is_some() {
+            // The session is over, and whoever asked first is told.
+            self.engine_close(session, &CloseCause::Protocol(1002), out);
+            return self.polling_refuse(&asker, &EngineError::BadRequest, out);
+        }
+        let (link, parts) = (asker.link, polling.farewell.is_some());
+        polling.held = Some(asker);
+        if let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) {
+            http.polls = Some(session);
+        }
+        if parts {
+            return self.polling_part(session, out);
+        }
+        // As long as the session lives.
+        out.set_deadline(link, Tick::NEVER);
+        out.set_awaited(session, true);
+        self.polling_answer(session, out);
+    }
+
+    /// Answers the GET that is held, if there is something to say.
+    pub(in crate::server) fn polling_answer(&mut self, session: LinkId, out: &mut Outlet) {
+        let Some(engine) = self.engine(session) else { return };
+        let over = engine.left;
+        let Some(polling) = engine.polling.as_deref_mut().filter(|polling| polling.held.is_some()) else {
+            return;
+        };
+        let probed = polling.probed;
+        let mut frames = Vec::new();
+        out.take_parked(session, &mut frames);
+        if over {
+            frames.extend_from_slice(&text_frame(PacketType::Close, ""));
+        } else if frames.is_empty() && probed {
+            frames.extend_from_slice(&text_frame(PacketType::Noop, ""));
+        }
+        if !frames.is_empty() {
+            self.polling_give(session, &frames, out);
+            if over {
+                self.engine_gone(session, out);
+            }
+        }
+    }
+
+    /// Answers the GET that is held with these frames.
+    fn polling_give(&mut self, session: LinkId, frames: &[u8], out: &mut Outlet) {
+        let response = self.payload(session, frames);
+        let Some(asker) = self.polling(session).and_then(|polling| polling.held.take()) else { return };
+        out.set_awaited(session, false);
+        if let Some(Session::Http(http)) = self.sessions.get_mut(asker.link.slot as usize) {
+            http.polls = None;
+        }
+        self.polling_respond(&asker, response, out);
+    }
+
+    fn polling_post(&mut self, asker: Asker, place: Place, body: &Body, out: &mut Outlet) {
+        let session = match self.polled(place, asker.mount, out) {
+            Ok(session) => session,
+            Err(error) => return self.polling_refuse(&asker, &error, out),
+        };
+        let Some(polling) = self.polling(session) else { return };
+        if polling.posting.take().is_some_and(|other| other != asker.link) {
+            self.engine_close(session, &CloseCause::Protocol(1002), out);
+            return self.polling_refuse(&asker, &EngineError::BadRequest, out);
+        }
+        if body.bytes.len() > self.mount(asker.mount).options.max_payload_bytes {
+            return self.polling_respond(&asker, Response::empty(413), out);
+        }
+        match self.polling_packets(session, body, out) {
+            Ok(()) => self.polling_respond(&asker, Response::bytes(200, "text/html", "ok"), out),
+            Err(Fault::Closed) => self.polling_closed_by_client(session, asker, out),
+            Err(Fault::Broken) => {
+                self.engine_close(session, &CloseCause::Protocol(1002), out);
+                self.polling_refuse(&asker, &EngineError::BadRequest, out);
+            }
+        }
+    }
+
+    /// The head of a POST has arrived: a second one at the same time breaks the protocol.
+    pub(in crate::server) fn polling_begin_post(&mut self, link: LinkId, place: Place, out: &mut Outlet) {
+        let Some(session) = self.engine_at(place, out) else { return };
+        let Some(polling) = self.polling(session) else { return };
+        match polling.posting {
+            Some(other) if other != link => self.engine_close(session, &CloseCause::Protocol(1002), out),
+            _ => polling.posting = Some(link),
+        }
+    }
+
+    fn polling_packets(&mut self, session: LinkId, body: &Body, out: &mut Outlet) -> Result<(), Fault> {
+        let Some(engine) = self.engine(session) else { return Ok(()) };
+        let revision = engine.revision;
+        let bytes = match body.is_form {
+            true => Cow::Owned(engine::unwrap_form(&body.bytes).map_err(|_| Fault::Broken)?.into_bytes()),
+            false => Cow::Borrowed(body.bytes.as_slice()),
+        };
+        let reader = PayloadReader::new(revision, body.kind, &bytes).map_err(|_| Fault::Broken)?;
+        self.polling_read(session, reader, out)
+    }
+
+    fn polling_read(
+        &mut self,
+        session: LinkId,
+        mut reader: PayloadReader<'_>,
+        out: &mut Outlet,
+    ) -> Result<(), Fault> {
+        while let Some(packet) = reader.next() {
+            let packet = packet.map_err(|_| Fault::Broken)?;
+            self.engine_packet(session, &packet, out)?;
+            if self.is_congested(out)
+                && let Some((kind, rest)) = reader.rest()
+            {
+                // What these packets caused has to leave before more is caused.
+                self.core.later.push_back(Later::Packets { link: session, kind, bytes: rest.to_vec() });
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rest of a POST that was put off.
+    pub(in crate::server) fn polling_go_on(
+        &mut self,
+        session: LinkId,
+        kind: engine::BodyKind,
+        bytes: &[u8],
+        out: &mut Outlet,
+    ) {
+        if out.id_of(session.slot) != Some(session) {
+            return;
+        }
+        let Some(engine) = self.engine(session) else { return };
+        let reader = PayloadReader::new(engine.revision, kind, bytes).map_err(|_| Fault::Broken);
+        match reader.and_then(|reader| self.polling_read(session, reader, out)) {
+            Ok(()) => {}
+            Err(Fault::Broken) => self.engine_close(session, &CloseCause::Protocol(1002), out),
+            // The POST is answered already.
+            Err(Fault::Closed) => self.engine_close(session, &CloseCause::Client(None), out),
+        }
+    }
+
+    /// The client posted that it closes: the GET that it still has is sent home. It may be on its way, on another
+    /// connection: the POST is answered when it has come or had time to, so that no GET after that finds a session.
+    fn polling_closed_by_client(&mut self, session: LinkId, farewell: Asker, out: &mut Outlet) {
+        self.leave(session, &CloseCause::Client(None), out);
+        let Some(polling) = self.polling(session) else { return };
+        polling.farewell = Some(farewell);
+        if polling.held.is_some() {
+            return self.polling_part(session, out);
+        }
+        out.set_deadline(session, self.core.now.tick.plus_ms(PART_MS));
+    }
+
+    /// Sends home the GET, if there is one, and the POST of a client that closed.
+    pub(super) fn polling_part(&mut self, session: LinkId, out: &mut Outlet) {
+        self.polling_give(session, &text_frame(PacketType::Noop, ""), out);
+        if let Some(asker) = self.polling(session).and_then(|polling| polling.farewell.take()) {
+            self.polling_respond(&asker, Response::bytes(200, "text/html", "ok"), out);
+        }
+        self.engine_gone(session, out);
+    }
+
+    /// The session has ended: whoever polls is told now or, if that was the server's wish, when it polls next.
+    pub(super) fn polling_close(&mut self, session: LinkId, cause: &CloseCause, out: &mut Outlet) {
+        let held = self.polling(session).is_some_and(|polling| polling.held.is_some());
+        if let Some(probe) = self.polling(session).and_then(|polling| polling.probe.take()) {
+            out.finish(probe);
+        }
+        let waits = matches!(cause, CloseCause::Handler(_) | CloseCause::Replaced(_) | CloseCause::Slow);
+        if held {
+            self.polling_answer(session, out);
+        } else if waits && !self.stopping {
+            out.seal(session, self.core.now.tick.plus_ms(CLOSE_MS));
+        } else {
+            self.engine_gone(session, out);
+        }
+    }
+
+    /// The connection of a held GET is gone, and the session with it; so the reference has it.
+    pub(in crate::server) fn polling_aborted(&mut self, session: LinkId, out: &mut Outlet) {
+        if let Some(polling) = self.polling(session) {
+            polling.held = None;
+        }
+        self.leave(session, &CloseCause::Lost, out);
+        self.engine_gone(session, out);
+    }
+
+    /// The polled session at a place, looked at by the clock.
+    fn polled(&mut self, place: Place, mount: u16, out: &mut Outlet) -> Result<LinkId, EngineError> {
+        let session = self.engine_at(place, out).ok_or(EngineError::SessionUnknown)?;
+        let now = self.core.now;
+        let overdue = match self.sessions.get(session.slot as usize) {
+            Some(Session::Engine(engine)) if engine.mount == mount && engine.polling.is_some() => {
+                !engine.left && engine.is_overdue(&self.mount(mount).options, now)
+            }
+            Some(Session::Engine(engine)) if engine.mount == mount => return Err(EngineError::BadRequest),
+            _ => return Err(EngineError::SessionUnknown),
+        };
+        if overdue {
+            self.engine_close(session, &CloseCause::Idle, out);
+            return Err(EngineError::SessionUnknown);
+        }
+        Ok(session)
+    }
+
+    pub(super) fn polling(&mut self, session: LinkId) -> Option<&mut Polling> {
+        self.engine(session)?.polling.as_deref_mut()
+    }
+
+    /// The answer to a poll: these frames as a payload.
+    fn payload(&mut self, session: LinkId, frames: &[u8]) -> Response {
+        let Some(engine) = self.engine(session) else { return Response::empty(500) };
+        let jsonp = engine.polling.as_deref().and_then(|polling| polling.jsonp.clone());
+        let payload = compose(engine.revision, !engine.base64 && jsonp.is_none(), frames);
+        let response = match jsonp {
+            _ if payload.is_binary => Response::bytes(200, "application/octet-stream", payload.bytes),
+            Some(index) => {
+                let text = String::from_utf8_lossy(&payload.bytes);
+                Response::bytes(200, "text/javascript; charset=UTF-8", engine::wrap(&index, &text))
+                    .header("X-Content-Type-Options", "nosniff")
+            }
+            None => Response::bytes(200, "text/plain; charset=UTF-8", payload.bytes),
+        };
+        response.header("Cache-Control", "no-store")
+    }
+
+    /// A client that polls in vain is closing or not: what it polls with is not open any more.
+    pub(in crate::server) fn is_polled(&self, link: LinkId, out: &Outlet) -> bool {
+        let session = self.sessions.get(link.slot as usize);
+        matches!(session, Some(Session::Engine(engine)) if engine.polling.is_some())
+            && out.state(link) != LinkState::Dead
+    }
+}

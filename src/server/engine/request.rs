@@ -1,0 +1,163 @@
+//! What a request to an Engine.IO path asks for. The order of the checks is the reference's, since clients see the
+//! code of the first one that fails.
+
+use crate::app::socketio::Handshake;
+use crate::app::{Core, Mount, Request, Served, Transport};
+use crate::base::ids::ReactorId;
+use crate::base::sid::Place;
+use crate::wire::engine::{self, BodyKind, EngineError, Query, Revision};
+use crate::wire::response::Response;
+use crate::wire::upgrade::{self, AcceptKey};
+
+/// A request, understood as far as that is possible without the session.
+pub(in crate::server) struct Call {
+    pub(in crate::server) mount: u16,
+    /// Where the page that asks comes from, if a browser says so.
+    pub(in crate::server) origin: Option<String>,
+    pub(in crate::server) wants: Wants,
+}
+
+pub(in crate::server) enum Wants {
+    /// Nothing that can be had.
+    Refusal(EngineError),
+    /// The same, of a WebSocket.
+    UpgradeRefusal(Response),
+    /// To know whether a page of another origin may ask.
+    Preflight(Option<String>),
+    /// A session.
+    Session(Newcomer),
+    /// A session on a WebSocket.
+    WebSocket(Newcomer, AcceptKey),
+    /// What waits for a session.
+    Poll(Place),
+    /// To hand packets to a session.
+    Post(Place, Body),
+    /// To hand packets to a session, of which the end has not arrived.
+    BeginPost(Place),
+    /// To change a session's transport.
+    Upgrade(Place, AcceptKey),
+    /// A session of another reactor.
+    Elsewhere(ReactorId),
+}
+
+/// Who wants a session.
+pub(in crate::server) struct Newcomer {
+    pub(in crate::server) revision: Revision,
+    pub(in crate::server) base64: bool,
+    /// The digits of the index of a script that polls.
+    pub(in crate::server) jsonp: Option<Box<str>>,
+    pub(in crate::server) handshake: Handshake,
+    /// What an endpoint said to it.
+    pub(in crate::server) admission: Option<crate::app::Admission>,
+}
+
+pub(in crate::server) struct Body {
+    pub(in crate::server) kind: BodyKind,
+    /// It is a form whose field `d` has the packets.
+    pub(in crate::server) is_form: bool,
+    pub(in crate::server) bytes: Vec<u8>,
+}
+
+/// Reads a request. `whole` is not set if only its head has arrived, and then only a POST of a session is of interest.
+pub(in crate::server) fn look(
+    core: &Core,
+    mount: &Mount,
+    number: u16,
+    request: &Request<'_>,
+    whole: bool,
+) -> Call {
+    let origin =
+        request.header("origin").and_then(|origin| std::str::from_utf8(origin).ok()).map(str::to_owned);
+    let wants = match wants(core, mount, request, whole) {
+        Ok(wants) => wants,
+        Err(error) if upgrade::wants_upgrade(&request.inner.head) => {
+            Wants::UpgradeRefusal(error.upgrade_response())
+        }
+        Err(error) => Wants::Refusal(error),
+    };
+    Call { mount: number, origin, wants }
+}
+
+fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Result<Wants, EngineError> {
+    let head = &request.inner.head;
+    let options = &mount.options;
+    if request.method() == "OPTIONS" && !options.cors.origins.is_empty() {
+        let headers = request.header("access-control-request-headers");
+        let headers = headers.and_then(|headers| std::str::from_utf8(headers).ok()).map(str::to_owned);
+        return Ok(Wants::Preflight(headers));
+    }
+    let query = Query::parse(head.query());
+    let transport = match query.transport {
+        Some(engine::Transport::Polling) => Transport::Polling,
+        Some(engine::Transport::WebSocket) => Transport::WebSocket,
+        None => return Err(EngineError::TransportUnknown),
+    };
+    if !options.has(transport) {
+        return Err(EngineError::TransportUnknown);
+    }
+    let upgrades = upgrade::wants_upgrade(head);
+    if let Some(sid) = &query.sid {
+        let place = core.sids.place(sid, "").ok_or(EngineError::SessionUnknown)?;
+        if place.reactor != core.reactor {
+            return Ok(Wants::Elsewhere(place.reactor));
+        }
+        return match (request.method(), transport) {
+            ("GET", Transport::WebSocket) if upgrades => match upgrade::check_upgrade(head) {
+                Ok(key) => Ok(Wants::Upgrade(place, key)),
+                Err(error) => Ok(Wants::UpgradeRefusal(error.response())),
+            },
+            ("GET", Transport::Polling) if !upgrades => Ok(Wants::Poll(place)),
+            ("POST", Transport::Polling) if !whole => Ok(Wants::BeginPost(place)),
+            ("POST", Transport::Polling) => Ok(Wants::Post(place, body(request, query.jsonp.is_some()))),
+            _ => Err(EngineError::BadRequest),
+        };
+    }
+    if request.method() != "GET" {
+        return Err(EngineError::BadHandshakeMethod);
+    }
+    if upgrades != (transport == Transport::WebSocket) {
+        return Err(EngineError::BadRequest);
+    }
+    let admission = allow(mount, request)?;
+    let revision = match query.revision {
+        Some(Revision::Three) if !options.allow_eio3 => return Err(EngineError::UnsupportedVersion),
+        Some(revision) => revision,
+        None => return Err(EngineError::UnsupportedVersion),
+    };
+    let newcomer = Newcomer {
+        revision,
+        base64: query.base64,
+        jsonp: query.jsonp.map(|index| engine::digits_of(&index).into()),
+        handshake: Handshake::new(request, core.now.unix_ms),
+        admission,
+    };
+    if !upgrades {
+        return Ok(Wants::Session(newcomer));
+    }
+    match upgrade::check_upgrade(head) {
+        Ok(key) => Ok(Wants::WebSocket(newcomer, key)),
+        Err(error) => Ok(Wants::UpgradeRefusal(error.response())),
+    }
+}
+
+/// Whether the program lets the request begin a session; what an endpoint admits it to.
+fn allow(mount: &Mount, request: &Request<'_>) -> Result<Option<crate::app::Admission>, EngineError> {
+    if let Some(allow) = &mount.options.allow_request {
+        allow(request).map_err(EngineError::Forbidden)?;
+    }
+    match &mount.served {
+        Served::SocketIo(_) => Ok(None),
+        Served::Endpoint(endpoint) => {
+            let forbidden = |refusal: Response| {
+                EngineError::Forbidden(String::from_utf8_lossy(&refusal.body).into_owned())
+            };
+            endpoint.on_upgrade(request).map(Some).map_err(forbidden)
+        }
+    }
+}
+
+fn body(request: &Request<'_>, is_form: bool) -> Body {
+    let is_binary = request.header("content-type") == Some(b"application/octet-stream".as_slice());
+    let kind = if is_binary { BodyKind::Binary } else { BodyKind::Text };
+    Body { kind, is_form, bytes: request.body().to_vec() }
+}

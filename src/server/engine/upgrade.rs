@@ -1,0 +1,191 @@
+//! WebSockets of Engine.IO: as the transport from the beginning, and as what a polling session becomes.
+//!
+//! The upgrade: the client opens a WebSocket with its session's id and probes it (`2probe`, `3probe`); from then on
+//! polls are sent home; when the client has none in flight it sends `5`, and the session adopts the WebSocket.
+
+use super::Fault;
+use super::request::Newcomer;
+use crate::app::CloseCause;
+use crate::base::ids::LinkId;
+use crate::base::sid::Place;
+use crate::reactor::outlet::{LinkState, Outlet};
+use crate::server::worker::{Session, Worker};
+use crate::session::websocket::WebSocket;
+use crate::wire::dialect::Dialect;
+use crate::wire::engine::{PacketType, Revision, from_binary, from_text, text_frame};
+use crate::wire::frame::encode_close_empty;
+use crate::wire::upgrade::{AcceptKey, switching_protocols};
+
+/// A WebSocket that wants to take over a session.
+pub(in crate::server) struct Probe {
+    pub(in crate::server) ws: WebSocket,
+    pub(in crate::server) mount: u16,
+    session: LinkId,
+}
+
+/// What a message of a WebSocket leads to.
+pub(in crate::server) enum Turn {
+    /// The next message.
+    Next,
+    /// The session has adopted the WebSocket: the next message is the session's.
+    Become(LinkId),
+    /// Nothing more.
+    End(CloseCause),
+}
+
+impl Worker {
+    /// A session that begins on a WebSocket. The link has taken a place.
+    pub(in crate::server) fn engine_open_websocket(
+        &mut self,
+        link: LinkId,
+        mount: u16,
+        newcomer: Newcomer,
+        key: &AcceptKey,
+        out: &mut Outlet,
+    ) {
+        let (revision, base64) = (newcomer.revision, newcomer.base64);
+        let engine = self.new_engine(mount, revision, base64, WebSocket::new());
+        self.set_session(link, Session::Engine(Box::new(engine)));
+        self.core.own_stats().sockets.add(1);
+        out.set_dialect(link, Dialect::engine(revision, base64));
+        let cookie = self.cookie(link, mount);
+        let headers: Vec<(&str, &str)> =
+            cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
+        out.send_bytes(link, &switching_protocols(key, None, &headers));
+        match revision {
+            // Some programs of that age listen for messages only after they were told that the WebSocket is open.
+            Revision::Three => self.greeted.push_back((self.core.now.ms, link, newcomer)),
+            Revision::Four => self.engine_greet(link, newcomer, out),
+        }
+    }
+
+    /// Sends the packet with which a session on a WebSocket begins.
+    fn engine_greet(&mut self, link: LinkId, newcomer: Newcomer, out: &mut Outlet) {
+        let Newcomer { handshake, admission, .. } = newcomer;
+        let is_here = out.state(link) == LinkState::Open;
+        let Some(mount) =
+            self.engine(link).filter(|engine| is_here && !engine.left).map(|engine| engine.mount)
+        else {
+            return;
+        };
+        let open = self.open_packet(link, mount, false);
+        out.send_bytes(link, &text_frame(PacketType::Open, &open));
+        self.engine_begin(link, mount, handshake, admission, out);
+    }
+
+    /// Greets those whose WebSocket has been open for a moment.
+    pub(in crate::server) fn greet(&mut self, out: &mut Outlet) {
+        let now = self.core.now.ms;
+        while self.greeted.front().is_some_and(|(since, ..)| *since != now) {
+            if let Some((_, link, newcomer)) = self.greeted.pop_front() {
+                self.engine_greet(link, newcomer, out);
+            }
+        }
+    }
+
+    /// A WebSocket for a session that there is already.
+    pub(in crate::server) fn engine_probe(
+        &mut self,
+        link: LinkId,
+        mount: u16,
+        place: Place,
+        key: &AcceptKey,
+        out: &mut Outlet,
+    ) {
+        let timeout = self.mount(mount).options.upgrade_timeout_ms;
+        let allowed = self.mount(mount).options.allow_upgrades;
+        out.send_bytes(link, &switching_protocols(key, None, &[]));
+        let session = self.engine_at(place, out);
+        let is_open = session.is_some_and(|session| out.state(session) == LinkState::Open);
+        let polling = session.and_then(|session| self.polling(session)).filter(|_| is_open && allowed);
+        let free = polling.filter(|polling| polling.probe.is_none());
+        let Some((polling, session)) = free.zip(session) else {
+            // The session, if there is one, goes on as it is.
+            out.send_control(link, &encode_close_empty());
+            return out.finish(link);
+        };
+        polling.probe = Some(link);
+        let probe = Probe { ws: WebSocket::new(), mount, session };
+        self.set_session(link, Session::Probe(Box::new(probe)));
+        out.set_deadline(link, self.core.now.tick.plus_ms(u64::from(timeout)));
+    }
+
+    /// A text message on a WebSocket that wants to take over.
+    pub(in crate::server) fn probe_message(
+        &mut self,
+        link: LinkId,
+        text: Option<&str>,
+        out: &mut Outlet,
+    ) -> Turn {
+        let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize) else { return Turn::Next };
+        let session = probe.session;
+        match text {
+            Some("2probe") if self.is_polled(session, out) => {
+                out.send_control(link, &text_frame(PacketType::Pong, "probe"));
+                if let Some(polling) = self.polling(session) {
+                    polling.probed = true;
+                }
+                self.polling_answer(session, out);
+                Turn::Next
+            }
+            Some("5") if self.polling(session).is_some_and(|polling| polling.probed) => {
+                self.adopt(session, link, out);
+                Turn::Become(session)
+            }
+            _ => {
+                out.send_control(link, &encode_close_empty());
+                out.finish(link);
+                self.probe_gone(link);
+                Turn::End(CloseCause::Protocol(1002))
+            }
+        }
+    }
+
+    fn adopt(&mut self, session: LinkId, link: LinkId, out: &mut Outlet) {
+        // A poll that is still held gets its noop: it was probed.
+        self.polling_answer(session, out);
+        // The slot of the WebSocket's link is free of sessions when it dies.
+        self.set_session(link, Session::Gone);
+        let Some(engine) = self.engine(session) else { return };
+        engine.polling = None;
+        let dialect = Dialect::engine(engine.revision, engine.base64);
+        out.set_dialect(session, dialect);
+        out.adopt(session, link);
+        self.engine_reschedule(session, out);
+    }
+
+    /// The WebSocket did not take over: polling goes on.
+    pub(in crate::server) fn probe_gone(&mut self, link: LinkId) {
+        let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize) else { return };
+        let session = probe.session;
+        if let Some(polling) = self.polling(session).filter(|polling| polling.probe == Some(link)) {
+            (polling.probe, polling.probed) = (None, false);
+        }
+    }
+
+    /// The upgrade took too long.
+    pub(in crate::server) fn probe_expired(&mut self, link: LinkId, out: &mut Outlet) {
+        self.probe_gone(link);
+        out.abort(link);
+    }
+
+    /// A message on a session's WebSocket.
+    pub(in crate::server) fn engine_frame(
+        &mut self,
+        link: LinkId,
+        message: &crate::app::Message<'_>,
+        out: &mut Outlet,
+    ) -> Turn {
+        let Some(engine) = self.engine(link) else { return Turn::Next };
+        let revision = engine.revision;
+        let packet = match message {
+            crate::app::Message::Text(text) => from_text(revision, text),
+            crate::app::Message::Binary(bytes) => from_binary(revision, bytes),
+        };
+        match packet.map_err(|_| Fault::Broken).and_then(|packet| self.engine_packet(link, &packet, out)) {
+            Ok(()) => Turn::Next,
+            Err(Fault::Closed) => Turn::End(CloseCause::Client(None)),
+            Err(Fault::Broken) => Turn::End(CloseCause::Protocol(1002)),
+        }
+    }
+}

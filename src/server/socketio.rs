@@ -1,0 +1,373 @@
+//! Socket.IO on a session: packets become connections to namespaces, events of handlers and acknowledgements.
+
+use super::engine::Fault;
+use super::worker::Worker;
+use crate::app::socketio::{
+    Ack, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
+    NamespaceId, Owed, Parser, SioSession, Socket, SocketIo, pieces, socket_id,
+};
+use crate::app::{CloseCause, Context, Served};
+use crate::base::ids::LinkId;
+use crate::reactor::outlet::{LinkState, Outlet};
+use crate::session::packets::{Decoded, Rules};
+use crate::wire::engine::{Data, Revision as EngineRevision};
+use crate::wire::parcel;
+use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_data, connect_error_data};
+
+/// The most namespaces that one session may be in.
+const MAX_NAMESPACES: usize = 64;
+
+/// What a client that wants to join a namespace says.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    name: &'a str,
+    query: Option<&'a str>,
+    auth: &'a str,
+    /// How the packet came, and how it is answered.
+    parser: Parser,
+}
+
+impl Worker {
+    /// A session begins.
+    pub(super) fn socketio_begin(&mut self, link: LinkId, mount: u16, handshake: Handshake) {
+        let shared = self.shared.clone();
+        let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return };
+        let Some(engine) = self.engine(link) else { return };
+        let (revision, connect_by) = match engine.revision {
+            EngineRevision::Three => (Revision::Four, None),
+            EngineRevision::Four => (Revision::Five, Some(self.core.now.in_ms(socketio.connect_timeout_ms))),
+        };
+        self.core.sio.insert(SioSession::new(link, mount, revision, handshake, connect_by));
+    }
+
+    /// Its handlers may be told. With revision 4 every session is in the main namespace.
+    pub(super) fn socketio_opened(
+        &mut self,
+        socketio: &SocketIo,
+        link: LinkId,
+        revision: EngineRevision,
+        out: &mut Outlet,
+    ) {
+        if revision == EngineRevision::Three {
+            let parser =
+                socketio.find("/").map_or(Parser::Json, |number| socketio.namespace_at(number).parser);
+            self.socketio_connect(socketio, link, Asked { name: "/", query: None, auth: "", parser }, out);
+        }
+    }
+
+    /// A message of a client.
+    pub(super) fn socketio_message(
+        &mut self,
+        socketio: &SocketIo,
+        link: LinkId,
+        data: &Data<'_>,
+        out: &mut Outlet,
+    ) -> Result<(), Fault> {
+        let max_bytes = self.core.limits.message_bytes;
+        let Some(session) = self.core.sio.get(link) else { return Ok(()) };
+        let revision = session.revision;
+        let rules = |parser| Rules { parser, revision, max_bytes };
+        // Attachments follow their packet; else a binary message is a packet of the other parser.
+        let packed = session.decoder.is_idle() && socketio.speaks(Parser::MessagePack);
+        let result = match data {
+            Data::Text(text) => match session.decoder.text(rules(Parser::Json), text) {
+                Ok(None) => Ok(()),
+                Ok(Some(decoded)) => self.socketio_packet(socketio, link, Parser::Json, &decoded, out),
+                Err(error) => Err(self.socketio_bad(link, &error, out)),
+            },
+            Data::Binary(bytes) => {
+                let parser = if packed { Parser::MessagePack } else { Parser::Json };
+                match session.decoder.binary(rules(parser), bytes) {
+                    Ok(None) => Ok(()),
+                    Ok(Some(packet)) => {
+                        self.socketio_packet(socketio, link, parser, &Decoded::from(&packet), out)
+                    }
+                    Err(error) => Err(self.socketio_bad(link, &error, out)),
+                }
+            }
+        };
+        self.run_jobs(out);
+        result
+    }
+
+    fn socketio_bad(&self, link: LinkId, error: &BadPacket, out: &mut Outlet) -> Fault {
+        out.note(link, log::Level::Info, || format!("bad Socket.IO packet: {error}"));
+        Fault::Broken
+    }
+
+    fn socketio_packet(
+        &mut self,
+        socketio: &SocketIo,
+        link: LinkId,
+        parser: Parser,
+        decoded: &Decoded<'_>,
+        out: &mut Outlet,
+    ) -> Result<(), Fault> {
+        let number = socketio.find(decoded.namespace);
+        let Some(session) = self.core.sio.get(link) else { return Ok(()) };
+        let revision = session.revision;
+        if number.is_some_and(|number| socketio.namespace_at(number).parser != parser) {
+            return Err(Fault::Broken);
+        }
+        if session.closed {
+            return Ok(());
+        }
+        let epoch = number.and_then(|number| session.member(number)).map(|member| member.epoch);
+        match (decoded.kind, number, epoch) {
+            // Old clients may say it again, and may mean the main namespace, which they are in.
+            (PacketType::Connect, _, Some(_)) if revision == Revision::Four => Ok(()),
+            (PacketType::Connect, _, Some(_)) => Err(Fault::Broken),
+            (PacketType::Connect, ..) => {
+                let asked =
+                    Asked { name: decoded.namespace, query: decoded.query, auth: decoded.data, parser };
+                self.socketio_connect(socketio, link, asked, out);
+                Ok(())
+            }
+            (PacketType::ConnectError, ..) => Err(Fault::Broken),
+            (_, Some(number), Some(epoch)) => {
+                self.socketio_dispatch(socketio, link, number, epoch, decoded, out);
+                Ok(())
+            }
+            // Old servers ignored what was for a namespace that the client was not in.
+            _ if revision == Revision::Four => Ok(()),
+            _ => Err(Fault::Broken),
+        }
+    }
+
+    fn socketio_dispatch(
+        &mut self,
+        socketio: &SocketIo,
+        link: LinkId,
+        number: u16,
+        epoch: u8,
+        decoded: &Decoded<'_>,
+        out: &mut Outlet,
+    ) {
+        let namespace = socketio.namespace_at(number);
+        let Some(session) = self.core.sio.get(link) else { return };
+        let (revision, at) = (session.revision, NamespaceId { mount: session.mount, number });
+        match decoded.kind {
+            PacketType::Disconnect => {
+                self.socketio_leave(link, namespace, at, DisconnectReason::ClientNamespaceDisconnect, out);
+            }
+            PacketType::Event | PacketType::BinaryEvent => {
+                let Some(name) = decoded.name.as_deref() else { return };
+                let ack = decoded.id.map(|id| Ack {
+                    link,
+                    at,
+                    epoch,
+                    id,
+                    parser: namespace.parser,
+                    namespace: namespace.name.clone(),
+                });
+                let mut event = Event { name, args: decoded.args, ack };
+                let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+                for handler in namespace.on_any.iter().chain(namespace.events.get(name).into_iter().flatten())
+                {
+                    if socket.is_connected() {
+                        handler(&mut socket, &mut event);
+                    }
+                }
+            }
+            PacketType::Ack | PacketType::BinaryAck => {
+                let owed = session.member(number).and_then(|member| take_owed(member, decoded.id));
+                if let Some(owed) = owed {
+                    let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+                    (owed.done)(&mut socket, Some(decoded.args));
+                }
+            }
+            PacketType::Connect | PacketType::ConnectError => {}
+        }
+    }
+
+    fn socket<'s>(
+        &'s mut self,
+        link: LinkId,
+        namespace: &'s Namespace,
+        at: NamespaceId,
+        epoch: u8,
+        revision: Revision,
+        out: &'s mut Outlet,
+    ) -> Socket<'s> {
+        Socket { cx: Context { core: &mut self.core, out }, link, at, namespace, epoch, revision }
+    }
+
+    fn socketio_connect(&mut self, socketio: &SocketIo, link: LinkId, asked: Asked<'_>, out: &mut Outlet) {
+        let Asked { name, query, auth, parser } = asked;
+        let Some(session) = self.core.sio.get(link) else { return };
+        let revision = session.revision;
+        let Some(number) = socketio.find(name).filter(|_| session.members.len() < MAX_NAMESPACES) else {
+            // Whoever asks for one that is not there has to join another one in time all the same.
+            let error = ConnectError::new("Invalid namespace");
+            return self.socketio_refuse(link, parser, revision, name, &error, out);
+        };
+        let namespace = socketio.namespace_at(number);
+        let at = NamespaceId { mount: session.mount, number };
+        session.epochs = session.epochs.wrapping_add(1) & 15;
+        let epoch = session.epochs;
+        session.members.push(Member { number, epoch, owed: None });
+        // Lent out: handlers see it beside the session.
+        let Some(handshake) = session.handshake.take() else { return };
+        let connecting = Connecting { handshake: &handshake, auth, query };
+        self.core.hub.enter(link.slot, name);
+        let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+        let refused =
+            namespace.middlewares.iter().find_map(|middleware| middleware(&mut socket, &connecting).err());
+        let mut connected = false;
+        if let Some(error) = refused {
+            self.core.hub.exit_scope(link.slot, name);
+            if let Some(session) = self.core.sio.get(link) {
+                session.members.retain(|member| member.number != number);
+            }
+            self.socketio_refuse(link, parser, revision, name, &error, out);
+        } else {
+            let id = socket_id(&socket.cx, link, epoch, revision, name);
+            let data = connect_data((revision == Revision::Five).then_some(&id));
+            self.socketio_send(link, parser, PacketType::Connect, name, &data, out);
+            if let Some(session) = self.core.sio.get(link) {
+                session.connect_by = None;
+            }
+            connected = true;
+            let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+            for handler in &namespace.on_connect {
+                if socket.is_connected() {
+                    handler(&mut socket, &connecting);
+                }
+            }
+        }
+        if let Some(session) = self.core.sio.get(link) {
+            let mut handshake = handshake;
+            if connected {
+                handshake.trim();
+            }
+            session.handshake = Some(handshake);
+        }
+        self.run_jobs(out);
+    }
+
+    fn socketio_refuse(
+        &mut self,
+        link: LinkId,
+        parser: Parser,
+        revision: Revision,
+        name: &str,
+        error: &ConnectError,
+        out: &mut Outlet,
+    ) {
+        out.note(link, log::Level::Info, || format!("namespace {name:?} refused: {}", error.message));
+        let data = connect_error_data(revision, &error.message, error.data.as_deref());
+        self.socketio_send(link, parser, PacketType::ConnectError, name, &data, out);
+    }
+
+    /// Sends a packet without attachments.
+    fn socketio_send(
+        &mut self,
+        link: LinkId,
+        parser: Parser,
+        kind: PacketType,
+        namespace: &str,
+        data: &str,
+        out: &mut Outlet,
+    ) {
+        let frame = parcel::make(&pieces(parser, kind, namespace, None, data, &[]), out.dialect(link));
+        out.send_bytes(link, &frame);
+    }
+
+    /// A handler wants the socket out of its namespace.
+    pub(super) fn socketio_disconnect(&mut self, link: LinkId, number: u16, epoch: u8, out: &mut Outlet) {
+        let shared = self.shared.clone();
+        let Some(session) = self.core.sio.get(link) else { return };
+        let at = NamespaceId { mount: session.mount, number };
+        if session.closed || session.member(number).is_none_or(|member| member.epoch != epoch) {
+            return;
+        }
+        let Served::SocketIo(socketio) = &shared.router.mount(at.mount).served else { return };
+        let namespace = socketio.namespace_at(number);
+        self.socketio_send(link, namespace.parser, PacketType::Disconnect, &namespace.name, "", out);
+        self.socketio_leave(link, namespace, at, DisconnectReason::ServerNamespaceDisconnect, out);
+    }
+
+    /// Takes a socket out of one namespace.
+    fn socketio_leave(
+        &mut self,
+        link: LinkId,
+        namespace: &Namespace,
+        at: NamespaceId,
+        reason: DisconnectReason,
+        out: &mut Outlet,
+    ) {
+        let Some(session) = self.core.sio.get(link) else { return };
+        let Some(place) = session.members.iter().position(|member| member.number == at.number) else {
+            return;
+        };
+        let member = session.members.remove(place);
+        let revision = session.revision;
+        let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
+        for handler in &namespace.on_disconnect {
+            handler(&mut socket, reason);
+        }
+        for owed in member.owed.into_iter().flat_map(|owed| *owed) {
+            (owed.done)(&mut socket, None);
+        }
+        self.core.hub.exit_scope(link.slot, &namespace.name);
+    }
+
+    /// The session is over: its sockets leave their namespaces.
+    pub(super) fn socketio_closed(
+        &mut self,
+        socketio: &SocketIo,
+        link: LinkId,
+        cause: &CloseCause,
+        out: &mut Outlet,
+    ) {
+        let Some(session) = self.core.sio.get(link) else { return };
+        session.closed = true;
+        let mount = session.mount;
+        while let Some(number) =
+            self.core.sio.get(link).and_then(|session| session.members.first()).map(|member| member.number)
+        {
+            let namespace = socketio.namespace_at(number);
+            self.socketio_leave(link, namespace, NamespaceId { mount, number }, cause.into(), out);
+        }
+        self.core.sio.remove(link);
+    }
+
+    /// What Socket.IO waited for has not come in time. False if the session has to end for that.
+    pub(super) fn socketio_expired(&mut self, link: LinkId, out: &mut Outlet) -> bool {
+        let now = self.core.now;
+        let shared = self.shared.clone();
+        let Some(session) = self.core.sio.get(link) else { return true };
+        if session.connect_by.is_some_and(|at| now.is_past(at)) {
+            return false;
+        }
+        let (mount, revision) = (session.mount, session.revision);
+        let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return true };
+        let mut late: Vec<(u16, u8, Owed)> = Vec::new();
+        for member in &mut session.members {
+            let Some(owed) = member.owed.as_deref_mut() else { continue };
+            let is_late = |owed: &mut Owed| owed.until.is_some_and(|until| now.is_past(until));
+            late.extend(owed.extract_if(.., is_late).map(|owed| (member.number, member.epoch, owed)));
+            if owed.is_empty() {
+                member.owed = None;
+            }
+        }
+        for (number, epoch, owed) in late {
+            let namespace = socketio.namespace_at(number);
+            let mut socket =
+                self.socket(link, namespace, NamespaceId { mount, number }, epoch, revision, out);
+            (owed.done)(&mut socket, None::<ArgsRef<'_>>);
+        }
+        self.run_jobs(out);
+        out.state(link) == LinkState::Open || out.state(link) == LinkState::Sealed
+    }
+}
+
+fn take_owed(member: &mut Member, id: Option<u64>) -> Option<Owed> {
+    let owed = member.owed.as_deref_mut()?;
+    let place = owed.iter().position(|owed| Some(owed.id) == id)?;
+    let taken = owed.swap_remove(place);
+    if owed.is_empty() {
+        member.owed = None;
+    }
+    Some(taken)
+}
