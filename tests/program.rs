@@ -88,7 +88,8 @@ fn check_prints_toml_that_says_the_same_again_and_hides_secrets() {
     let folder = Folder::new();
     let file = "listen = [\"[::1]:3000\", \"unix:/run/a \\\"b\\\".sock\"]\nlog = \"debug\"\n\
                 [auth]\ntoken = \"hush-token\"\norigins = [\"https://a.example\", \"null\"]\n\
-                [api]\nkey = \"hush-key\"\n[limits]\nidle_s = 0\nconnections = 9\n";
+                [api]\nkey = \"hush-key\"\n\
+                [socketio]\nserve_client = false\ncors = \"*\"\nclient_dir = \"/a \\\"b\\\"\"\nnamespaces = \"/é\"\n[limits]\nidle_s = 0\nconnections = 9\n";
     let shown = checked(&folder, file, &[], &[]);
     assert!(!shown.contains("hush"), "{shown}");
     assert_eq!((value(&shown, "token"), value(&shown, "key")), ("\"***\"", "\"***\""));
@@ -129,6 +130,25 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("FANFARE_LIMITS_CONNECTIONS", "5"),
         ("FANFARE_LIMITS_HEAD_BYTES", "2002"),
         ("FANFARE_LIMITS_ROOMS_PER_SOCKET", "6"),
+        ("FANFARE_SOCKETIO_PATH", "/x/"),
+        ("FANFARE_SOCKETIO_PING_INTERVAL_MS", "11"),
+        ("FANFARE_SOCKETIO_PING_TIMEOUT_MS", "12"),
+        ("FANFARE_SOCKETIO_CONNECT_TIMEOUT_MS", "13"),
+        ("FANFARE_SOCKETIO_UPGRADE_TIMEOUT_MS", "14"),
+        ("FANFARE_SOCKETIO_MAX_PAYLOAD_BYTES", "15"),
+        ("FANFARE_SOCKETIO_TRANSPORTS", "websocket"),
+        ("FANFARE_SOCKETIO_ALLOW_UPGRADES", "false"),
+        ("FANFARE_SOCKETIO_EIO3", "0"),
+        ("FANFARE_SOCKETIO_NAMESPACES", "/a, /b"),
+        ("FANFARE_SOCKETIO_PARSER", "msgpack"),
+        ("FANFARE_SOCKETIO_MSGPACK_NAMESPACES", "/,/b"),
+        ("FANFARE_SOCKETIO_COMPRESSION", "1"),
+        ("FANFARE_SOCKETIO_COMPRESSION_THRESHOLD_BYTES", "16"),
+        ("FANFARE_SOCKETIO_CORS", "https://a.example"),
+        ("FANFARE_SOCKETIO_CORS_CREDENTIALS", "true"),
+        ("FANFARE_SOCKETIO_COOKIE", "io"),
+        ("FANFARE_SOCKETIO_SERVE_CLIENT", "false"),
+        ("FANFARE_SOCKETIO_CLIENT_DIR", "/d/e"),
         ("FANFARE_AUTH_TOKEN", "hush-1"),
         ("FANFARE_AUTH_ORIGINS", "https://a.example,https://b.example:8443"),
         ("FANFARE_API_KEY", "hush-2"),
@@ -146,6 +166,25 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("connections", "5"),
         ("head_bytes", "2002"),
         ("rooms_per_socket", "6"),
+        ("path", "\"/x/\""),
+        ("ping_interval_ms", "11"),
+        ("ping_timeout_ms", "12"),
+        ("connect_timeout_ms", "13"),
+        ("upgrade_timeout_ms", "14"),
+        ("max_payload_bytes", "15"),
+        ("transports", "[\"websocket\"]"),
+        ("allow_upgrades", "false"),
+        ("eio3", "false"),
+        ("namespaces", "[\"/a\", \"/b\"]"),
+        ("parser", "\"msgpack\""),
+        ("msgpack_namespaces", "[\"/\", \"/b\"]"),
+        ("compression", "true"),
+        ("compression_threshold_bytes", "16"),
+        ("cors", "[\"https://a.example\"]"),
+        ("cors_credentials", "true"),
+        ("cookie", "\"io\""),
+        ("serve_client", "false"),
+        ("client_dir", "\"/d/e\""),
         ("token", "\"***\""),
         ("origins", "[\"https://a.example\", \"https://b.example:8443\"]"),
         ("key", "\"***\""),
@@ -196,7 +235,8 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
-        ":1: listne: unknown key, expected one of listen, reactors, log, open, [auth], [api], [admin], [limits]"
+        ":1: listne: unknown key, expected one of listen, reactors, log, open, [auth], [api], [admin], \
+         [socketio], [limits]"
     );
     // Not yet: a limit that would not hold is not taken.
     assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));
@@ -210,6 +250,37 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
             format!(":2: limits.{key}: expected a number from {range}, found {found}")
         );
     };
+    assert_eq!(
+        error("[socketio]\nping_timeout_ms = 9\n"),
+        ":2: socketio.ping_timeout_ms: expected a number from 10 to 604800000, found 9"
+    );
+    assert!(
+        error("[socketio]\npath = \"/socket.io\"\n").starts_with(":2: socketio.path: expected a path such")
+    );
+    assert_eq!(
+        error("[socketio]\ntransports = [\"polling\", \"webtransport\"]\n"),
+        ":2: socketio.transports: expected polling, websocket or both, found [\"polling\", \"webtransport\"]"
+    );
+    assert!(
+        error("[socketio]\nparser = \"xml\"\n").starts_with(":2: socketio.parser: expected json or msgpack")
+    );
+    assert!(error("[socketio]\ncors = true\n").starts_with(":2: socketio.cors: expected origins such as"));
+    assert!(
+        error("[socketio]\ncookie = \"a b\"\n").starts_with(":2: socketio.cookie: expected the name of a")
+    );
+    assert!(
+        error("[socketio]\nnamespaces = \"news\"\n")
+            .starts_with(":2: socketio.namespaces: expected different")
+    );
+    // Keys that do not go together.
+    assert!(
+        error("[socketio]\ncors = \"*\"\ncors_credentials = true\n")
+            .starts_with(":3: socketio.cors_credentials: expected origins in socketio.cors, found \"*\"")
+    );
+    assert_eq!(
+        error("[socketio]\nnamespaces = [\"/a\"]\nmsgpack_namespaces = [\"/\", \"/a\", \"/b\"]\n"),
+        ":3: socketio.msgpack_namespaces: expected \"/\" or names that are in socketio.namespaces, found \"/b\""
+    );
     range("message_bytes", "0", "1 to 1073741824");
     range("message_bytes", "1073741825", "1 to 1073741824");
     range("outbox_bytes", "-1", "1 to 1073741824");

@@ -3,8 +3,9 @@
 #
 #   tools/setup.sh [run|test]
 #
-# run: what building takes. test: what the tests take, too: Node.js 18 or newer, and the client libraries of
-# tests/clients in .deps/node (npm) and .deps/python (a virtual environment). Packages of the system come by apt.
+# run: what building takes, and the browser clients that the server serves, of tools/client, in .deps/client; the
+# server runs without them, too. test: what the tests take, too: Node.js 18 or newer, and the client libraries of
+# tests/clients in .deps/node and .deps/python (a virtual environment). Packages of the system come by apt.
 # Rust is expected to be there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -41,9 +42,38 @@ component() {
     rustup component add "$1"
 }
 
+# packages FOLDER PLACE: what the lock file in the folder names, in the place, if that has not been done.
+packages() {
+    cmp -s "$1/package-lock.json" "$2/installed" && return
+    have node || apt nodejs
+    have npm || apt npm
+    echo "setup: installing the packages of $1 into $2"
+    rm -rf "$2"
+    mkdir -p "$2"
+    cp "$1/package.json" "$1/package-lock.json" "$2/"
+    npm ci --prefix "$2" --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1
+    cp "$1/package-lock.json" "$2/installed"
+}
+
+# The browser clients. A program that is built elsewhere finds them beside itself.
+browser_clients() {
+    packages tools/client .deps/client
+    [ -n "${CARGO_TARGET_DIR:-}" ] || return 0
+    for profile in debug release; do
+        mkdir -p "$CARGO_TARGET_DIR/$profile"
+        ln -sfn "$PWD/.deps/client" "$CARGO_TARGET_DIR/$profile/client"
+    done
+}
+
 have cargo || fail "please install Rust 1.90 or newer: see https://www.rust-lang.org/tools/install"
 have cc || apt gcc libc6-dev
-[ -n "$for_tests" ] || exit 0
+if [ -z "$for_tests" ]; then
+    # In a shell of its own, which ends at the first thing that fails.
+    set +e
+    (set -e; browser_clients)
+    [ $? = 0 ] || echo "setup: the browser client is not installed: the server runs without /socket.io/socket.io.js" >&2
+    exit 0
+fi
 
 component rustfmt fmt
 component clippy clippy
@@ -52,16 +82,9 @@ component clippy clippy
 node_is_new() { have node && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; }
 node_is_new || apt nodejs
 node_is_new || fail "please install Node.js 18 or newer"
-have npm || apt npm
 clients=tests/clients
-if [ -f $clients/package-lock.json ] && ! cmp -s $clients/package-lock.json .deps/node/installed; then
-    echo "setup: installing the clients in JavaScript into .deps/node"
-    rm -rf .deps/node
-    mkdir -p .deps/node
-    cp $clients/package.json $clients/package-lock.json .deps/node/
-    npm ci --prefix .deps/node --no-audit --no-fund --loglevel=error
-    cp $clients/package-lock.json .deps/node/installed
-fi
+packages $clients .deps/node
+browser_clients
 
 # Python 3 for the clients in Python.
 have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || apt python3 python3-venv

@@ -2,12 +2,15 @@
 
 mod access;
 mod api;
+mod client;
 mod config;
 mod flags;
 mod gateway;
 mod logging;
 mod serve;
 
+use client::Client;
+use config::ConfigError;
 use flags::{Given, Task};
 use std::io::Write;
 use std::process::ExitCode;
@@ -30,12 +33,18 @@ fn main() -> ExitCode {
 fn run() -> Result<(), (u8, String)> {
     let usage = |error| (USAGE, error);
     let load = |given: &Given| {
-        config::load(given.file.as_deref(), std::env::vars_os(), &given.values)
-            .map_err(|error| (USAGE, error.to_string()))
+        let loaded = config::load(given.file.as_deref(), std::env::vars_os(), &given.values)?;
+        let client = Client::read(&loaded.config.socketio)
+            .map_err(|error| loaded.bad_value("socketio.client_dir", error))?;
+        Ok((loaded, client))
     };
+    let load = |given: &Given| load(given).map_err(|error: ConfigError| (USAGE, error.to_string()));
     match flags::parse(std::env::args_os()).map_err(usage)? {
-        Task::Serve(given) => serve::serve(&load(&given)?).map_err(|error| (FAILURE, error)),
-        Task::Check(given) => say(&load(&given)?.show()),
+        Task::Serve(given) => {
+            let (loaded, client) = load(&given)?;
+            serve::serve(&loaded, client).map_err(|error| (FAILURE, error))
+        }
+        Task::Check(given) => say(&load(&given)?.0.show()),
         Task::Say(text) => say(&text),
     }
 }

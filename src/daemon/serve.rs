@@ -1,6 +1,7 @@
 //! `fanfare serve`: the server from its configuration to its end.
 
 use crate::access::Access;
+use crate::client::{self, Client};
 use crate::config::{Config, Loaded};
 use crate::{api, gateway, logging};
 use fanfare::{Builder, ListenAddr, Running, Server};
@@ -20,21 +21,23 @@ const WATCH: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// Why it did not start, or why it ended by itself.
-pub(crate) fn serve(loaded: &Loaded) -> Result<(), String> {
+pub(crate) fn serve(loaded: &Loaded, client: Client) -> Result<(), String> {
     logging::start(loaded.config.log).map_err(|error| format!("cannot start the log: {error}"))?;
-    let result = serve_logged(loaded);
+    let result = serve_logged(loaded, client);
     logging::finish();
     result
 }
 
-fn serve_logged(loaded: &Loaded) -> Result<(), String> {
+fn serve_logged(loaded: &Loaded, client: Client) -> Result<(), String> {
     let ending = Arc::new(AtomicBool::new(false));
     let signals = watch_signals(&ending).map_err(|error| format!("cannot handle signals: {error}"))?;
     if !loaded.strange_variables.is_empty() {
         log::warn!("these environment variables set nothing: {}", loaded.strange_variables.join(", "));
     }
 
-    let running = server(&loaded.config).start().map_err(|error| error.to_string())?;
+    let builder = client::install(server(&loaded.config), &loaded.config.socketio, client)
+        .map_err(|error| format!("cannot serve the browser client: {error}"))?;
+    let running = builder.start().map_err(|error| error.to_string())?;
     let file = loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     log::info!("fanfare {}, configuration file: {file}", env!("CARGO_PKG_VERSION"));
     for addr in running.addrs() {

@@ -323,7 +323,7 @@ impl Worker {
 
     /// Answers and closes.
     pub(super) fn refuse(&self, link: LinkId, response: Response, reason: Refusal, out: &mut Outlet) {
-        out.send_bytes(link, &dated(&self.core, response).encode(false, false));
+        send(link, dated(&self.core, response).encode(false, false), out);
         out.finish(link);
         self.core.own_stats().refused[reason as usize].add(1);
     }
@@ -345,7 +345,7 @@ impl Worker {
         if old && keep_alive {
             response = response.header("Connection", "keep-alive");
         }
-        out.send_bytes(link, &response.encode(keep_alive, head_only));
+        send(link, response.encode(keep_alive, head_only), out);
         if !keep_alive {
             return out.finish(link);
         }
@@ -496,6 +496,14 @@ pub(super) fn full_response(peer: Peer) -> Response {
 fn full_reason(admission: &Admission) -> String {
     let who = admission.claim.as_ref().map_or_else(String::new, |room| format!(" {room:?}"));
     format!("full: {:?}{who}", admission.scope)
+}
+
+/// Queues a response.
+fn send(link: LinkId, (head, body): (Frame, Option<Frame>), out: &mut Outlet) {
+    out.send_bytes(link, &head);
+    if let Some(body) = body {
+        out.send_bytes(link, &body);
+    }
 }
 
 /// With the header that a server with a clock has to send (RFC 9110, section 6.6.1).

@@ -1,7 +1,6 @@
 //! HTTP/1.1 responses (RFC 9112, sections 4 and 6; RFC 9110, section 15).
 //!
-//! Owns: building a response and writing it in one piece. Every response says its length; the server
-//! sends no chunks.
+//! Owns: building a response and writing it. Every response says its length; the server sends no chunks.
 
 use std::borrow::Cow;
 
@@ -17,9 +16,13 @@ pub struct Response {
     pub status: u16,
     /// Header fields besides Content-Length and Connection.
     pub headers: Vec<(Cow<'static, str>, String)>,
-    /// The body.
-    pub body: Vec<u8>,
+    /// The body, which several responses may share.
+    pub body: Frame,
 }
+
+/// A body from this size on leaves as the frame that it is; a smaller one is copied behind the head, so that both are
+/// one piece.
+const OWN_PIECE_BYTES: usize = 4 << 10;
 
 /// The body of an error.
 #[derive(Serialize)]
@@ -31,12 +34,17 @@ struct ErrorBody<'a> {
 impl Response {
     /// A response without a body.
     pub fn empty(status: u16) -> Response {
-        Response { status, headers: Vec::new(), body: Vec::new() }
+        Response { status, headers: Vec::new(), body: Frame::from_bytes([]) }
+    }
+
+    /// A response whose body is kept once, however many have still to read it.
+    pub fn shared(status: u16, content_type: &str, body: Frame) -> Response {
+        Response { body, ..Response::empty(status) }.header("Content-Type", content_type)
     }
 
     /// A response with a body of any type.
     pub fn bytes(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Response {
-        Response { body: body.into(), ..Response::empty(status) }.header("Content-Type", content_type)
+        Response::shared(status, content_type, Frame::from_bytes(body.into()))
     }
 
     /// A JSON response. A value that JSON cannot express is our own fault: 500.
@@ -72,10 +80,17 @@ impl Response {
         self
     }
 
-    /// The response on the wire. `head_only` answers HEAD: the length of the body without the body.
-    pub fn encode(&self, keep_alive: bool, head_only: bool) -> Frame {
+    /// The response on the wire: everything, or the head and a large body behind it. `head_only` answers HEAD: the
+    /// length of the body without the body.
+    pub fn encode(&self, keep_alive: bool, head_only: bool) -> (Frame, Option<Frame>) {
         let bodiless = matches!(self.status, 100..=199 | 204 | 304);
-        let mut out = Vec::with_capacity(128 + self.headers.len() * 48 + self.body.len());
+        let body = Some(&self.body).filter(|_| !bodiless && !head_only);
+        let (inside, behind) = match body {
+            Some(body) if body.len() >= OWN_PIECE_BYTES => (&[][..], Some(body.clone())),
+            Some(body) => (&body[..], None),
+            None => (&[][..], None),
+        };
+        let mut out = Vec::with_capacity(128 + self.headers.len() * 48 + inside.len());
         push_status(&mut out, self.status);
         for (name, value) in &self.headers {
             push_header(&mut out, name, value);
@@ -87,10 +102,8 @@ impl Response {
             push_header(&mut out, "Connection", "close");
         }
         out.extend_from_slice(b"\r\n");
-        if !bodiless && !head_only {
-            out.extend_from_slice(&self.body);
-        }
-        Frame::from_bytes(out)
+        out.extend_from_slice(inside);
+        (Frame::from_bytes(out), behind)
     }
 }
 
@@ -160,8 +173,11 @@ pub fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn wire(frame: &Frame) -> &str {
-        std::str::from_utf8(frame).unwrap()
+    /// What is sent, in one piece.
+    fn wire(response: &Response, keep_alive: bool, head_only: bool) -> String {
+        let (frame, behind) = response.encode(keep_alive, head_only);
+        assert_eq!(behind, None);
+        std::str::from_utf8(&frame).unwrap().to_owned()
     }
 
     #[test]
@@ -169,34 +185,49 @@ mod tests {
         let response = Response::text(200, "hello").header("X-A", "b");
         let head =
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nX-A: b\r\nContent-Length: 5\r\n";
-        assert_eq!(wire(&response.encode(true, false)), format!("{head}\r\nhello"));
-        assert_eq!(wire(&response.encode(true, true)), format!("{head}\r\n"));
-        assert_eq!(wire(&response.encode(false, false)), format!("{head}Connection: close\r\n\r\nhello"));
+        assert_eq!(wire(&response, true, false), format!("{head}\r\nhello"));
+        assert_eq!(wire(&response, true, true), format!("{head}\r\n"));
+        assert_eq!(wire(&response, false, false), format!("{head}Connection: close\r\n\r\nhello"));
+    }
+
+    #[test]
+    fn a_large_body_is_not_copied() {
+        let body = Frame::from_bytes(vec![b'x'; OWN_PIECE_BYTES]);
+        let response = Response::shared(200, "text/plain", body.clone());
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n", body.len());
+        let (first, second) = response.encode(true, false);
+        assert_eq!(*first, *head.as_bytes());
+        assert!(second.unwrap().same(&body));
+        assert_eq!(wire(&response, true, true), head, "HEAD");
+        let small = Response::shared(200, "text/plain", Frame::from_bytes(&body[1..]));
+        let sent = wire(&small, true, false);
+        assert_eq!(sent.split_once("\r\n\r\n").unwrap().1.len(), OWN_PIECE_BYTES - 1);
     }
 
     #[test]
     fn some_statuses_have_no_body() {
         // RFC 9110, section 8.6: no Content-Length on 1xx and 204.
         for status in [101, 204, 304] {
-            let frame = Response::text(status, "x").encode(true, false);
-            assert!(!wire(&frame).contains("Content-Length"));
-            assert!(wire(&frame).ends_with("\r\n\r\n"));
+            let sent = wire(&Response::text(status, "x"), true, false);
+            assert!(!sent.contains("Content-Length"));
+            assert!(sent.ends_with("\r\n\r\n"));
         }
-        assert!(wire(&Response::empty(200).encode(true, false)).contains("Content-Length: 0\r\n"));
+        assert!(wire(&Response::empty(200), true, false).contains("Content-Length: 0\r\n"));
     }
 
     #[test]
     fn errors_are_json() {
         let response = Response::error(429, "too_many", "a \"b\"");
-        assert_eq!(response.body, br#"{"code":"too_many","message":"a \"b\""}"#);
-        assert!(wire(&response.encode(true, false)).starts_with("HTTP/1.1 429 Too Many Requests\r\n"));
+        assert_eq!(*response.body, *br#"{"code":"too_many","message":"a \"b\""}"#);
+        assert!(wire(&response, true, false).starts_with("HTTP/1.1 429 Too Many Requests\r\n"));
     }
 
     #[test]
     fn values_cannot_begin_a_line() {
-        let frame = Response::empty(302).header("Location", "/a\r\nSet-Cookie: x\0").encode(true, false);
-        assert!(wire(&frame).contains("Location: /a  Set-Cookie: x \r\n"));
-        let frame = Response::empty(200).header("bad\r\nname", "x").encode(true, false);
-        assert!(!wire(&frame).contains("bad"));
+        let sent = wire(&Response::empty(302).header("Location", "/a\r\nSet-Cookie: x\0"), true, false);
+        assert!(sent.contains("Location: /a  Set-Cookie: x \r\n"));
+        let sent = wire(&Response::empty(200).header("bad\r\nname", "x"), true, false);
+        assert!(!sent.contains("bad"));
     }
 }

@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn answers_name_what_is_supported() {
-        let answer = UpgradeError::Version.response().encode(false, false);
+        let (answer, _) = UpgradeError::Version.response().encode(false, false);
         let text = std::str::from_utf8(&answer).unwrap();
         assert!(text.starts_with("HTTP/1.1 426 Upgrade Required\r\n"));
         assert!(

@@ -93,6 +93,11 @@ impl Answer {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
+    /// All headers but the one that says when.
+    pub(crate) fn headers_without_date(&self) -> Vec<&(String, String)> {
+        self.headers.iter().filter(|(name, _)| name != "date").collect()
+    }
+
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }

@@ -1,6 +1,7 @@
-//! The HTTP API of the program, as other programs meet it: over real sockets, with real clients of `/ws`.
+//! What the program serves over HTTP, as others meet it: over real sockets, with real clients of `/ws`.
 
 mod access;
+mod client;
 mod http;
 mod lists;
 mod metrics;

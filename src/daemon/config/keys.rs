@@ -4,17 +4,15 @@
 //! follows from its name: `limits.idle_s` is `FANFARE_LIMITS_IDLE_S`.
 
 use super::Config;
-use fanfare::ListenAddr;
-use log::LevelFilter;
-use std::fmt::Write as _;
+use super::slot::{Slot, Value};
 use std::ops::RangeInclusive;
 
-/// The longest secret, in bytes: it has to fit into a request's head.
-const SECRET_BYTES: usize = 1_024;
 /// The most that one message or one outbox may be set to, in bytes.
 const GIB: u64 = 1 << 30;
 /// The longest time that can be set, in seconds: a week.
 const WEEK_S: u64 = 7 * 24 * 3_600;
+/// The times of Socket.IO, in milliseconds.
+const TIMES_MS: RangeInclusive<u64> = 10..=WEEK_S * 1_000;
 
 /// One key.
 #[derive(Debug)]
@@ -78,6 +76,120 @@ pub(crate) const KEYS: &[Key] = &[
         flag: None,
         about: "Addresses of their own for /api, /metrics and /; none serves them on every address",
         slot: |config| Slot::OptionalAddresses(&mut config.admin_listen),
+    },
+    Key {
+        name: "socketio.path",
+        flag: None,
+        about: "Where Socket.IO is served",
+        slot: |config| Slot::Path(&mut config.socketio.path),
+    },
+    Key {
+        name: "socketio.ping_interval_ms",
+        flag: None,
+        about: "Time between two heartbeats",
+        slot: |config| Slot::Millis(&mut config.socketio.ping_interval_ms, TIMES_MS),
+    },
+    Key {
+        name: "socketio.ping_timeout_ms",
+        flag: None,
+        about: "Time for the answer to a heartbeat",
+        slot: |config| Slot::Millis(&mut config.socketio.ping_timeout_ms, TIMES_MS),
+    },
+    Key {
+        name: "socketio.connect_timeout_ms",
+        flag: None,
+        about: "Time for a client to join a namespace",
+        slot: |config| Slot::Millis(&mut config.socketio.connect_timeout_ms, TIMES_MS),
+    },
+    Key {
+        name: "socketio.upgrade_timeout_ms",
+        flag: None,
+        about: "Time for an upgrade from polling that has begun",
+        slot: |config| Slot::Millis(&mut config.socketio.upgrade_timeout_ms, TIMES_MS),
+    },
+    Key {
+        name: "socketio.max_payload_bytes",
+        flag: None,
+        about: "The largest message of a client, and the largest body of a polling request",
+        slot: |config| Slot::Size(&mut config.socketio.max_payload_bytes, 1..=GIB),
+    },
+    Key {
+        name: "socketio.transports",
+        flag: None,
+        about: "Transports that clients may use: polling, websocket",
+        slot: |config| Slot::Transports(&mut config.socketio.transports),
+    },
+    Key {
+        name: "socketio.allow_upgrades",
+        flag: None,
+        about: "Whether clients may go on from polling to WebSocket",
+        slot: |config| Slot::Switch(&mut config.socketio.allow_upgrades),
+    },
+    Key {
+        name: "socketio.eio3",
+        flag: None,
+        about: "Whether clients before 3.0, which speak Engine.IO 3, may connect",
+        slot: |config| Slot::Switch(&mut config.socketio.eio3),
+    },
+    Key {
+        name: "socketio.namespaces",
+        flag: None,
+        about: "Namespaces besides /, such as /news",
+        slot: |config| Slot::Namespaces(&mut config.socketio.namespaces, false),
+    },
+    Key {
+        name: "socketio.parser",
+        flag: None,
+        about: "How packets are written: json or msgpack",
+        slot: |config| Slot::Parser(&mut config.socketio.parser),
+    },
+    Key {
+        name: "socketio.msgpack_namespaces",
+        flag: None,
+        about: "Namespaces whose packets are msgpack whatever the parser",
+        slot: |config| Slot::Namespaces(&mut config.socketio.msgpack_namespaces, true),
+    },
+    Key {
+        name: "socketio.compression",
+        flag: None,
+        about: "Whether WebSocket messages may be compressed",
+        slot: |config| Slot::Switch(&mut config.socketio.compression),
+    },
+    Key {
+        name: "socketio.compression_threshold_bytes",
+        flag: None,
+        about: "The shortest message that is compressed",
+        slot: |config| Slot::Size(&mut config.socketio.compression_threshold_bytes, 0..=GIB),
+    },
+    Key {
+        name: "socketio.cors",
+        flag: None,
+        about: "Origins whose pages may use polling: a list, * or off",
+        slot: |config| Slot::Cors(&mut config.socketio.cors),
+    },
+    Key {
+        name: "socketio.cors_credentials",
+        flag: None,
+        about: "Whether pages of those origins may send cookies",
+        slot: |config| Slot::Switch(&mut config.socketio.cors_credentials),
+    },
+    Key {
+        name: "socketio.cookie",
+        flag: None,
+        about: "The cookie that tells a load balancer the session: its name, or off",
+        slot: |config| Slot::Cookie(&mut config.socketio.cookie),
+    },
+    Key {
+        name: "socketio.serve_client",
+        flag: None,
+        about: "Whether the browser client is served, as socket.io.js and its variants",
+        slot: |config| Slot::Switch(&mut config.socketio.serve_client),
+    },
+    Key {
+        name: "socketio.client_dir",
+        flag: None,
+        about: "The folder where npm installed socket.io-client; none looks beside the program",
+        slot: |config| Slot::Folder(&mut config.socketio.client_dir),
     },
     Key {
         name: "limits.message_bytes",
@@ -182,188 +294,4 @@ impl Key {
     pub(crate) fn show(&self, config: &Config) -> Option<String> {
         (self.slot)(&mut config.clone()).show()
     }
-}
-
-/// A value before it is known to be one that its key may have.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
-    /// From a file.
-    Number(i128),
-    /// From a file.
-    Switch(bool),
-    /// From a file.
-    Text(String),
-    /// From a file, or a flag that was repeated.
-    List(Vec<String>),
-    /// From the environment or a flag, where everything is text; a list is separated by commas.
-    Raw(String),
-    /// Something that no key takes; what it is.
-    Other(&'static str),
-}
-
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Value::Number(number) => number.fmt(f),
-            Value::Switch(on) => on.fmt(f),
-            Value::Text(text) | Value::Raw(text) => write!(f, "{text:?}"),
-            Value::List(items) => write!(f, "{items:?}"),
-            Value::Other(what) => f.write_str(what),
-        }
-    }
-}
-
-impl Value {
-    fn number(&self, range: &RangeInclusive<u64>) -> Option<u64> {
-        let number = match self {
-            Value::Number(number) => u64::try_from(*number).ok()?,
-            Value::Raw(text) => text.replace('_', "").parse().ok()?,
-            _ => return None,
-        };
-        range.contains(&number).then_some(number)
-    }
-
-    fn switch(&self) -> Option<bool> {
-        match self {
-            Value::Switch(on) => Some(*on),
-            Value::Raw(text) => match text.as_str() {
-                "true" | "1" => Some(true),
-                "false" | "0" => Some(false),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn text(&self) -> Option<&str> {
-        match self {
-            Value::Text(text) | Value::Raw(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn list(&self) -> Option<Vec<&str>> {
-        match self {
-            Value::Text(text) => Some(vec![text]),
-            Value::Raw(text) => Some(text.split(',').map(str::trim).collect()),
-            Value::List(items) => Some(items.iter().map(String::as_str).collect()),
-            _ => None,
-        }
-    }
-}
-
-impl Value {
-    /// Different addresses.
-    fn addresses(&self) -> Option<Vec<ListenAddr>> {
-        let addresses = self.list()?.into_iter().map(|text| text.parse().ok());
-        addresses.collect::<Option<Vec<_>>>().filter(|addresses| !has_twice(addresses))
-    }
-}
-
-/// Where a value is kept, by what it may be.
-enum Slot<'c> {
-    Size(&'c mut usize, RangeInclusive<u64>),
-    Seconds(&'c mut u32, RangeInclusive<u64>),
-    /// 0 is no number.
-    Count(&'c mut Option<usize>, RangeInclusive<u64>),
-    Switch(&'c mut bool),
-    Level(&'c mut LevelFilter),
-    Secret(&'c mut Option<String>),
-    Origins(&'c mut Vec<String>),
-    /// At least one.
-    Addresses(&'c mut Vec<ListenAddr>),
-    OptionalAddresses(&'c mut Vec<ListenAddr>),
-}
-
-impl Slot<'_> {
-    fn expected(&self) -> String {
-        match self {
-            Slot::Size(_, range) | Slot::Seconds(_, range) | Slot::Count(_, range) => {
-                format!("a number from {} to {}", range.start(), range.end())
-            }
-            Slot::Switch(_) => "true or false".to_owned(),
-            Slot::Level(_) => "off, error, warn, info, debug or trace".to_owned(),
-            Slot::Secret(_) => format!("1 to {SECRET_BYTES} visible ASCII characters without spaces"),
-            Slot::Origins(_) => "origins such as https://app.example, without a path".to_owned(),
-            Slot::Addresses(_) | Slot::OptionalAddresses(_) => {
-                "different addresses such as 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock".to_owned()
-            }
-        }
-    }
-
-    /// Takes the value, or says that it cannot be.
-    fn set(self, value: &Value) -> Option<()> {
-        match self {
-            Slot::Size(at, range) => *at = usize::try_from(value.number(&range)?).ok()?,
-            Slot::Seconds(at, range) => *at = u32::try_from(value.number(&range)?).ok()?,
-            Slot::Count(at, range) => {
-                *at = Some(usize::try_from(value.number(&range)?).ok()?).filter(|count| *count > 0);
-            }
-            Slot::Switch(at) => *at = value.switch()?,
-            Slot::Level(at) => *at = value.text()?.parse().ok()?,
-            Slot::Secret(at) => {
-                let secret = value.text()?;
-                let fits = (1..=SECRET_BYTES).contains(&secret.len());
-                *at = Some(
-                    (fits && secret.bytes().all(|byte| byte.is_ascii_graphic()))
-                        .then(|| secret.to_owned())?,
-                );
-            }
-            Slot::Origins(at) => {
-                let origins = value.list()?;
-                *at = origins
-                    .into_iter()
-                    .map(|origin| is_origin(origin).then(|| origin.to_owned()))
-                    .collect::<Option<_>>()?;
-            }
-            Slot::Addresses(at) => {
-                *at = value.addresses().filter(|addresses| !addresses.is_empty())?;
-            }
-            Slot::OptionalAddresses(at) => *at = value.addresses()?,
-        }
-        Some(())
-    }
-
-    fn show(self) -> Option<String> {
-        let text = |text: &str| toml::Value::from(text).to_string();
-        let list = |items: Vec<String>| {
-            let mut shown = String::from("[");
-            for (number, item) in items.iter().enumerate() {
-                // Writing to a String does not fail.
-                let _ = write!(shown, "{}{}", if number > 0 { ", " } else { "" }, text(item));
-            }
-            shown + "]"
-        };
-        Some(match self {
-            Slot::Size(at, _) => at.to_string(),
-            Slot::Seconds(at, _) => at.to_string(),
-            Slot::Count(at, _) => at.unwrap_or(0).to_string(),
-            Slot::Switch(at) => at.to_string(),
-            Slot::Level(at) => text(&at.as_str().to_lowercase()),
-            Slot::Secret(at) => text(at.as_ref().map(|_| "***")?),
-            Slot::Origins(at) => list(at.clone()),
-            Slot::Addresses(at) | Slot::OptionalAddresses(at) => {
-                list(at.iter().map(ListenAddr::to_string).collect())
-            }
-        })
-    }
-}
-
-/// Scheme, host and port as a browser sends them, or the `null` of a page that has no origin.
-fn is_origin(text: &str) -> bool {
-    let is_plain = |part: &str, more: &[u8]| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
-    };
-    text == "null"
-        || text
-            .split_once("://")
-            .is_some_and(|(scheme, host)| is_plain(scheme, b"+-.") && is_plain(host, b".-_:[]"))
-}
-
-/// Whether an address stands there twice; port 0 is another one each time.
-fn has_twice(addresses: &[ListenAddr]) -> bool {
-    let is_fixed = |address: &ListenAddr| !matches!(address, ListenAddr::Tcp(tcp) if tcp.port() == 0);
-    let mut later = addresses.iter();
-    std::iter::from_fn(|| later.next().map(|address| (address, later.clone())))
-        .any(|(address, mut later)| is_fixed(address) && later.any(|other| other == address))
 }

@@ -1,11 +1,16 @@
 //! The effective configuration: defaults, then the file, then the environment, then flags.
 //!
-//! Owns the order of the sources, their errors, and the rule who may listen where; [`keys`] owns what a key may be.
+//! Owns the order of the sources, their errors, and the rule who may listen where. [`keys`] owns which keys there are,
+//! [`slot`] what their values may be, [`socketio`] the settings of Socket.IO.
 
 mod file;
 mod keys;
+mod slot;
+mod socketio;
 
-pub(crate) use keys::{KEYS, Key, Value};
+pub(crate) use keys::{KEYS, Key};
+pub(crate) use slot::Value;
+pub(crate) use socketio::{Cors, SocketIoConfig};
 
 use fanfare::{Limits, ListenAddr};
 use log::LevelFilter;
@@ -31,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) api_key: Option<String>,
     /// Empty: operators use the addresses of clients.
     pub(crate) admin_listen: Vec<ListenAddr>,
+    pub(crate) socketio: SocketIoConfig,
     pub(crate) limits: Limits,
 }
 
@@ -45,6 +51,7 @@ impl Default for Config {
             origins: Vec::new(),
             api_key: None,
             admin_listen: Vec::new(),
+            socketio: SocketIoConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -158,6 +165,7 @@ pub(crate) fn load(
     }
     loaded.check_addresses()?;
     loaded.check_exposure()?;
+    loaded.check_socketio()?;
     loaded.strange_variables = variables.into_keys().collect();
     loaded.strange_variables.sort_unstable();
     Ok(loaded)
@@ -179,9 +187,15 @@ impl Loaded {
         let is_fixed = |addr: &&ListenAddr| !matches!(addr, ListenAddr::Tcp(tcp) if tcp.port() == 0);
         let both =
             self.config.admin_listen.iter().filter(is_fixed).find(|addr| self.config.listen.contains(addr));
-        let (Some(addr), Some(origin)) = (both, self.origins.get("admin.listen")) else { return Ok(()) };
+        let Some(addr) = both else { return Ok(()) };
         let error = format!("expected addresses other than those of listen, found {addr}");
-        Err(ConfigError::BadValue(origin.clone(), "admin.listen".to_owned(), error))
+        Err(self.bad_value("admin.listen", error))
+    }
+
+    /// The value that this key was set to turned out to be wrong.
+    pub(crate) fn bad_value(&self, key: &'static str, error: String) -> ConfigError {
+        let origin = self.origins.get(key).expect("what has its default is right");
+        ConfigError::BadValue(origin.clone(), key.to_owned(), error)
     }
 
     /// Nobody is let in from elsewhere by an oversight.

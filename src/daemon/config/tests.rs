@@ -29,6 +29,12 @@ fn names_and_variables_are_all_different_and_defaults_may_be_set() {
 fn the_bounds_themselves_are_taken() {
     for (name, least, most) in [
         ("reactors", 0, 64),
+        ("socketio.ping_interval_ms", 10, 604_800_000),
+        ("socketio.ping_timeout_ms", 10, 604_800_000),
+        ("socketio.connect_timeout_ms", 10, 604_800_000),
+        ("socketio.upgrade_timeout_ms", 10, 604_800_000),
+        ("socketio.max_payload_bytes", 1, 1 << 30),
+        ("socketio.compression_threshold_bytes", 0, 1 << 30),
         ("limits.message_bytes", 1, 1 << 30),
         ("limits.outbox_bytes", 1, 1 << 30),
         ("limits.handshake_s", 1, 3_600),
@@ -68,4 +74,63 @@ fn origins_are_what_browsers_send() {
     {
         assert!(!takes(bad), "{bad}");
     }
+}
+
+/// Whether a key takes a value from a file; what it then shows.
+fn taken(name: &str, value: Value) -> Option<String> {
+    let key = Key::find(name).unwrap();
+    let mut config = Config::default();
+    key.set(&mut config, &value).ok().map(|()| key.show(&config).unwrap())
+}
+
+fn list(items: &[&str]) -> Value {
+    Value::List(items.iter().map(|item| (*item).to_owned()).collect())
+}
+
+#[test]
+fn lists_of_socket_io_have_each_name_once() {
+    for (items, shown) in [
+        (&["websocket"][..], Some("[\"websocket\"]")),
+        (&["websocket", "polling"], Some("[\"websocket\", \"polling\"]")),
+        (&[], None),
+        (&["polling", "polling"], None),
+        (&["polling", "webtransport"], None),
+        (&["Polling"], None),
+    ] {
+        assert_eq!(taken("socketio.transports", list(items)).as_deref(), shown, "{items:?}");
+    }
+    for (items, without_root, with_root) in [
+        (&[][..], true, true),
+        (&["/a", "/b"], true, true),
+        (&["/", "/b"], false, true),
+        (&["/a", "/a"], false, false),
+        (&["a"], false, false),
+    ] {
+        assert_eq!(taken("socketio.namespaces", list(items)).is_some(), without_root, "{items:?}");
+        assert_eq!(taken("socketio.msgpack_namespaces", list(items)).is_some(), with_root, "{items:?}");
+    }
+}
+
+#[test]
+fn cors_and_cookie_can_be_off() {
+    let text = |text: &str| Value::Text(text.to_owned());
+    for (value, shown) in [
+        (text("off"), Some("\"off\"")),
+        (text("*"), Some("\"*\"")),
+        (text("https://a.example"), Some("[\"https://a.example\"]")),
+        (list(&["https://a.example", "null"]), Some("[\"https://a.example\", \"null\"]")),
+        (Value::Raw("http://a:1, http://b".to_owned()), Some("[\"http://a:1\", \"http://b\"]")),
+        (list(&[]), None),
+        (list(&["*"]), None),
+        (list(&["https://a.example", "off"]), None),
+        (text("on"), None),
+        (Value::Switch(false), None),
+    ] {
+        assert_eq!(taken("socketio.cors", value.clone()).as_deref(), shown, "{value}");
+    }
+    assert_eq!(taken("socketio.cookie", text("io")).as_deref(), Some("\"io\""));
+    assert_eq!(taken("socketio.cookie", text("off")).as_deref(), Some("\"off\""));
+    assert_eq!(taken("socketio.cookie", text("a b")), None);
+    assert_eq!(taken("socketio.client_dir", text("")), None);
+    assert_eq!(taken("socketio.path", text("/x")), None);
 }

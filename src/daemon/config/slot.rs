@@ -1,0 +1,255 @@
+//! What a key's value may be: where it is kept, how it is read from text, and how it is shown.
+//!
+//! Owns the kinds of values. Leaves the keys to [`super::keys`], and what only Socket.IO has to [`super::socketio`].
+
+use super::socketio::{Cors, Parser, Transport, is_cookie_name, is_namespace, is_path};
+use fanfare::ListenAddr;
+use log::LevelFilter;
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// The longest secret, in bytes: it has to fit into a request's head.
+const SECRET_BYTES: usize = 1_024;
+/// What says in a text that there is none.
+const OFF: &str = "off";
+
+/// A value before it is known to be one that its key may have.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    /// From a file.
+    Number(i128),
+    /// From a file.
+    Switch(bool),
+    /// From a file.
+    Text(String),
+    /// From a file, or a flag that was repeated.
+    List(Vec<String>),
+    /// From the environment or a flag, where everything is text; a list is separated by commas.
+    Raw(String),
+    /// Something that no key takes; what it is.
+    Other(&'static str),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Number(number) => number.fmt(f),
+            Value::Switch(on) => on.fmt(f),
+            Value::Text(text) | Value::Raw(text) => write!(f, "{text:?}"),
+            Value::List(items) => write!(f, "{items:?}"),
+            Value::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Value {
+    fn number(&self, range: &RangeInclusive<u64>) -> Option<u64> {
+        let number = match self {
+            Value::Number(number) => u64::try_from(*number).ok()?,
+            Value::Raw(text) => text.replace('_', "").parse().ok()?,
+            _ => return None,
+        };
+        range.contains(&number).then_some(number)
+    }
+
+    fn switch(&self) -> Option<bool> {
+        match self {
+            Value::Switch(on) => Some(*on),
+            Value::Raw(text) => match text.as_str() {
+                "true" | "1" => Some(true),
+                "false" | "0" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) | Value::Raw(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn list(&self) -> Option<Vec<&str>> {
+        match self {
+            Value::Text(text) => Some(vec![text]),
+            Value::Raw(text) => Some(text.split(',').map(str::trim).collect()),
+            Value::List(items) => Some(items.iter().map(String::as_str).collect()),
+            _ => None,
+        }
+    }
+
+    fn origins(&self) -> Option<Vec<String>> {
+        let origins = self.list()?.into_iter();
+        origins.map(|origin| is_origin(origin).then(|| origin.to_owned())).collect()
+    }
+
+    /// Different addresses.
+    fn addresses(&self) -> Option<Vec<ListenAddr>> {
+        let addresses = self.list()?.into_iter().map(|text| text.parse().ok());
+        addresses.collect::<Option<Vec<_>>>().filter(|addresses| !has_twice(addresses))
+    }
+}
+
+/// Where a value is kept, by what it may be.
+pub(super) enum Slot<'c> {
+    Size(&'c mut usize, RangeInclusive<u64>),
+    Seconds(&'c mut u32, RangeInclusive<u64>),
+    Millis(&'c mut u32, RangeInclusive<u64>),
+    /// 0 is no number.
+    Count(&'c mut Option<usize>, RangeInclusive<u64>),
+    Switch(&'c mut bool),
+    Level(&'c mut LevelFilter),
+    Secret(&'c mut Option<String>),
+    Origins(&'c mut Vec<String>),
+    /// At least one.
+    Addresses(&'c mut Vec<ListenAddr>),
+    OptionalAddresses(&'c mut Vec<ListenAddr>),
+    /// Of URLs.
+    Path(&'c mut String),
+    Folder(&'c mut Option<PathBuf>),
+    Transports(&'c mut Vec<Transport>),
+    Parser(&'c mut Parser),
+    Cors(&'c mut Cors),
+    Cookie(&'c mut Option<String>),
+    /// With `/` or without.
+    Namespaces(&'c mut Vec<String>, bool),
+}
+
+impl Slot<'_> {
+    pub(super) fn expected(&self) -> String {
+        match self {
+            Slot::Size(_, range)
+            | Slot::Seconds(_, range)
+            | Slot::Millis(_, range)
+            | Slot::Count(_, range) => {
+                format!("a number from {} to {}", range.start(), range.end())
+            }
+            Slot::Switch(_) => "true or false".to_owned(),
+            Slot::Level(_) => "off, error, warn, info, debug or trace".to_owned(),
+            Slot::Secret(_) => format!("1 to {SECRET_BYTES} visible ASCII characters without spaces"),
+            Slot::Origins(_) => "origins such as https://app.example, without a path".to_owned(),
+            Slot::Addresses(_) | Slot::OptionalAddresses(_) => {
+                "different addresses such as 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock".to_owned()
+            }
+            Slot::Path(_) => "a path such as /socket.io/, of letters, digits, dots and dashes".to_owned(),
+            Slot::Folder(_) => "the path of a folder".to_owned(),
+            Slot::Transports(_) => "polling, websocket or both".to_owned(),
+            Slot::Parser(_) => "json or msgpack".to_owned(),
+            Slot::Cors(_) => "origins such as https://app.example, without a path, or * or off".to_owned(),
+            Slot::Cookie(_) => "the name of a cookie, or off".to_owned(),
+            Slot::Namespaces(_, true) => "different namespaces such as / or /news".to_owned(),
+            Slot::Namespaces(_, false) => "different namespaces such as /news, besides /".to_owned(),
+        }
+    }
+
+    /// Takes the value, or says that it cannot be.
+    pub(super) fn set(self, value: &Value) -> Option<()> {
+        match self {
+            Slot::Size(at, range) => *at = usize::try_from(value.number(&range)?).ok()?,
+            Slot::Seconds(at, range) | Slot::Millis(at, range) => {
+                *at = u32::try_from(value.number(&range)?).ok()?;
+            }
+            Slot::Count(at, range) => {
+                *at = Some(usize::try_from(value.number(&range)?).ok()?).filter(|count| *count > 0);
+            }
+            Slot::Switch(at) => *at = value.switch()?,
+            Slot::Level(at) => *at = value.text()?.parse().ok()?,
+            Slot::Secret(at) => {
+                let secret = value.text()?;
+                let fits = (1..=SECRET_BYTES).contains(&secret.len());
+                *at = Some(
+                    (fits && secret.bytes().all(|byte| byte.is_ascii_graphic()))
+                        .then(|| secret.to_owned())?,
+                );
+            }
+            Slot::Origins(at) => *at = value.origins()?,
+            Slot::Addresses(at) => {
+                *at = value.addresses().filter(|addresses| !addresses.is_empty())?;
+            }
+            Slot::OptionalAddresses(at) => *at = value.addresses()?,
+            Slot::Path(at) => *at = value.text().filter(|text| is_path(text))?.to_owned(),
+            Slot::Folder(at) => *at = Some(value.text().filter(|text| !text.is_empty())?.into()),
+            Slot::Transports(at) => {
+                let transports = value.list()?.into_iter().map(Transport::find).collect::<Option<Vec<_>>>();
+                *at = transports.filter(|names| !names.is_empty() && all_differ(names))?;
+            }
+            Slot::Parser(at) => *at = Parser::find(value.text()?)?,
+            Slot::Cors(at) => {
+                *at = match value.text() {
+                    Some(OFF) => Cors::Off,
+                    Some("*") => Cors::Any,
+                    _ => Cors::Origins(value.origins().filter(|origins| !origins.is_empty())?),
+                };
+            }
+            Slot::Cookie(at) => {
+                let name = value.text()?;
+                *at = if name == OFF { None } else { Some(is_cookie_name(name).then(|| name.to_owned())?) };
+            }
+            Slot::Namespaces(at, with_root) => {
+                let names = value.list()?;
+                let fits = |name: &&str| is_namespace(name) && (with_root || *name != "/");
+                *at = (names.iter().all(fits) && all_differ(&names))
+                    .then(|| names.into_iter().map(str::to_owned).collect())?;
+            }
+        }
+        Some(())
+    }
+
+    pub(super) fn show(self) -> Option<String> {
+        let text = |text: &str| toml::Value::from(text).to_string();
+        let list = |items: Vec<String>| {
+            let mut shown = String::from("[");
+            for (number, item) in items.iter().enumerate() {
+                // Writing to a String does not fail.
+                let _ = write!(shown, "{}{}", if number > 0 { ", " } else { "" }, text(item));
+            }
+            shown + "]"
+        };
+        Some(match self {
+            Slot::Size(at, _) => at.to_string(),
+            Slot::Seconds(at, _) | Slot::Millis(at, _) => at.to_string(),
+            Slot::Count(at, _) => at.unwrap_or(0).to_string(),
+            Slot::Switch(at) => at.to_string(),
+            Slot::Level(at) => text(&at.as_str().to_lowercase()),
+            Slot::Secret(at) => text(at.as_ref().map(|_| "***")?),
+            Slot::Origins(at) | Slot::Namespaces(at, _) => list(at.clone()),
+            Slot::Addresses(at) | Slot::OptionalAddresses(at) => {
+                list(at.iter().map(ListenAddr::to_string).collect())
+            }
+            Slot::Path(at) => text(at),
+            Slot::Folder(at) => text(&at.as_ref()?.display().to_string()),
+            Slot::Transports(at) => list(at.iter().map(|transport| transport.name().to_owned()).collect()),
+            Slot::Parser(at) => text(at.name()),
+            Slot::Cors(Cors::Off) => text(OFF),
+            Slot::Cors(Cors::Any) => text("*"),
+            Slot::Cors(Cors::Origins(origins)) => list(origins.clone()),
+            Slot::Cookie(at) => text(at.as_deref().unwrap_or(OFF)),
+        })
+    }
+}
+
+/// Scheme, host and port as a browser sends them, or the `null` of a page that has no origin.
+fn is_origin(text: &str) -> bool {
+    let is_plain = |part: &str, more: &[u8]| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    text == "null"
+        || text
+            .split_once("://")
+            .is_some_and(|(scheme, host)| is_plain(scheme, b"+-.") && is_plain(host, b".-_:[]"))
+}
+
+/// Whether an address stands there twice; port 0 is another one each time.
+fn has_twice(addresses: &[ListenAddr]) -> bool {
+    let is_fixed = |address: &ListenAddr| !matches!(address, ListenAddr::Tcp(tcp) if tcp.port() == 0);
+    let mut later = addresses.iter();
+    std::iter::from_fn(|| later.next().map(|address| (address, later.clone())))
+        .any(|(address, mut later)| is_fixed(address) && later.any(|other| other == address))
+}
+
+fn all_differ<T: PartialEq>(items: &[T]) -> bool {
+    items.iter().enumerate().all(|(place, item)| !items[..place].contains(item))
+}
