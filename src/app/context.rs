@@ -154,6 +154,27 @@ impl Core {
         }
     }
 
+    /// Whom it means here. In a namespace, the id of a socket is a room that needs no table.
+    pub(crate) fn select(&self, to: &To, out: &Outlet) -> Recipients {
+        let mut recipients = self.hub.select(to.selector());
+        if to.is_namespace() {
+            for slot in to.rooms.iter().filter_map(|room| self.slot_of(&to.scope, room, out)) {
+                recipients = recipients.union(Recipients::One(slot));
+            }
+            for slot in to.except.iter().filter_map(|room| self.slot_of(&to.scope, room, out)) {
+                recipients = recipients.difference(&Recipients::One(slot));
+            }
+        }
+        recipients
+    }
+
+    /// The slot of the socket of a namespace with this id, if it lives here.
+    pub(crate) fn slot_of(&self, namespace: &str, id: &str, out: &Outlet) -> Option<u32> {
+        let place = self.place_of(namespace, id).filter(|place| place.reactor == self.reactor)?;
+        let is_here = out.id_of(place.slot).is_some_and(|link| place.is(link));
+        (is_here && self.hub.is_member(place.slot, namespace, "")).then_some(place.slot)
+    }
+
     pub(crate) fn own_stats(&self) -> &ReactorStats {
         &self.stats.reactors[usize::from(self.reactor.0)]
     }
@@ -260,13 +281,23 @@ impl<'a> Context<'a> {
         ask: impl Fn(&View<'_>) -> T + Send + Sync + 'static,
         done: impl FnOnce(&mut Context<'_>, Vec<T>) + 'static,
     ) {
-        let ask: super::gather::Ask = Arc::new(move |view| Box::new(ask(view)));
+        self.everywhere(move |cx| ask(&View { core: cx.core, out: cx.out }), done);
+    }
+
+    /// Has something done on every reactor, this one included and first, and calls `done`, once, on this reactor with
+    /// what each returned, in no order.
+    pub(crate) fn everywhere<T: Any + Send>(
+        &mut self,
+        act: impl Fn(&mut Context<'_>) -> T + Send + Sync + 'static,
+        done: impl FnOnce(&mut Context<'_>, Vec<T>) + 'static,
+    ) {
+        let ask: super::gather::Ask = Arc::new(move |cx| Box::new(act(cx)));
         let done = move |cx: &mut Context<'_>, answers: Vec<Answer>| {
             let typed = answers.into_iter().filter_map(|answer| answer.downcast::<T>().ok());
             done(cx, typed.map(|answer| *answer).collect());
         };
         let others = self.core.others();
-        let own = ask(&View { hub: &self.core.hub, reactor: self.core.reactor });
+        let own = ask(self);
         if others.is_empty() {
             return done(self, vec![own]);
         }
@@ -309,22 +340,8 @@ impl<'a> Context<'a> {
             }
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
-        let recipients = self.select(to);
+        let recipients = self.core.select(to, self.out);
         self.out.fan_out(recipients, sender, parcel, ticket);
-    }
-
-    /// Whom it means here. In a namespace, the id of a socket is a room that needs no table.
-    pub(crate) fn select(&self, to: &To) -> Recipients {
-        let mut recipients = self.core.hub.select(to.selector());
-        if to.is_namespace() {
-            for slot in to.rooms.iter().filter_map(|room| self.slot_of(&to.scope, room)) {
-                recipients = recipients.union(Recipients::One(slot));
-            }
-            for slot in to.except.iter().filter_map(|room| self.slot_of(&to.scope, room)) {
-                recipients = recipients.difference(&Recipients::One(slot));
-            }
-        }
-        recipients
     }
 
     /// Other reactors that may have somebody whom it means.
@@ -339,16 +356,9 @@ impl<'a> Context<'a> {
         reactors
     }
 
-    /// The slot of the socket of a namespace with this id, if it lives here.
-    pub(crate) fn slot_of(&self, namespace: &str, id: &str) -> Option<u32> {
-        let place = self.core.place_of(namespace, id).filter(|place| place.reactor == self.core.reactor)?;
-        let is_here = self.out.id_of(place.slot).is_some_and(|link| place.is(link));
-        (is_here && self.core.hub.is_member(place.slot, namespace, "")).then_some(place.slot)
-    }
-
     /// A publish of another reactor.
     pub(crate) fn deliver(&mut self, publish: &Publish) {
-        let recipients = self.select(&publish.to);
+        let recipients = self.core.select(&publish.to, self.out);
         let ticket = publish.report.map(|(reactor, number)| ticket(reactor, number));
         self.out.fan_out(recipients, None, &publish.parcel, ticket);
     }
@@ -380,7 +390,7 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn asked(&mut self, asker: ReactorId, number: u32, ask: &super::gather::Ask) {
-        let answer = ask(&View { hub: &self.core.hub, reactor: self.core.reactor });
+        let answer = ask(self);
         self.core.mailbox(asker).post_anyway(Mail::Answer { number, answer }, 64);
     }
 

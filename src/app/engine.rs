@@ -86,7 +86,7 @@ impl EngineOptions {
     }
 
     /// The largest message, and the largest body of a POST, in bytes; also told to clients. Default 1,000,000.
-    /// [`Limits::message_bytes`](crate::Limits::message_bytes) bounds bodies too.
+    /// More than [`Limits::message_bytes`](crate::Limits::message_bytes) cannot be.
     pub fn max_payload_bytes(mut self, bytes: usize) -> EngineOptions {
         self.max_payload_bytes = bytes;
         self

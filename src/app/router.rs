@@ -71,6 +71,13 @@ impl Router {
         self.mounts.push(mount);
     }
 
+    /// No mount takes, or announces, more than the server does.
+    pub(crate) fn limit_payloads(&mut self, message_bytes: usize) {
+        for mount in &mut self.mounts {
+            mount.options.max_payload_bytes = mount.options.max_payload_bytes.min(message_bytes);
+        }
+    }
+
     /// The Engine.IO server of a path.
     pub(crate) fn mount_at(&self, path: &str) -> Option<u16> {
         self.mounts.iter().position(|mount| mount.options.serves(path)).map(|number| number as u16)
@@ -78,6 +85,14 @@ impl Router {
 
     pub(crate) fn mount(&self, number: u16) -> &Mount {
         &self.mounts[usize::from(number)]
+    }
+
+    /// The number of a namespace of a mount.
+    pub(crate) fn namespace_number(&self, mount: u16, namespace: &str) -> Option<u16> {
+        match &self.mount(mount).served {
+            Served::SocketIo(socketio) => socketio.find(namespace),
+            Served::Endpoint(_) => None,
+        }
     }
 
     /// How the packets of a namespace are written.

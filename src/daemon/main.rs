@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod client;
 mod config;
+mod events;
 mod flags;
 mod gateway;
 mod logging;

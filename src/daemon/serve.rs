@@ -3,7 +3,7 @@
 use crate::access::Access;
 use crate::client::{self, Client};
 use crate::config::{Config, Loaded};
-use crate::{api, gateway, logging};
+use crate::{api, events, gateway, logging};
 use fanfare::{Builder, ListenAddr, Running, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -78,6 +78,7 @@ fn server(config: &Config) -> Builder {
         .reactors(config.reactors)
         .limits(config.limits.clone())
         .endpoint("/ws", gateway::Gateway::new(access.clone(), config.limits.rooms_per_socket));
+    let builder = events::install(builder, config, &access);
     let builder = api::install(builder, access);
     let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);
     config.listen.iter().cloned().fold(builder, Builder::listen)

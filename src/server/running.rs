@@ -129,7 +129,8 @@ fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
 /// `addrs` gets what is listened on, one by one.
 fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, router } = builder;
+    let Builder { listen, admin, reactors, limits, mut router } = builder;
+    router.limit_payloads(limits.message_bytes);
     if listen.is_empty() {
         return Err(StartError::NoAddress);
     }

@@ -14,6 +14,8 @@ use crate::wire::engine::{Data, Revision as EngineRevision};
 use crate::wire::parcel;
 use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_data, connect_error_data};
 
+/// A packet and its attachments may have so many times what one message may have.
+const PACKET_PAYLOADS: usize = 4;
 /// The most namespaces that one session may be in.
 const MAX_NAMESPACES: usize = 64;
 
@@ -63,7 +65,8 @@ impl Worker {
         data: &Data<'_>,
         out: &mut Outlet,
     ) -> Result<(), Fault> {
-        let max_bytes = self.core.limits.message_bytes;
+        let Some(mount) = self.core.sio.get(link).map(|session| session.mount) else { return Ok(()) };
+        let max_bytes = self.mount(mount).options.max_payload_bytes.saturating_mul(PACKET_PAYLOADS);
         let Some(session) = self.core.sio.get(link) else { return Ok(()) };
         let revision = session.revision;
         let rules = |parser| Rules { parser, revision, max_bytes };
@@ -221,7 +224,7 @@ impl Worker {
             }
             self.socketio_refuse(link, parser, revision, name, &error, out);
         } else {
-            let id = socket_id(&socket.cx, link, epoch, revision, name);
+            let id = socket_id(socket.cx.core, link, epoch, revision, name);
             let data = connect_data((revision == Revision::Five).then_some(&id));
             self.socketio_send(link, parser, PacketType::Connect, name, &data, out);
             if let Some(session) = self.core.sio.get(link) {

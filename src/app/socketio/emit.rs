@@ -73,6 +73,11 @@ impl<'s, 'a> Emit<'s, 'a> {
         self.cx.publish_from(self.sender, &self.to, &parcel, Some(Box::new(done)));
     }
 
+    /// Whom it means, and where.
+    pub(super) fn into_parts(self) -> (&'s mut Context<'a>, Option<u32>, To) {
+        (self.cx, self.sender, self.to)
+    }
+
     fn parcel(&self, event: &str, args: &Args) -> Parcel {
         let pieces = event_pieces(self.parser, &self.to.scope, event, args.as_ref(), None);
         let compress_from = self.cx.core.compress_from.filter(|_| self.compress);

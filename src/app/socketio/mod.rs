@@ -5,6 +5,7 @@
 mod emit;
 mod event;
 mod handshake;
+mod many;
 mod namespace;
 mod reason;
 mod socket;
@@ -16,10 +17,12 @@ pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use emit::Emit;
 pub use event::{Ack, Event};
 pub use handshake::Handshake;
+pub use many::SocketInfo;
 pub use namespace::{ConnectError, Connecting, Namespace, SocketIo};
 pub use reason::DisconnectReason;
 pub use socket::Socket;
 
 pub(crate) use emit::pieces;
+pub(crate) use many::socket_info;
 pub(crate) use socket::socket_id;
 pub(crate) use state::{Member, NamespaceId, Owed, SioSession, SioSessions};

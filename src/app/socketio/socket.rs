@@ -3,7 +3,7 @@
 use super::emit::{Emit, event_pieces};
 use super::namespace::Namespace;
 use super::state::{NamespaceId, OnAck, Owed};
-use crate::app::context::{Context, Job};
+use crate::app::context::{Context, Core, Job};
 use crate::app::publish::To;
 use crate::app::socket::JoinError;
 use crate::base::ids::LinkId;
@@ -33,7 +33,7 @@ impl<'a> Socket<'a> {
     /// Its id: 20 characters that nobody can guess. For a client of Socket.IO 1.x or 2.x it is what that client
     /// makes of the session's id.
     pub fn id(&self) -> CompactString {
-        socket_id(&self.cx, self.link, self.epoch, self.revision, &self.namespace.name)
+        socket_id(self.cx.core, self.link, self.epoch, self.revision, &self.namespace.name)
     }
 
     /// The name of its namespace.
@@ -190,17 +190,17 @@ impl<'a> Socket<'a> {
 
 /// The id of a socket.
 pub(crate) fn socket_id(
-    cx: &Context<'_>,
+    core: &Core,
     link: LinkId,
     epoch: u8,
     revision: Revision,
     namespace: &str,
 ) -> CompactString {
-    let sids = &cx.core.sids;
+    let sids = &core.sids;
     match revision {
-        Revision::Five => sids.sid(Place::of(cx.core.reactor, link, epoch), namespace).as_str().into(),
+        Revision::Five => sids.sid(Place::of(core.reactor, link, epoch), namespace).as_str().into(),
         Revision::Four => {
-            let session = sids.sid(Place::of(cx.core.reactor, link, 0), "");
+            let session = sids.sid(Place::of(core.reactor, link, 0), "");
             if namespace == "/" { session.as_str().into() } else { format_compact!("{namespace}#{session}") }
         }
     }

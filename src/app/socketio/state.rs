@@ -95,6 +95,10 @@ impl SioSessions {
         (session.link == link).then_some(session)
     }
 
+    pub(crate) fn at(&self, slot: u32) -> Option<&SioSession> {
+        self.0.get(slot as usize)?.as_deref()
+    }
+
     pub(crate) fn insert(&mut self, session: SioSession) {
         let slot = session.link.slot as usize;
         if slot >= self.0.len() {

@@ -10,7 +10,7 @@ mod socketio;
 
 pub(crate) use keys::{KEYS, Key};
 pub(crate) use slot::Value;
-pub(crate) use socketio::{Cors, SocketIoConfig};
+pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 
 use fanfare::{Limits, ListenAddr};
 use log::LevelFilter;

@@ -28,6 +28,11 @@ impl Outlet {
         link
     }
 
+    /// Whether the link has no wire.
+    pub fn is_parked(&self, link: LinkId) -> bool {
+        self.get(link).is_some_and(|found| found.marks.has(Marks::PARKED))
+    }
+
     /// Sets how messages look on the link; a new one is a plain WebSocket.
     pub fn set_dialect(&mut self, link: LinkId, dialect: Dialect) {
         // What was published before is for what the link was before.

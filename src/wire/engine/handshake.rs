@@ -140,14 +140,14 @@ mod tests {
         ];
         for (error, status, body) in all {
             let response = error.response();
-            assert_eq!((response.status, response.body.as_slice()), (status, body.as_bytes()));
+            assert_eq!((response.status, &response.body[..]), (status, body.as_bytes()));
             assert_eq!(response.headers, [("Content-Type".into(), "application/json".to_owned())]);
         }
     }
 
     #[test]
     fn a_refused_upgrade_is_400_and_text() {
-        let answer = EngineError::Forbidden("denied".into()).upgrade_response().encode(false, false);
+        let answer = EngineError::Forbidden("denied".into()).upgrade_response().encode(false, false).0;
         assert_eq!(
             std::str::from_utf8(&answer).unwrap(),
             "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\

@@ -1,0 +1,184 @@
+//! Application 1: events over Socket.IO in the main namespace, on the library's public API only.
+//!
+//! Users and groups are rooms of the namespace under their plain names, so that other Socket.IO servers reach them. A
+//! user is the room that a connection claimed: it has one at most, and nobody else is in it.
+
+mod payload;
+
+use crate::access::Access;
+use crate::config::{self, Config};
+use fanfare::socketio::{
+    Args, ConnectError, Connecting, Cors, EngineOptions, Event, Namespace, Parser, Socket, SocketIo,
+    Transport,
+};
+use fanfare::{Builder, JoinError, Request};
+use payload::{Fault, Info, Names};
+use serde_json::json;
+use std::sync::Arc;
+
+/// The namespace of this application.
+pub(crate) const NAMESPACE: &str = "/";
+
+/// Adds the Socket.IO server.
+pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -> Builder {
+    let settings = &config.socketio;
+    let parser_of = |name: &str| {
+        let packed = settings.parser == config::Parser::Msgpack
+            || settings.msgpack_namespaces.iter().any(|n| n == name);
+        if packed { Parser::MessagePack } else { Parser::Json }
+    };
+    let guarded = |name: &str| {
+        let access = access.clone();
+        Namespace::new(name)
+            .parser(parser_of(name))
+            .middleware(move |_, connecting| check_token(&access, connecting))
+    };
+    let main = guarded(NAMESPACE)
+        .on("register", |socket, event| answer(socket, event, register))
+        .on("unRegister", |socket, event| answer(socket, event, un_register))
+        .on("broadcastInfo", |socket, event| {
+            if let Err(fault) = broadcast_info(socket, event) {
+                refuse(socket, event, &fault);
+            }
+        });
+    let socketio =
+        SocketIo::new(engine(config, access)).connect_timeout_ms(settings.connect_timeout_ms).namespace(main);
+    let others = settings.namespaces.iter().map(|name| guarded(name));
+    builder.socketio(others.fold(socketio, SocketIo::namespace))
+}
+
+fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
+    let settings = &config.socketio;
+    let transports: Vec<Transport> = settings
+        .transports
+        .iter()
+        .map(|transport| match transport {
+            config::Transport::Polling => Transport::Polling,
+            config::Transport::WebSocket => Transport::WebSocket,
+        })
+        .collect();
+    let origins = match &settings.cors {
+        config::Cors::Off => Vec::new(),
+        config::Cors::Origins(origins) => origins.clone(),
+        config::Cors::Any => vec!["*".to_owned()],
+    };
+    let access = access.clone();
+    let engine = EngineOptions::at(&settings.path)
+        .ping_interval_ms(settings.ping_interval_ms)
+        .ping_timeout_ms(settings.ping_timeout_ms)
+        .upgrade_timeout_ms(settings.upgrade_timeout_ms)
+        .max_payload_bytes(settings.max_payload_bytes)
+        .transports(&transports)
+        .allow_upgrades(settings.allow_upgrades)
+        .allow_eio3(settings.eio3)
+        .cors(Cors { origins, credentials: settings.cors_credentials })
+        .allow_request(move |request: &Request<'_>| {
+            let allowed = access.check_origin(request.header("origin"));
+            allowed.map_err(|_| "this origin is not allowed".to_owned())
+        });
+    match &settings.cookie {
+        Some(name) => engine.cookie(name),
+        None => engine,
+    }
+}
+
+/// The token stands in `auth`, or in the query of clients that have no `auth`.
+fn check_token(access: &Access, connecting: &Connecting<'_>) -> Result<(), ConnectError> {
+    let auth: serde_json::Value = serde_json::from_str(connecting.auth()).unwrap_or_default();
+    let token = auth.get("token").and_then(|token| token.as_str()).map(str::to_owned);
+    let token = token.or_else(|| connecting.query("token"));
+    access.check_token(token.as_deref()).map_err(|_| {
+        let message = if token.is_some() { "token is wrong" } else { "token is missing" };
+        ConnectError::new(message).data(&json!({ "code": "unauthorized" }))
+    })
+}
+
+/// Does what an event asks for and says how that went.
+fn answer(
+    socket: &mut Socket<'_>,
+    event: &mut Event<'_>,
+    act: fn(&mut Socket<'_>, &Names) -> Result<(), Fault>,
+) {
+    match Names::read(event).and_then(|names| act(socket, &names)) {
+        Ok(()) => acknowledge(socket, event, &json!({ "ok": true })),
+        Err(fault) => refuse(socket, event, &fault),
+    }
+}
+
+/// All of it or nothing.
+fn register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
+    let mut joined = Vec::new();
+    let result = names.groups.iter().try_for_each(|group| {
+        if socket.join(group)? {
+            joined.push(group);
+        }
+        Ok(())
+    });
+    let result = result.and_then(|()| names.user.as_deref().map_or(Ok(()), |user| socket.claim(user)));
+    result.map_err(|error: JoinError| {
+        for group in joined {
+            socket.leave(group);
+        }
+        match error {
+            JoinError::BadName => Fault::bad_request(error.to_string()),
+            JoinError::TooManyRooms => Fault::too_large("these are more rooms than one connection may be in"),
+        }
+    })
+}
+
+fn un_register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
+    if let Some(user) = &names.user
+        && socket.claimed() == Some(user)
+    {
+        socket.release();
+    }
+    for group in &names.groups {
+        // A group that has the name of the user stays the user.
+        if socket.claimed() != Some(group) {
+            socket.leave(group);
+        }
+    }
+    Ok(())
+}
+
+fn broadcast_info(socket: &mut Socket<'_>, event: &mut Event<'_>) -> Result<(), Fault> {
+    let info = Info::read(event)?;
+    let mut args = Args::new();
+    args.push_ref(info.text).map_err(|error| Fault::bad_request(format!("text: {error}")))?;
+    let emit = socket.to(&info.room);
+    match event.take_ack() {
+        None => emit.emit(&info.event, &args),
+        Some(ack) => emit.emit_with_report(&info.event, &args, move |cx, report| {
+            let mut args = Args::new();
+            if args.push(&json!({ "ok": true, "delivered": report.delivered() })).is_ok() {
+                ack.send(cx, &args);
+            }
+        }),
+    }
+    Ok(())
+}
+
+fn acknowledge(socket: &mut Socket<'_>, event: &mut Event<'_>, value: &serde_json::Value) {
+    let mut args = Args::new();
+    if let Some(ack) = event.take_ack()
+        && args.push(value).is_ok()
+    {
+        ack.send(socket.context(), &args);
+    }
+}
+
+/// Says what is wrong: in the acknowledgement or, without one, as an event of its own.
+fn refuse(socket: &mut Socket<'_>, event: &mut Event<'_>, fault: &Fault) {
+    let (code, message) = (fault.code, &fault.message);
+    if let Some(ack) = event.take_ack() {
+        let mut args = Args::new();
+        if args.push(&json!({ "ok": false, "error": { "code": code, "message": message } })).is_ok() {
+            ack.send(socket.context(), &args);
+        }
+        return;
+    }
+    let mut args = Args::new();
+    if args.push(&json!({ "event": event.name(), "code": code, "message": message })).is_ok() {
+        socket.emit("exception", &args);
+    }
+}
