@@ -11,7 +11,7 @@ use crate::server::worker::{Session, Worker};
 use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::{
-    self, EngineError, PacketType, PayloadReader, Revision, compose, open_packet, text_frame,
+    self, Data, EngineError, PacketType, PayloadReader, Revision, compose, open_packet, text_frame, undouble,
 };
 use crate::wire::response::Response;
 use std::borrow::Cow;
@@ -41,6 +41,8 @@ pub(in crate::server) struct Polling {
     pub(super) probed: bool,
     /// The POST with which the client closed, not answered yet.
     farewell: Option<Asker>,
+    /// The client has sent text that is not ASCII and was encoded once; see [`engine::undouble`].
+    once: bool,
     /// Answers are scripts that call the function of this index.
     jsonp: Option<Box<str>>,
 }
@@ -267,8 +269,23 @@ impl Worker {
         mut reader: PayloadReader<'_>,
         out: &mut Outlet,
     ) -> Result<(), Fault> {
+        let is_text = matches!(reader.rest(), Some((engine::BodyKind::Text, _)));
+        let is_old = self.engine(session).is_some_and(|engine| engine.revision == Revision::Three);
+        let mends = is_text && is_old && self.core.sio.get(session).is_some();
         while let Some(packet) = reader.next() {
-            let packet = packet.map_err(|_| Fault::Broken)?;
+            let mut packet = packet.map_err(|_| Fault::Broken)?;
+            if let Data::Text(text) = &packet.data
+                && mends
+                && !text.is_ascii()
+            {
+                match undouble(text) {
+                    Some(mended) if !self.polling(session).is_some_and(|polling| polling.once) => {
+                        packet.data = Data::Text(mended.into());
+                    }
+                    Some(_) => {}
+                    None => self.polling(session).into_iter().for_each(|polling| polling.once = true),
+                }
+            }
             self.engine_packet(session, &packet, out)?;
             if self.is_congested(out)
                 && let Some((kind, rest)) = reader.rest()
@@ -374,7 +391,9 @@ impl Worker {
     fn payload(&mut self, session: LinkId, frames: &[u8]) -> Response {
         let Some(engine) = self.engine(session) else { return Response::empty(500) };
         let jsonp = engine.polling.as_deref().and_then(|polling| polling.jsonp.clone());
-        let payload = compose(engine.revision, !engine.base64 && jsonp.is_none(), frames);
+        let (revision, binary_ok) = (engine.revision, !engine.base64 && jsonp.is_none());
+        let ascii = self.core.sio.get(session).is_some();
+        let payload = compose(revision, binary_ok, ascii, frames);
         let response = match jsonp {
             _ if payload.is_binary => Response::bytes(200, "application/octet-stream", payload.bytes),
             Some(index) => {

@@ -4,6 +4,7 @@
 //! is encoded once for both. The formats are those of [`super::payload`], which reads them.
 //! Leaves to others: JSONP ([`super::jsonp`]), headers other than the type, compression.
 
+use super::latin;
 use super::packet::{Revision, base64_len, push_base64};
 use super::payload::{LENGTH_END, SEPARATOR};
 use crate::wire::frame::Opcode;
@@ -31,16 +32,19 @@ impl Payload {
 /// `binary_ok`: the client did not ask for base64. Only revision 3 has a binary form; it is used if
 /// it is allowed and something is binary.
 ///
+/// `ascii`: messages are Socket.IO packets, and in the text form of revision 3 their JSON is written in ASCII, which
+/// clients of 1.x need; see [`super::latin`].
+///
 /// # Panics
 ///
 /// If there is no frame, or if the bytes are not such frames.
-pub fn compose(revision: Revision, binary_ok: bool, frames: &[u8]) -> Payload {
+pub fn compose(revision: Revision, binary_ok: bool, ascii: bool, frames: &[u8]) -> Payload {
     assert!(!frames.is_empty(), "a poll is answered when there is something to say");
     match revision {
         Revision::Three if binary_ok && Packets(frames).any(|(opcode, _)| opcode == Opcode::Binary) => {
             Payload { bytes: in_binary(frames), is_binary: true }
         }
-        Revision::Three => Payload { bytes: counted(frames), is_binary: false },
+        Revision::Three => Payload { bytes: counted(frames, ascii), is_binary: false },
         Revision::Four => Payload { bytes: separated(frames), is_binary: false },
     }
 }
@@ -57,9 +61,14 @@ fn in_binary(frames: &[u8]) -> Vec<u8> {
     out
 }
 
-fn counted(frames: &[u8]) -> Vec<u8> {
+fn counted(frames: &[u8], ascii: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(frames.len() + frames.len() / 4);
     for (opcode, packet) in Packets(frames) {
+        let escaped = match std::str::from_utf8(packet) {
+            Ok(text) if ascii && opcode == Opcode::Text && !text.is_ascii() => Some(latin::escape(text)),
+            _ => None,
+        };
+        let packet = escaped.as_deref().map_or(packet, str::as_bytes);
         let length = match opcode {
             Opcode::Binary => base64_len(Revision::Three, packet.len() - 1),
             _ => utf_16_len(packet),
@@ -135,7 +144,7 @@ mod tests {
 
     fn check(revision: Revision, binary_ok: bool, frames: &[Frame], expected: &[u8], is_binary: bool) {
         let frames: Vec<u8> = frames.iter().flat_map(|frame| frame.to_vec()).collect();
-        let payload = compose(revision, binary_ok, &frames);
+        let payload = compose(revision, binary_ok, false, &frames);
         assert_eq!(payload, Payload { bytes: expected.to_vec(), is_binary });
     }
 
@@ -186,7 +195,7 @@ mod tests {
 
     #[test]
     fn types_of_the_answers() {
-        let answer = |frame: Frame| compose(Three, true, &frame).content_type();
+        let answer = |frame: Frame| compose(Three, true, false, &frame).content_type();
         assert_eq!(answer(message_frame("")), "text/plain; charset=UTF-8");
         assert_eq!(answer(binary_frame(Three, &[])), "application/octet-stream");
     }
@@ -194,12 +203,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "not a whole message of ours")]
     fn control_frames_are_no_packets() {
-        compose(Four, true, &encode(Opcode::Ping, b""));
+        compose(Four, true, false, &encode(Opcode::Ping, b""));
     }
 
     #[test]
     #[should_panic(expected = "something to say")]
     fn nothing_is_no_answer() {
-        compose(Four, true, b"");
+        compose(Four, true, false, b"");
     }
 }

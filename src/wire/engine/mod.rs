@@ -11,6 +11,7 @@
 mod compose;
 mod handshake;
 mod jsonp;
+mod latin;
 mod packet;
 mod payload;
 mod query;
@@ -18,6 +19,7 @@ mod query;
 pub use compose::{Payload, compose};
 pub use handshake::{EngineError, open_packet};
 pub use jsonp::{digits_of, unwrap_form, wrap};
+pub use latin::undouble;
 pub use packet::{
     BadPacket, Data, Packet, PacketType, Revision, base64_frame, binary_frame, from_binary, from_text,
     message_frame, text_frame,
