@@ -148,7 +148,9 @@ impl Worker {
         self.set_session(link, Session::Gone);
         let Some(engine) = self.engine(session) else { return };
         engine.polling = None;
-        let dialect = Dialect::engine(engine.revision, engine.base64);
+        let (dialect, left) = (Dialect::engine(engine.revision, engine.base64), engine.left);
+        // One that has left is counted nowhere any more.
+        self.core.own_stats().polling.sub(u64::from(!left));
         out.set_dialect(session, dialect);
         out.adopt(session, link);
         self.engine_reschedule(session, out);
