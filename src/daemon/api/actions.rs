@@ -1,7 +1,7 @@
 //! `POST /api/v1/sockets/…`: many sockets of a namespace join or leave rooms, or are disconnected.
 
 use super::Api;
-use super::fields::{Fault, Fields, Refusal, parse_one, text_of};
+use super::fields::{BadBody, Fault, Fields, parse_one, text_of};
 use super::publish::Nodes;
 use super::target::Target;
 use fanfare::{Context, Params, Request, Responder, Response};
@@ -63,7 +63,7 @@ pub(super) fn disconnect(
 }
 
 /// Reads a request; one that is refused is worth a line in the log.
-fn read<T>(request: &Request<'_>, read: impl Fn(&Fields<'_>) -> Result<T, Fault>) -> Result<T, Refusal> {
+fn read<T>(request: &Request<'_>, read: impl Fn(&Fields<'_>) -> Result<T, Fault>) -> Result<T, BadBody> {
     text_of(request).and_then(|text| parse_one(text, read)).inspect_err(|refusal| {
         let (peer, path) = (request.peer(), request.path());
         log::info!("{peer}: {path} refused with {}: {}", refusal.status, refusal.message);

@@ -3,7 +3,7 @@
 //!
 //! A field belongs to one form only, so that the first field that is known tells the form.
 
-use super::fields::{Body, Fault, Fields, Refusal};
+use super::fields::{BadBody, Body, Fault, Fields};
 use super::target::Target;
 use crate::events::{self, check_event, check_name};
 use crate::gateway::{Address, Outgoing, check_id, scope_of};
@@ -46,7 +46,7 @@ pub(super) struct Event {
 
 impl Message {
     /// Reads all of a body, or nothing.
-    pub(super) fn parse(text: &str, served: &[String]) -> Result<Body<Message>, Refusal> {
+    pub(super) fn parse(text: &str, served: &[String]) -> Result<Body<Message>, BadBody> {
         Body::parse(text, |fields| Message::read(fields, served))
     }
 
@@ -152,11 +152,11 @@ mod tests {
     use super::*;
     use crate::api::fields::parse_one;
 
-    fn parse(text: &str) -> Result<Body<Message>, Refusal> {
+    fn parse(text: &str) -> Result<Body<Message>, BadBody> {
         Message::parse(text, &["/".to_owned(), "/news".to_owned()])
     }
 
-    fn refusal(text: &str) -> Refusal {
+    fn refusal(text: &str) -> BadBody {
         parse(text).err().unwrap_or_else(|| panic!("{text}"))
     }
 
@@ -286,12 +286,12 @@ mod tests {
                 ("eventName", format!(r#"{{"roomName":"R","eventName":"{name}","text":1}}"#)),
             ] {
                 let message = format!("{field}: Socket.IO reserves {name:?}");
-                assert_eq!(refusal(&text), Refusal { status: 400, code: "reserved_event", message });
+                assert_eq!(refusal(&text), BadBody { status: 400, code: "reserved_event", message });
             }
         }
         let message = r#"[1].namespace: "/old" is not served"#.to_owned();
         let text = r#"[{"event":"E"},{"event":"E","namespace":"/old"}]"#;
-        assert_eq!(refusal(text), Refusal { status: 404, code: "unknown_namespace", message });
+        assert_eq!(refusal(text), BadBody { status: 404, code: "unknown_namespace", message });
     }
 
     #[test]
@@ -347,7 +347,7 @@ mod tests {
         let array = |count: usize| format!("[{}]", vec![item; count].join(","));
         assert!(matches!(parse(&array(1_000)), Ok(Body::Many(all)) if all.len() == 1_000));
         let message = "1000 messages at most in one request".to_owned();
-        assert_eq!(refusal(&array(1_001)), Refusal { status: 413, code: "too_large", message });
+        assert_eq!(refusal(&array(1_001)), BadBody { status: 413, code: "too_large", message });
         assert!(matches!(parse("[]"), Ok(Body::Many(all)) if all.is_empty()));
     }
 

@@ -21,15 +21,15 @@ const MAX_FIELDS: usize = 32;
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct BadBody {
     pub(super) status: u16,
     pub(super) code: &'static str,
     pub(super) message: String,
 }
 
-impl Refusal {
-    fn bad(message: impl Into<String>) -> Refusal {
-        Refusal { status: 400, code: "bad_request", message: message.into() }
+impl BadBody {
+    fn bad(message: impl Into<String>) -> BadBody {
+        BadBody { status: 400, code: "bad_request", message: message.into() }
     }
 
     pub(super) fn response(&self) -> Response {
@@ -38,12 +38,12 @@ impl Refusal {
 }
 
 /// The text of a body that should be JSON.
-pub(super) fn text_of<'a>(request: &Request<'a>) -> Result<&'a str, Refusal> {
+pub(super) fn text_of<'a>(request: &Request<'a>) -> Result<&'a str, BadBody> {
     if !request.header("content-type").is_none_or(is_taken) {
         let message = "expected Content-Type: application/json".to_owned();
-        return Err(Refusal { status: 415, code: "unsupported_media_type", message });
+        return Err(BadBody { status: 415, code: "unsupported_media_type", message });
     }
-    std::str::from_utf8(request.body()).map_err(|_| Refusal::bad("the body is not UTF-8"))
+    std::str::from_utf8(request.body()).map_err(|_| BadBody::bad("the body is not UTF-8"))
 }
 
 /// `application/json`, a type with the suffix `+json`, or what curl and others say when they were not told;
@@ -67,10 +67,10 @@ impl<T> Body<T> {
     pub(super) fn parse(
         text: &str,
         read: impl Fn(&Fields<'_>) -> Result<T, Fault>,
-    ) -> Result<Body<T>, Refusal> {
+    ) -> Result<Body<T>, BadBody> {
         let item = |item: &RawValue| Fields::parse(item.get()).and_then(|fields| read(&fields));
         match text.trim_ascii_start().bytes().next() {
-            None => Err(Refusal::bad("the body is empty")),
+            None => Err(BadBody::bad("the body is empty")),
             Some(b'[') => {
                 let Items(items) = json(text)?;
                 let items = items.into_iter().enumerate();
@@ -79,27 +79,27 @@ impl<T> Body<T> {
             }
             // The whole text, so that an error tells line and column as its sender counts them.
             Some(b'{') => Ok(Body::One(item(json(text)?).map_err(|fault| fault.at(None))?)),
-            Some(_) => Err(Refusal::bad("expected an object or an array of objects")),
+            Some(_) => Err(BadBody::bad("expected an object or an array of objects")),
         }
     }
 }
 
 /// Reads a body that is one object.
-pub(super) fn parse_one<T>(text: &str, read: impl Fn(&Fields<'_>) -> Result<T, Fault>) -> Result<T, Refusal> {
+pub(super) fn parse_one<T>(text: &str, read: impl Fn(&Fields<'_>) -> Result<T, Fault>) -> Result<T, BadBody> {
     match Body::parse(text, read)? {
         Body::One(one) => Ok(one),
-        Body::Many(_) => Err(Refusal::bad("expected an object")),
+        Body::Many(_) => Err(BadBody::bad("expected an object")),
     }
 }
 
-fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadBody> {
     serde_json::from_str(text).map_err(|error| {
         let what = error.to_string();
         if what.starts_with(TOO_MANY) {
             let message = format!("{MAX_MESSAGES} messages at most in one request");
-            return Refusal { status: 413, code: "too_large", message };
+            return BadBody { status: 413, code: "too_large", message };
         }
-        Refusal::bad(format!("the body is not JSON: {what}"))
+        BadBody::bad(format!("the body is not JSON: {what}"))
     })
 }
 
@@ -135,7 +135,7 @@ impl Fault {
     }
 
     /// As a sentence; the index is the object's place in an array.
-    fn at(self, index: Option<usize>) -> Refusal {
+    fn at(self, index: Option<usize>) -> BadBody {
         let Fault { status, code, field, what } = self;
         let message = match (index, field) {
             (None, None) => what,
@@ -143,7 +143,7 @@ impl Fault {
             (Some(index), None) => format!("[{index}]: {what}"),
             (Some(index), Some(field)) => format!("[{index}].{field}: {what}"),
         };
-        Refusal { status, code, message }
+        BadBody { status, code, message }
     }
 }
 
