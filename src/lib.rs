@@ -74,6 +74,7 @@ pub use app::{
     Admission, BadQuery, CloseCause, Context, DeliveryReport, Endpoint, JoinError, Message, Params, Query,
     ReactorStats, Refusal, Request, Responder, Socket, Stats, To, View,
 };
+pub use base::compression::Compression;
 pub use base::limits::Limits;
 pub use hub::NAME_BYTES;
 pub use reactor::gauges::{Durations, Phase};

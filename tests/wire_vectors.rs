@@ -2,6 +2,7 @@
 //! in one piece, cut in two at every byte, and byte by byte. All three must tell the same story.
 
 use fanfare::session::websocket::{Event, WebSocket, WsError};
+use fanfare::wire::deflate::Inflater;
 use fanfare::wire::frame::{Opcode, encode_masked, encode_masked_part};
 use fanfare::wire::header::HeaderError;
 use proptest::prelude::*;
@@ -32,13 +33,13 @@ fn own(event: Event<'_>) -> Said {
 
 /// Feeds the pieces; everything said, the error last, and the piece that had it.
 fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, max: usize) -> (Vec<Said>, WebSocket, usize) {
-    let mut socket = WebSocket::new();
+    let (mut socket, mut inflater) = (WebSocket::new(), Inflater::new());
     let mut said = Vec::new();
     for (i, piece) in pieces.into_iter().enumerate() {
         let mut bytes = piece.to_vec();
         let mut input = &mut bytes[..];
         loop {
-            match socket.next(&mut input, max) {
+            match socket.next(&mut input, max, &mut inflater) {
                 Ok(Some(event)) => said.push(own(event)),
                 Ok(None) => break,
                 Err(error) => {
@@ -268,11 +269,11 @@ fn closing() {
 
 #[test]
 fn after_an_error_nothing_is_heard() {
-    let mut socket = WebSocket::new();
+    let (mut socket, mut inflater) = (WebSocket::new(), Inflater::new());
     let mut bytes = [frame(0x01, b"a"), frame(0x81, b"b"), frame(0x81, b"c")].concat();
     let mut input = &mut bytes[..];
-    assert_eq!(socket.next(&mut input, MAX), Err(WsError::Interrupted));
-    assert_eq!(socket.next(&mut input, MAX), Ok(None));
+    assert_eq!(socket.next(&mut input, MAX, &mut inflater), Err(WsError::Interrupted));
+    assert_eq!(socket.next(&mut input, MAX, &mut inflater), Ok(None));
     assert!(input.is_empty() && socket.is_idle());
 }
 
@@ -293,9 +294,9 @@ fn sixty_five_thousand_fragments() {
 fn a_message_in_the_input_is_lent_from_it() {
     let mut bytes = [frame(0x81, b"one"), frame(0x82, b"two")].concat();
     let range = bytes.as_ptr_range();
-    let mut socket = WebSocket::new();
+    let (mut socket, mut inflater) = (WebSocket::new(), Inflater::new());
     let mut input = &mut bytes[..];
-    while let Some(event) = socket.next(&mut input, MAX).unwrap() {
+    while let Some(event) = socket.next(&mut input, MAX, &mut inflater).unwrap() {
         let at = match event {
             Event::Text(text) => text.as_ptr(),
             Event::Binary(bytes) => bytes.as_ptr(),

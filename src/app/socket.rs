@@ -3,8 +3,10 @@
 use super::context::{Context, Job};
 use super::endpoint::CloseCause;
 use super::publish::{DeliveryReport, To};
+use crate::base::compression::Compression;
 use crate::base::ids::LinkId;
 use crate::hub::ROOM_BYTES;
+use crate::wire::deflate::{self, Window};
 use crate::wire::frame::{self, Frame};
 use std::fmt;
 
@@ -15,6 +17,27 @@ pub(crate) const CLOSE_MS: u64 = 5_000;
 pub struct Socket<'a> {
     pub(crate) cx: Context<'a>,
     pub(crate) link: LinkId,
+    /// If this was agreed on.
+    pub(crate) compressing: Option<Compressing>,
+}
+
+/// How messages to one client are compressed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compressing {
+    pub(crate) window: Window,
+    pub(crate) settings: Compression,
+}
+
+impl Compressing {
+    /// The frame compressed, if the client takes it so and it is worth it.
+    fn frame(&self, frame: &Frame) -> Option<Frame> {
+        let Compression { threshold_bytes, level } = self.settings;
+        let (_, message) = frame.message()?;
+        if !self.window.takes(message.len()) {
+            return None;
+        }
+        deflate::with_thread(level, |deflater| deflater.frame_if_worth(frame, threshold_bytes))
+    }
 }
 
 /// Why a room was not joined.
@@ -60,7 +83,8 @@ impl<'a> Socket<'a> {
 
     /// Sends a frame to this socket. False if it is closing.
     pub fn send(&mut self, frame: &Frame) -> bool {
-        self.cx.out.send(self.link, frame)
+        let compressed = self.compressing.and_then(|compressing| compressing.frame(frame));
+        self.cx.out.send(self.link, compressed.as_ref().unwrap_or(frame))
     }
 
     /// Sends a text message to this socket. False if it is closing.
@@ -127,11 +151,11 @@ impl<'a> Socket<'a> {
         frame: &Frame,
         done: impl FnOnce(&mut Socket<'_>, DeliveryReport) + 'static,
     ) {
-        let link = self.link;
+        let (link, compressing) = (self.link, self.compressing);
         let done = move |cx: &mut Context<'_>, report: DeliveryReport| {
             if cx.out.id_of(link.slot) == Some(link) {
                 let cx = Context { core: &mut *cx.core, out: &mut *cx.out };
-                done(&mut Socket { cx, link }, report);
+                done(&mut Socket { cx, link, compressing }, report);
             }
         };
         self.cx.publish_from(Some(link.slot), to, frame, Some(Box::new(done)));

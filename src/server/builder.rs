@@ -2,6 +2,7 @@
 
 use super::running::{Running, start};
 use crate::app::{Context, Endpoint, Params, Request, Responder, Router};
+use crate::base::compression::Compression;
 use crate::base::ids::MAX_REACTORS;
 use crate::base::limits::Limits;
 use crate::reactor::listener::ListenAddr;
@@ -20,6 +21,7 @@ impl Server {
             admin: Vec::new(),
             reactors: 0,
             limits: Limits::default(),
+            compression: None,
             router: Router::default(),
         }
     }
@@ -57,6 +59,7 @@ pub struct Builder {
     pub(super) admin: Vec<ListenAddr>,
     pub(super) reactors: usize,
     pub(super) limits: Limits,
+    pub(super) compression: Option<Compression>,
     pub(super) router: Router,
 }
 
@@ -84,6 +87,12 @@ impl Builder {
     /// The limits that peers meet.
     pub fn limits(mut self, limits: Limits) -> Builder {
         self.limits = limits;
+        self
+    }
+
+    /// Agrees on permessage-deflate with clients that offer it, which no server does without this call.
+    pub fn compression(mut self, compression: Compression) -> Builder {
+        self.compression = Some(compression);
         self
     }
 

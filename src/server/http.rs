@@ -7,6 +7,7 @@ use crate::base::limits::Limits;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::reactor::peer::Peer;
 use crate::session::http::{HttpSession, Stage, Step};
+use crate::wire::deflate::Agreement;
 use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
 use crate::wire::upgrade::{self, AcceptKey};
@@ -77,7 +78,7 @@ enum Outcome {
     /// The connection is to be answered and closed.
     Refuse(Refusal, Response, String),
     /// It becomes a WebSocket.
-    Upgrade(u16, AcceptKey, Admission),
+    Upgrade(u16, AcceptKey, Option<Agreement>, Admission),
 }
 
 impl Worker {
@@ -196,15 +197,15 @@ impl Worker {
                 self.refuse(link, response, reason, out);
             }
             // Another reactor may have given the last place away since this one looked.
-            Outcome::Upgrade(_, _, admission) if !self.shared.take_place() => {
+            Outcome::Upgrade(_, _, _, admission) if !self.shared.take_place() => {
                 let outcome =
                     Outcome::Refuse(Refusal::Full, full_response(http.peer), full_reason(&admission));
                 self.http_outcome(link, outcome, out);
             }
-            Outcome::Upgrade(endpoint, key, admission) => {
+            Outcome::Upgrade(endpoint, key, compression, admission) => {
                 out.resume_reading(link);
                 let mut rest = http.session.take_rest();
-                self.open_websocket(link, endpoint, &key, admission, out);
+                self.open_websocket(link, endpoint, &key, compression, admission, out);
                 if !rest.is_empty() {
                     self.websocket_received(link, &mut rest, out);
                 }
@@ -325,8 +326,12 @@ fn upgrade(
         };
         return Outcome::Answer(busy, response);
     }
-    let key = match upgrade::check_upgrade(head) {
-        Ok(key) => key,
+    let agreed = upgrade::check_upgrade(head).and_then(|key| match shared.compression {
+        Some(_) => Ok((key, upgrade::agree_on_compression(head)?)),
+        None => Ok((key, None)),
+    });
+    let (key, compression) = match agreed {
+        Ok(agreed) => agreed,
         Err(error) => {
             return Outcome::Refuse(Refusal::BadRequest, error.response(), format!("bad upgrade: {error}"));
         }
@@ -335,7 +340,7 @@ fn upgrade(
         Ok(admission) if full => {
             Outcome::Refuse(Refusal::Full, full_response(request.peer), full_reason(&admission))
         }
-        Ok(admission) => Outcome::Upgrade(number, key, admission),
+        Ok(admission) => Outcome::Upgrade(number, key, compression, admission),
         Err(response) => {
             // Not the query: it may carry a token.
             let why = String::from_utf8_lossy(&response.body).into_owned();

@@ -128,7 +128,7 @@ fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
 /// `addrs` gets what is listened on, one by one.
 fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, router } = builder;
+    let Builder { listen, admin, reactors, limits, compression, router } = builder;
     if listen.is_empty() {
         return Err(StartError::NoAddress);
     }
@@ -157,6 +157,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
     let shared = Arc::new(Shared {
         router,
+        compression,
         sockets: AtomicUsize::new(0),
         max_sockets: limits.connections.unwrap_or(usize::MAX),
         max_links_per_reactor: links.max(1),

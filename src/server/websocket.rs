@@ -1,11 +1,12 @@
 //! The stage of a link that was upgraded to a plain WebSocket.
 
-use super::worker::{Session, Worker};
-use crate::app::{Admission, CloseCause, Context, Later, Mail, Message, Refusal, Socket};
+use super::worker::{Session, Shared, Worker};
+use crate::app::{Admission, CloseCause, Compressing, Context, Later, Mail, Message, Refusal, Socket};
 use crate::base::ids::LinkId;
 use crate::hub::{Hub, ROOM_BYTES, check_name};
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::websocket::{Event, WebSocket};
+use crate::wire::deflate::{Agreement, Window};
 use crate::wire::frame::{self, Opcode};
 use crate::wire::response::Response;
 use crate::wire::upgrade::{AcceptKey, switching_protocols};
@@ -17,13 +18,20 @@ const CLOSE_MS: u64 = 5_000;
 pub(super) struct Ws {
     session: WebSocket,
     endpoint: u16,
+    /// What may be sent to it compressed, if anything.
+    window: Option<Window>,
     /// It has left its rooms and its handlers know.
     left: bool,
 }
 
 impl Ws {
-    pub(super) fn new(endpoint: u16) -> Ws {
-        Ws { session: WebSocket::new(), endpoint, left: false }
+    pub(super) fn new(endpoint: u16, compression: Option<Agreement>) -> Ws {
+        let session = if compression.is_some() { WebSocket::with_deflate() } else { WebSocket::new() };
+        Ws { session, endpoint, window: compression.map(Agreement::window), left: false }
+    }
+
+    fn compressing(&self, shared: &Shared) -> Option<Compressing> {
+        Some(Compressing { window: self.window?, settings: shared.compression? })
     }
 }
 
@@ -34,6 +42,7 @@ impl Worker {
         link: LinkId,
         endpoint: u16,
         key: &AcceptKey,
+        compression: Option<Agreement>,
         admission: Admission,
         out: &mut Outlet,
     ) {
@@ -46,10 +55,12 @@ impl Worker {
             let response = Response::error(500, "internal", "the connection could not be set up");
             return self.refuse(link, response, Refusal::Endpoint, out);
         }
-        self.sessions[link.slot as usize] = Session::WebSocket(Ws::new(endpoint));
+        let ws = Ws::new(endpoint, compression);
+        let compressing = ws.compressing(&self.shared);
+        self.sessions[link.slot as usize] = Session::WebSocket(ws);
         self.core.own_stats().sockets.add(1);
         // Queued before anybody can find the socket: whoever it replaces may publish when it is told.
-        out.send_bytes(link, &switching_protocols(key, subprotocol.as_deref(), &[]));
+        out.send_bytes(link, &switching_protocols(key, subprotocol.as_deref(), compression, &[]));
         self.core.hub.enter(link.slot, &scope);
         if let Some(room) = claim {
             let claim = self.core.hub.claim(link.slot, &scope, &room);
@@ -68,19 +79,20 @@ impl Worker {
         self.heard_from(link, out);
         let shared = self.shared.clone();
         let cx = Context { core: &mut self.core, out };
-        shared.router.endpoint_by_number(endpoint).on_open(&mut Socket { cx, link });
+        shared.router.endpoint_by_number(endpoint).on_open(&mut Socket { cx, link, compressing });
     }
 
     pub(super) fn websocket_received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet) {
         self.heard_from(link, out);
-        let Worker { core, sessions, shared, .. } = self;
+        let Worker { core, sessions, shared, inflater, .. } = self;
         let Some(Session::WebSocket(ws)) = sessions.get_mut(link.slot as usize) else { return };
         let endpoint = shared.router.endpoint_by_number(ws.endpoint);
+        let compressing = ws.compressing(shared);
         let max_message = core.limits.message_bytes;
         let mut input = bytes;
         let mut messages = 0;
         let failure = loop {
-            let message = match ws.session.next(&mut input, max_message) {
+            let message = match ws.session.next(&mut input, max_message, inflater) {
                 Ok(None) => break None,
                 Ok(Some(Event::Text(text))) => Message::Text(text),
                 Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
@@ -110,7 +122,7 @@ impl Worker {
             messages += 1;
             if out.state(link) == LinkState::Open {
                 let cx = Context { core: &mut *core, out: &mut *out };
-                endpoint.on_message(&mut Socket { cx, link }, message);
+                endpoint.on_message(&mut Socket { cx, link, compressing }, message);
             }
             if (out.is_urgent() || core.is_crowded()) && !input.is_empty() {
                 // What its messages caused has to leave before it causes more.
@@ -178,7 +190,9 @@ impl Worker {
         }
         let shared = self.shared.clone();
         let cx = Context { core: &mut self.core, out };
-        shared.router.endpoint_by_number(endpoint).on_close(&mut Socket { cx, link }, cause);
+        // Nothing can be sent to it any more.
+        let mut socket = Socket { cx, link, compressing: None };
+        shared.router.endpoint_by_number(endpoint).on_close(&mut socket, cause);
         self.core.hub.exit(link.slot);
         self.shared.give_place_back();
         self.core.own_stats().sockets.sub(1);

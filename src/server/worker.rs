@@ -6,11 +6,13 @@
 use super::http::Http;
 use super::websocket::Ws;
 use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Router};
+use crate::base::compression::Compression;
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
 use crate::reactor::Handler;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
+use crate::wire::deflate::{self, Inflater};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -23,6 +25,8 @@ const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 /// What all workers of a server share.
 pub(super) struct Shared {
     pub(super) router: Router,
+    /// None: it is agreed on with nobody.
+    pub(super) compression: Option<Compression>,
     /// Open sockets of the whole server.
     pub(super) sockets: AtomicUsize,
     /// The most that there may be.
@@ -60,12 +64,14 @@ pub(super) struct Worker {
     /// By slot.
     pub(super) sessions: Vec<Session>,
     pub(super) shared: Arc<Shared>,
+    /// For whichever session has a compressed message.
+    pub(super) inflater: Inflater,
     pub(super) stopping: bool,
 }
 
 impl Worker {
     pub(super) fn new(core: Core, shared: Arc<Shared>) -> Worker {
-        Worker { core, sessions: Vec::new(), shared, stopping: false }
+        Worker { core, sessions: Vec::new(), shared, inflater: Inflater::new(), stopping: false }
     }
 
     /// Does what handlers asked for and what follows from it, until nothing is left.
@@ -220,6 +226,8 @@ impl Handler for Worker {
             self.sessions.pop();
         }
         self.sessions.shrink_to_fit();
+        self.inflater = Inflater::new();
+        deflate::forget_thread();
         self.core.trim();
     }
 

@@ -1,9 +1,11 @@
 //! Codecs: pure functions over bytes. No I/O, no clock, no state beyond one message.
 //!
-//! WebSocket (RFC 6455): [`frame`] writes, [`header`], [`mask`] and [`utf8`] read, [`upgrade`] shakes hands.
+//! WebSocket (RFC 6455): [`frame`] writes, [`header`], [`mask`] and [`utf8`] read, [`upgrade`] shakes hands;
+//! [`deflate`] compresses (RFC 7692).
 //! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes.
 
 pub mod chunked;
+pub mod deflate;
 pub mod frame;
 pub mod head;
 pub mod header;

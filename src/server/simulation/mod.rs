@@ -85,6 +85,7 @@ impl World {
         router.route("POST", path, false, route);
         let shared = Arc::new(Shared {
             router,
+            compression: None,
             sockets: AtomicUsize::new(0),
             max_sockets: usize::MAX,
             max_links_per_reactor: usize::MAX,
