@@ -129,6 +129,9 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("FANFARE_LIMITS_CONNECTIONS", "5"),
         ("FANFARE_LIMITS_HEAD_BYTES", "2002"),
         ("FANFARE_LIMITS_ROOMS_PER_SOCKET", "6"),
+        ("FANFARE_WS_COMPRESSION", "true"),
+        ("FANFARE_COMPRESSION_THRESHOLD_BYTES", "2003"),
+        ("FANFARE_COMPRESSION_LEVEL", "7"),
         ("FANFARE_AUTH_TOKEN", "hush-1"),
         ("FANFARE_AUTH_ORIGINS", "https://a.example,https://b.example:8443"),
         ("FANFARE_API_KEY", "hush-2"),
@@ -146,6 +149,9 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("connections", "5"),
         ("head_bytes", "2002"),
         ("rooms_per_socket", "6"),
+        ("compression", "true"),
+        ("threshold_bytes", "2003"),
+        ("level", "7"),
         ("token", "\"***\""),
         ("origins", "[\"https://a.example\", \"https://b.example:8443\"]"),
         ("key", "\"***\""),
@@ -196,7 +202,8 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
-        ":1: listne: unknown key, expected one of listen, reactors, log, open, [auth], [api], [admin], [limits]"
+        ":1: listne: unknown key, expected one of listen, reactors, log, open, [auth], [api], [admin], [limits], \
+         [ws], [compression]"
     );
     // Not yet: a limit that would not hold is not taken.
     assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));
@@ -219,6 +226,11 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     range("connections", "4294967297", "0 to 4294967296");
     range("head_bytes", "127", "128 to 1048576");
     range("rooms_per_socket", "0", "1 to 1000000");
+    assert_eq!(
+        error("[compression]\nlevel = 10\n"),
+        ":2: compression.level: expected a number from 1 to 9, found 10"
+    );
+    assert!(error("[ws]\ncompression = 1\n").starts_with(":2: ws.compression: expected true or false"));
     assert!(
         error("reactors = 1.5\n").starts_with(":1: reactors: expected a number from 0 to 64, found a number")
     );

@@ -10,7 +10,7 @@ pub struct Compression {
     /// Messages shorter than this are sent as they are, in bytes. Default 1,024.
     pub threshold_bytes: usize,
     /// How hard to try: from 1, the fastest, to 9; one beyond is taken for the nearest. Default 6.
-    pub level: u32,
+    pub level: u8,
 }
 
 impl Default for Compression {

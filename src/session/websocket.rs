@@ -163,6 +163,7 @@ impl WebSocket {
             Err(error) => {
                 self.ended = true;
                 self.partial = None;
+                inflater.release();
                 Err(error)
             }
         }
@@ -219,7 +220,10 @@ impl WebSocket {
     fn header(&mut self, input: &mut &mut [u8], max: usize) -> Result<Option<ClientHeader>, WsError> {
         let message = self.partial.as_ref().and_then(|p| p.message.as_ref());
         let cut = self.partial.as_ref().is_some_and(|p| p.head_len > 0);
-        let first = self.partial.as_ref().filter(|_| cut).map_or(input[0], |p| p.head[0]);
+        let first = match &self.partial {
+            Some(partial) if cut => partial.head[0],
+            _ => input[0],
+        };
         let is_compressed = message.map_or(self.deflate && first & RSV1 != 0, Message::is_compressed);
         let max = if is_compressed { most_deflated(max) } else { max };
         let (open, room) = (message.is_some(), max.saturating_sub(message.map_or(0, Message::len)));

@@ -121,6 +121,24 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Rooms that one connection may be in; a client's own is one of them",
         slot: |config| Slot::Size(&mut config.limits.rooms_per_socket, 1..=1_000_000),
     },
+    Key {
+        name: "ws.compression",
+        flag: None,
+        about: "Compress messages of /ws for clients that offer permessage-deflate",
+        slot: |config| Slot::Switch(&mut config.ws_compression),
+    },
+    Key {
+        name: "compression.threshold_bytes",
+        flag: None,
+        about: "Where compression is on: messages shorter than this are sent as they are",
+        slot: |config| Slot::Size(&mut config.compression.threshold_bytes, 0..=GIB),
+    },
+    Key {
+        name: "compression.level",
+        flag: None,
+        about: "Where compression is on: from 1, the fastest, to 9, the smallest",
+        slot: |config| Slot::Small(&mut config.compression.level, 1..=9),
+    },
 ];
 
 impl Key {
@@ -264,6 +282,7 @@ impl Value {
 enum Slot<'c> {
     Size(&'c mut usize, RangeInclusive<u64>),
     Seconds(&'c mut u32, RangeInclusive<u64>),
+    Small(&'c mut u8, RangeInclusive<u64>),
     /// 0 is no number.
     Count(&'c mut Option<usize>, RangeInclusive<u64>),
     Switch(&'c mut bool),
@@ -278,7 +297,10 @@ enum Slot<'c> {
 impl Slot<'_> {
     fn expected(&self) -> String {
         match self {
-            Slot::Size(_, range) | Slot::Seconds(_, range) | Slot::Count(_, range) => {
+            Slot::Size(_, range)
+            | Slot::Seconds(_, range)
+            | Slot::Small(_, range)
+            | Slot::Count(_, range) => {
                 format!("a number from {} to {}", range.start(), range.end())
             }
             Slot::Switch(_) => "true or false".to_owned(),
@@ -296,6 +318,7 @@ impl Slot<'_> {
         match self {
             Slot::Size(at, range) => *at = usize::try_from(value.number(&range)?).ok()?,
             Slot::Seconds(at, range) => *at = u32::try_from(value.number(&range)?).ok()?,
+            Slot::Small(at, range) => *at = u8::try_from(value.number(&range)?).ok()?,
             Slot::Count(at, range) => {
                 *at = Some(usize::try_from(value.number(&range)?).ok()?).filter(|count| *count > 0);
             }
@@ -337,6 +360,7 @@ impl Slot<'_> {
         Some(match self {
             Slot::Size(at, _) => at.to_string(),
             Slot::Seconds(at, _) => at.to_string(),
+            Slot::Small(at, _) => at.to_string(),
             Slot::Count(at, _) => at.unwrap_or(0).to_string(),
             Slot::Switch(at) => at.to_string(),
             Slot::Level(at) => text(&at.as_str().to_lowercase()),

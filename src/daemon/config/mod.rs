@@ -7,7 +7,7 @@ mod keys;
 
 pub(crate) use keys::{KEYS, Key, Value};
 
-use fanfare::{Limits, ListenAddr};
+use fanfare::{Compression, Limits, ListenAddr};
 use log::LevelFilter;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -32,6 +32,10 @@ pub(crate) struct Config {
     /// Empty: operators use the addresses of clients.
     pub(crate) admin_listen: Vec<ListenAddr>,
     pub(crate) limits: Limits,
+    /// Clients of `/ws` may have it.
+    pub(crate) ws_compression: bool,
+    /// How, for all who have it.
+    pub(crate) compression: Compression,
 }
 
 impl Default for Config {
@@ -46,6 +50,8 @@ impl Default for Config {
             api_key: None,
             admin_listen: Vec::new(),
             limits: Limits::default(),
+            ws_compression: false,
+            compression: Compression::default(),
         }
     }
 }

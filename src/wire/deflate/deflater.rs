@@ -9,10 +9,10 @@ use crate::wire::frame::{Frame, encode_compressed};
 
 /// Compresses one message after the other, whoever they are for.
 ///
-/// It owns nothing until the first one comes; then about 300 KiB.
+/// It owns nothing until the first one comes; then about 380 KB.
 #[derive(Debug)]
 pub struct Deflater {
-    level: u32,
+    level: u8,
     state: Option<Compress>,
     /// The last message.
     out: Vec<u8>,
@@ -20,7 +20,7 @@ pub struct Deflater {
 
 impl Deflater {
     /// Without memory. The level is from 1, the fastest, to 9; one beyond is taken for the nearest.
-    pub const fn new(level: u32) -> Deflater {
+    pub const fn new(level: u8) -> Deflater {
         Deflater { level, state: None, out: Vec::new() }
     }
 
@@ -30,7 +30,7 @@ impl Deflater {
             self.out = Vec::new();
         }
         self.out.clear();
-        let level = Compression::new(self.level.clamp(1, 9));
+        let level = Compression::new(u32::from(self.level.clamp(1, 9)));
         let state = self.state.get_or_insert_with(|| Compress::new(level, false));
         state.reset();
         // A compressor without room left over has not finished, and has shown that it is not worth it.
@@ -56,7 +56,7 @@ thread_local! {
 }
 
 /// Calls `call` with the deflater of this thread, at this level. `call` must not do the same.
-pub fn with_thread<T>(level: u32, call: impl FnOnce(&mut Deflater) -> T) -> T {
+pub fn with_thread<T>(level: u8, call: impl FnOnce(&mut Deflater) -> T) -> T {
     DEFLATER.with_borrow_mut(|deflater| {
         if deflater.level != level {
             *deflater = Deflater::new(level);

@@ -40,7 +40,7 @@ pub fn most_deflated(len: usize) -> usize {
 
 /// Inflates one message after the other, whoever sent them.
 ///
-/// It owns nothing until the first one comes; then about 40 KiB, and what the last message needed.
+/// It owns nothing until the first one comes; then about 48 KB, and what the last message needed.
 #[derive(Debug, Default)]
 pub struct Inflater {
     state: Option<Decompress>,
