@@ -8,6 +8,7 @@ use fanfare::{
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::{Mutex, mpsc};
 use support::{PATIENCE, Received, Reply, Ws};
 
 /// What a message has to have to be compressed, in bytes.
@@ -232,4 +233,50 @@ fn what_clients_compress_is_bounded_once_inflated() {
             assert_eq!(client.closed().0, code, "{bytes:x?}");
         }
     });
+}
+
+/// Says how long each message is, and waits at the first one until it is told to go on.
+struct Waiting {
+    said: mpsc::Sender<usize>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Endpoint for Waiting {
+    fn on_upgrade(&self, _: &Request<'_>) -> Result<Admission, Response> {
+        Ok(Admission::to_scope("s"))
+    }
+
+    fn on_message(&self, _: &mut Socket<'_>, message: Message<'_>) {
+        let Message::Text(text) = message else { panic!("only texts are sent") };
+        self.said.send(text.len()).unwrap();
+        // The sender is gone once it has let the first message pass.
+        let _ = self.go_on.lock().unwrap().recv();
+    }
+}
+
+#[test]
+fn who_says_much_in_few_bytes_does_not_hold_up_the_others() {
+    const LONG: usize = 1_000_000;
+    let (said, what) = mpsc::channel();
+    let (go_on, waits) = mpsc::channel();
+    let endpoint = Waiting { said, go_on: Mutex::new(waits) };
+    let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).reactors(1);
+    let running = server.endpoint("/x", endpoint).compression(Compression::default()).start().unwrap();
+    let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
+    let [a, b] = [(); 2].map(|()| {
+        let stream = TcpStream::connect(addr).unwrap();
+        assert_eq!(upgrade(&stream, DEFLATE).status, 101);
+        stream
+    });
+    // Fifty megabytes that are read at a time.
+    (&a).write_all(&compressed(0xc1, &[b' '; LONG]).repeat(50)).unwrap();
+    assert_eq!(what.recv_timeout(PATIENCE), Ok(LONG));
+    (&b).write_all(&compressed(0xc1, b"short")).unwrap();
+    drop(go_on);
+    let order: Vec<usize> = (0..50).map(|_| what.recv_timeout(PATIENCE).unwrap()).collect();
+    let place = order.iter().position(|len| *len == 5).expect("the short one is among them");
+    assert!(place < 5, "{place} messages of the other went first");
+    drop((a, b));
+    running.stop();
+    running.join().unwrap();
 }

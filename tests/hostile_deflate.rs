@@ -98,12 +98,12 @@ fn compressed_messages() {
             ),
             (
                 "100,000 empty blocks",
-                frame(TEXT | RSV1, &[vec![0, 0, 0, 0xff, 0xff].repeat(100_000), beat.clone()].concat()),
+                frame(TEXT | RSV1, &[[0, 0, 0, 0xff, 0xff].repeat(100_000), beat.clone()].concat()),
                 Beats(1),
             ),
             (
                 "100,000 empty final blocks",
-                frame(TEXT | RSV1, &[vec![3, 0].repeat(100_000), beat.clone()].concat()),
+                frame(TEXT | RSV1, &[[3, 0].repeat(100_000), beat.clone()].concat()),
                 Beats(1),
             ),
             ("empty", frame(TEXT | RSV1, &[0]), Fault),

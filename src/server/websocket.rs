@@ -14,6 +14,10 @@ use crate::wire::upgrade::{AcceptKey, switching_protocols};
 /// Time for a client to answer a close frame, in milliseconds.
 const CLOSE_MS: u64 = 5_000;
 
+/// What one link may say in one go before others have their turn, in bytes of messages: compressed, what is read at a
+/// time can be a thousand times as long.
+const SAY_BYTES: usize = 1 << 20;
+
 /// A plain WebSocket.
 pub(super) struct Ws {
     session: WebSocket,
@@ -90,7 +94,7 @@ impl Worker {
         let compressing = ws.compressing(shared);
         let max_message = core.limits.message_bytes;
         let mut input = bytes;
-        let mut messages = 0;
+        let (mut messages, mut said) = (0, 0);
         let failure = loop {
             let message = match ws.session.next(&mut input, max_message, inflater) {
                 Ok(None) => break None,
@@ -120,11 +124,12 @@ impl Worker {
                 }
             };
             messages += 1;
+            said += message.len();
             if out.state(link) == LinkState::Open {
                 let cx = Context { core: &mut *core, out: &mut *out };
                 endpoint.on_message(&mut Socket { cx, link, compressing }, message);
             }
-            if (out.is_urgent() || core.is_crowded()) && !input.is_empty() {
+            if (out.is_urgent() || core.is_crowded() || said >= SAY_BYTES) && !input.is_empty() {
                 // What its messages caused has to leave before it causes more.
                 out.pause_reading(link);
                 core.later.push_back(Later::Bytes { link, bytes: input.to_vec() });
