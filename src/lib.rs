@@ -54,6 +54,8 @@
 //!
 //! An idle connection with a claim and a room takes about 200 bytes. A frame is built once and shared by all its
 //! recipients on all reactors. A publish wakes only reactors that have a member of its rooms.
+//!
+//! [`Builder::compression`] costs a connection nothing, and a reactor that meets compressed messages about 430 KB.
 
 mod app;
 #[doc(hidden)]
