@@ -272,7 +272,7 @@ impl Worker {
         data: &str,
         out: &mut Outlet,
     ) {
-        let frame = parcel::make(&pieces(parser, kind, namespace, None, data, &[]), out.dialect(link));
+        let frame = parcel::make(&pieces(parser, kind, namespace, None, data, &[]), out.dialect(link), None);
         out.send_bytes(link, &frame);
     }
 

@@ -42,6 +42,8 @@ fn the_bounds_themselves_are_taken() {
         ("limits.connections", 0, 1 << 32),
         ("limits.head_bytes", 128, 1 << 20),
         ("limits.rooms_per_socket", 1, 1_000_000),
+        ("compression.threshold_bytes", 0, 1 << 30),
+        ("compression.level", 1, 9),
     ] {
         let key = Key::find(name).unwrap();
         let mut config = Config::default();
