@@ -14,8 +14,9 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::{Common, Protocol, payload};
+use crate::args::{Common, payload};
 use crate::run::{Broadcasts, Failure, Plan};
+use crate::speech::Protocol;
 use crate::sys;
 
 /// Windows before a stretch is measured: the first deliveries after a pause cost more (with three windows,
@@ -173,6 +174,7 @@ fn pair(
         senders: 1,
         bytes: args.payload,
         receipt: false,
+        like_gateway: false,
     };
     let mut sides = Vec::new();
     for server in &servers {
@@ -244,6 +246,9 @@ impl CompareArgs {
             url: server.url.clone(),
             connections: self.connections,
             protocol: Protocol::Ws,
+            transport: None,
+            user: None,
+            group: None,
             threads: None,
             pid: Some(server.child.id()),
             // A comparison takes longer than a server waits for a silent client.

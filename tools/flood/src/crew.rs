@@ -73,7 +73,7 @@ impl Crew {
         for (index, poll) in polls.into_iter().enumerate() {
             let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
             let (orders, inbox) = channel();
-            let worker = Worker::new(poll, inbox, load(), Arc::clone(&shared), index as u32);
+            let worker = Worker::new(poll, inbox, load(), Arc::clone(&shared), index as u32)?;
             let state = Arc::clone(&shared);
             let thread = thread::Builder::new().name(format!("flood-{index}")).spawn(move || {
                 let outcome = worker.run();

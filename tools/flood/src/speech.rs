@@ -1,0 +1,81 @@
+//! What the connections of a run speak: the protocol and, for Socket.IO, the transport.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::wire::engine::Revision;
+
+/// The protocol on the connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// Plain WebSocket.
+    Ws,
+    /// Socket.IO as clients of 1.x and 2.x speak it (EIO=3: the client pings).
+    Sio3,
+    /// Socket.IO as clients of 3.x and 4.x speak it (EIO=4: the server pings).
+    Sio4,
+}
+
+impl Protocol {
+    /// The revision of Engine.IO below Socket.IO.
+    pub fn revision(self) -> Option<Revision> {
+        match self {
+            Self::Ws => None,
+            Self::Sio3 => Some(Revision::Three),
+            Self::Sio4 => Some(Revision::Four),
+        }
+    }
+}
+
+/// How Socket.IO is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// WebSocket from the beginning.
+    Websocket,
+    /// HTTP only: a GET is always open, and what is sent goes by POST over a second connection.
+    Polling,
+    /// Polling first, then WebSocket, as browsers do it.
+    Upgrade,
+}
+
+/// Both of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Speech {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The transport; a plain WebSocket needs no other.
+    pub transport: Transport,
+}
+
+impl Speech {
+    /// Whether connections begin with polling.
+    pub fn polls(self) -> bool {
+        self.transport != Transport::Websocket
+    }
+
+    /// How many connections fit in a table with room for `descriptors` of them, when so many are being opened at
+    /// a time.
+    pub fn connections_per_table(self, descriptors: u32, connecting: u32) -> u32 {
+        match self.transport {
+            Transport::Websocket => descriptors,
+            Transport::Polling => descriptors / 2,
+            // While it upgrades, a connection has both of polling and the new one.
+            Transport::Upgrade => descriptors.saturating_sub(2 * connecting).max(descriptors / 3),
+        }
+        .max(1)
+    }
+}
+
+impl fmt::Display for Speech {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |value: Option<clap::builder::PossibleValue>| {
+            value.map_or_else(String::new, |value| value.get_name().to_owned())
+        };
+        f.write_str(&name(self.protocol.to_possible_value()))?;
+        match self.protocol {
+            Protocol::Ws => Ok(()),
+            Protocol::Sio3 | Protocol::Sio4 => write!(f, " {}", name(self.transport.to_possible_value())),
+        }
+    }
+}
