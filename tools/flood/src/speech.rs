@@ -18,6 +18,15 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// What the flags call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Sio3 => "sio3",
+            Self::Sio4 => "sio4",
+        }
+    }
+
     /// The revision of Engine.IO below Socket.IO.
     pub fn revision(self) -> Option<Revision> {
         match self {
@@ -69,13 +78,12 @@ impl Speech {
 
 impl fmt::Display for Speech {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |value: Option<clap::builder::PossibleValue>| {
-            value.map_or_else(String::new, |value| value.get_name().to_owned())
+        let transport = match (self.protocol, self.transport) {
+            (Protocol::Ws, _) => "",
+            (_, Transport::Websocket) => " websocket",
+            (_, Transport::Polling) => " polling",
+            (_, Transport::Upgrade) => " upgrade",
         };
-        f.write_str(&name(self.protocol.to_possible_value()))?;
-        match self.protocol {
-            Protocol::Ws => Ok(()),
-            Protocol::Sio3 | Protocol::Sio4 => write!(f, " {}", name(self.transport.to_possible_value())),
-        }
+        write!(f, "{}{transport}", self.protocol.name())
     }
 }
