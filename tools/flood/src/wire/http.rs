@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::wire::handshake::Refusal;
+
 /// A head of more than this is not waited for.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// No answer to anything that the tool asks for is larger.
@@ -37,6 +39,8 @@ pub struct Answer<'a> {
     pub body: Cow<'a, [u8]>,
     /// Whether the body is `application/octet-stream`.
     pub bytes: bool,
+    /// `Retry-After` in seconds.
+    pub retry_after_s: Option<u32>,
     /// Whether the server ends the connection after it.
     pub closes: bool,
     /// Bytes that it took.
@@ -44,22 +48,22 @@ pub struct Answer<'a> {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     code: serde_json::Value,
     message: Option<String>,
 }
 
 impl Answer<'_> {
-    /// The status, with the code and the message of a JSON body.
-    pub fn reason(&self) -> String {
-        let Self { status, body, .. } = self;
-        match serde_json::from_slice::<Refusal>(body) {
-            Ok(Refusal { code: serde_json::Value::String(code), .. }) => format!("{status} {code}"),
-            Ok(Refusal { code, message }) => {
-                format!("{status} {code} {}", message.unwrap_or_default()).trim_end().to_owned()
+    /// What it means that this is no 200: the code of a JSON body, with the message if the code is a number.
+    pub fn refusal(&self) -> Refusal {
+        let code = match serde_json::from_slice::<ErrorBody>(&self.body) {
+            Ok(ErrorBody { code: serde_json::Value::String(code), .. }) => code,
+            Ok(ErrorBody { code, message }) => {
+                format!("{code} {}", message.unwrap_or_default()).trim_end().to_owned()
             }
-            Err(_) => status.to_string(),
-        }
+            Err(_) => String::new(),
+        };
+        Refusal { status: self.status, code, retry_after_s: self.retry_after_s }
     }
 }
 
@@ -105,6 +109,7 @@ pub fn read_answer(bytes: &[u8]) -> Result<Option<Answer<'_>>, &'static str> {
     let kind = header("content-type").and_then(|kind| kind.split(';').next());
     Ok(Some(Answer {
         status,
+        retry_after_s: header("retry-after").and_then(|value| value.parse().ok()),
         body,
         bytes: kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/octet-stream")),
         closes,
@@ -164,7 +169,7 @@ mod tests {
         );
         let chunked = read_answer(CHUNKED).unwrap().unwrap();
         assert!(chunked.closes);
-        assert_eq!(chunked.reason(), "400 1 gone away");
+        assert_eq!(chunked.refusal().reason(), "400 1 gone away");
     }
 
     #[test]
@@ -175,7 +180,8 @@ mod tests {
         let bad = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc";
         assert!(read_answer(bad).is_err());
         assert!(read_answer(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
-        let refused = read_answer(b"HTTP/1.1 503 Full\r\n\r\n").unwrap().unwrap();
-        assert!(refused.closes && refused.reason() == "503");
+        let refused = read_answer(b"HTTP/1.1 503 Full\r\nRetry-After: 7\r\n\r\n").unwrap().unwrap();
+        assert!(refused.closes && refused.refusal().reason() == "503");
+        assert_eq!(refused.retry_after_s, Some(7));
     }
 }

@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::time::Instant;
 
 use mio::{Interest, Token};
 
 use crate::wire::engine::{self, Handshake, Packet, Revision};
 use crate::wire::frame::opcode;
-use crate::wire::handshake::Refusal;
 use crate::wire::http;
 use crate::worker::Worker;
 use crate::worker::conn::State;
@@ -265,11 +265,10 @@ impl Worker {
         }
         if answer.status != 200 {
             if opening {
-                let refusal = Refusal { status: 0, code: answer.reason(), retry_after_s: None };
-                self.ramp.refused(&mut self.floor, slot, &refusal, std::time::Instant::now());
+                self.ramp.refused(&mut self.floor, slot, &answer.refusal(), Instant::now());
                 return Ok(bytes.len());
             }
-            return Err(format!("{what} {}", answer.reason()));
+            return Err(format!("{what} {}", answer.refusal().reason()));
         }
         match what {
             Request::Get => {
