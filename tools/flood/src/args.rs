@@ -61,11 +61,11 @@ pub struct Common {
     /// How Socket.IO is carried [default: websocket].
     #[arg(long, value_enum)]
     pub transport: Option<Transport>,
-    /// The user that each Socket.IO connection registers as, with {n} and {n%K} as in the URL; empty for none
-    /// [default: c{n}, none for `echo`].
+    /// The user that each Socket.IO connection registers as, with its number as in the URL; empty for none [default: c
+    /// and the number, none for `echo`].
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// The group that each Socket.IO connection registers in; empty for none [default: g{n%100} for `hold` and
+    /// The group that each Socket.IO connection registers in, likewise [default: one of g0 to g99 for `hold` and
     /// `storm`, g0 for `rate` and `broadcast`, none for `echo`].
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
@@ -262,7 +262,7 @@ impl Common {
                 Target::socketio(&self.url, defaults, revision, self.user.as_deref(), self.group.as_deref())?
             }
         };
-        let per_table = speech.connections_per_table(sys::connections_per_table(), self.connecting);
+        let per_table = (sys::connections_per_table() / speech.descriptors()).max(1);
         let needed = self.connections.div_ceil(per_table);
         let threads = self.threads.unwrap_or(needed);
         if threads < needed {

@@ -63,16 +63,14 @@ impl Speech {
         self.transport != Transport::Websocket
     }
 
-    /// How many connections fit in a table with room for `descriptors` of them, when so many are being opened at
-    /// a time.
-    pub fn connections_per_table(self, descriptors: u32, connecting: u32) -> u32 {
+    /// Descriptors that a connection may have at a time.
+    pub fn descriptors(self) -> u32 {
         match self.transport {
-            Transport::Websocket => descriptors,
-            Transport::Polling => descriptors / 2,
-            // While it upgrades, a connection has both of polling and the new one.
-            Transport::Upgrade => descriptors.saturating_sub(2 * connecting).max(descriptors / 3),
+            Transport::Websocket => 1,
+            Transport::Polling => 2,
+            // Both of polling and the WebSocket, for as long as the change takes; after a storm that may be all.
+            Transport::Upgrade => 3,
         }
-        .max(1)
     }
 }
 

@@ -165,7 +165,7 @@ impl Server {
     fn refuses(&self, opened: u32) -> bool {
         match self.wrong {
             Wrong::Full => true,
-            Wrong::FullAtFirst => opened % 2 == 0,
+            Wrong::FullAtFirst => opened.is_multiple_of(2),
             // Everybody who comes back.
             Wrong::FullAfterwards => opened >= 4,
             Wrong::FullForAWhile => (4..8).contains(&opened),
