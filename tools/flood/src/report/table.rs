@@ -68,7 +68,7 @@ pub fn print_table(report: &Report) {
         let answered = format!("{}, {} answered", report.heartbeats, report.heartbeats_answered);
         rows.add("heartbeats", "sent", answered);
     }
-    rows.reasons("not upgraded", &report.refusals);
+    rows.reasons("not opened", &report.refusals);
     rows.reasons("ended by the server", &report.closes);
     rows.reasons("close answered by", &report.farewells);
     rows.reasons("error answers", &report.answers);

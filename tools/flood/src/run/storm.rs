@@ -55,11 +55,11 @@ fn weather(session: &mut Session, within_s: f64) -> bool {
     let all = back >= cut && shared.stormed.load(Acquire) == threads;
     session.report.storm =
         Some(Storm { all_back_s: all.then(|| at.elapsed().as_secs_f64()), within_s, ..Storm::default() });
-    if !all && ended != Ended::Interrupted {
+    if !all && ended == Ended::Met {
         let missing = cut - back.min(cut);
         session.report.failures.push(format!("{missing} of {cut} were not back after {within_s} s"));
     }
-    ended != Ended::Stalled && session.judge(ended, "returning") && all
+    session.judge(ended, "returning") && all
 }
 
 /// Completes the report with what the workers have counted.

@@ -127,7 +127,7 @@ impl Ramp {
         floor.conns[slot as usize] = Conn { attempts, ..Conn::absent() };
         if self.storm.is_some() {
             count(&mut floor.tally.storm.refusals, what);
-            let due = now + pause(floor, attempts);
+            let due = now + pause(attempts, floor.draw());
             self.return_at(slot, due);
             return;
         }

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use crate::worker::Worker;
-use crate::worker::floor::Floor;
 
 const FIRST_MS: u32 = 1000;
 const MOST_MS: u32 = 5000;
@@ -37,18 +36,32 @@ impl Worker {
             floor.shared.opened.fetch_sub(1, Relaxed);
             floor.shared.dropped.fetch_add(1, Relaxed);
             floor.tally.storm.dropped += 1;
-            let wait = pause(floor, 0);
+            let wait = pause(0, floor.draw());
             self.ramp.return_at(slot, now + wait);
         }
         self.floor.shared.stormed.fetch_add(1, Release);
     }
 }
 
-/// How long a client waits that has failed to come back `attempts` times.
-pub(super) fn pause(floor: &mut Floor, attempts: u8) -> Duration {
-    let middle = FIRST_MS.saturating_mul(1 << attempts.min(16));
+/// How long a client waits that has failed to come back `attempts` times; `random` is any number.
+pub(super) fn pause(attempts: u8, random: u32) -> Duration {
+    let middle = f64::from(FIRST_MS << attempts.min(16));
     // Evenly between a half and one and a half.
-    let share = f64::from(floor.draw()) / f64::from(u32::MAX);
-    let pause = (f64::from(middle) * (0.5 + share)).min(f64::from(MOST_MS));
-    Duration::from_millis(pause as u64)
+    let share = 0.5 + f64::from(random) / f64::from(u32::MAX);
+    Duration::from_millis((middle * share).min(f64::from(MOST_MS)) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_five_seconds() {
+        let range = |attempts| [0, u32::MAX].map(|random| pause(attempts, random).as_millis());
+        assert_eq!(range(0), [500, 1500]);
+        assert_eq!(range(1), [1000, 3000]);
+        assert_eq!(range(2), [2000, 5000]);
+        assert_eq!(range(4), [5000, 5000]);
+        assert_eq!(range(255), [5000, 5000]);
+    }
 }

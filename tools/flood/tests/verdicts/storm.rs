@@ -48,10 +48,10 @@ fn whoever_is_refused_comes_again() {
 #[test]
 fn not_being_back_in_time_is_a_failure() {
     let page = std::env::temp_dir().join(format!("fanfare-flood-storm-{}.html", std::process::id()));
-    let more = ["--within", "1.6", "--report", page.to_str().unwrap()];
+    let more = ["--within", "2.5", "--report", page.to_str().unwrap()];
     let (status, report) = run(Wrong::FullAfterwards, "/ws", &[STORM, &more].concat());
     assert_eq!(status, 1);
-    assert!(report["failures"].to_string().contains("4 of 4 were not back after 1.6 s"), "{report}");
+    assert!(report["failures"].to_string().contains("4 of 4 were not back after 2.5 s"), "{report}");
     assert_eq!(report["storm"]["all_back_s"], serde_json::Value::Null);
     assert!(report["storm"]["refusals"]["503 full"].as_u64().unwrap() >= 4, "{report}");
     assert!(std::fs::read_to_string(&page).unwrap().contains("4 cut, 0 back"));

@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 
 use super::{Wrong, frame};
 
+/// Bytes of a POST.
+const MAX_PAYLOAD: usize = 100_000;
+
 /// What can leave: text, or the data of a binary message.
 #[derive(Clone)]
 enum Out {
@@ -179,7 +182,7 @@ impl Server {
         let (interval, timeout) = if self.wrong == Wrong::Deaf { (100, 100) } else { (200, 20_000) };
         let open = json!({
             "sid": sid, "upgrades": ["websocket"], "pingInterval": interval, "pingTimeout": timeout,
-            "maxPayload": 100_000,
+            "maxPayload": MAX_PAYLOAD,
         });
         let mut session = Session {
             sid: sid.clone(),
@@ -228,6 +231,9 @@ impl Server {
         let mut state = self.lock();
         if !state.sessions.iter().any(|session| session.sid == sid) {
             return unknown();
+        }
+        if body.len() > MAX_PAYLOAD {
+            return ("413 Payload Too Large", "text/plain", Vec::new());
         }
         for packet in engine::read_payload(revision, body, false).unwrap() {
             match packet {
