@@ -194,14 +194,19 @@ fn messages_are_compressed_from_the_threshold_on() {
 fn a_small_window_gets_what_fits_into_it() {
     with_server(on(), |connect| {
         let stream = connect();
-        let offer = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n";
+        let offer = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12\r\n";
         assert_eq!(upgrade(&stream, offer).status, 101);
         // The second half refers to the first one.
-        let half: String = (0..64).map(|n| format!("{n:04}")).collect();
+        let half: String = (0..500).map(|n| format!("{n:04}")).collect();
         let (first, payload) = echo(&stream, &half.repeat(2));
-        assert_eq!((first, inflate(&payload, 9)), (0xc1, half.repeat(2).into_bytes()));
-        let longer = format!("{half}{half}!");
+        assert_eq!((first, inflate(&payload, 12)), (0xc1, half.repeat(2).into_bytes()));
+        let longer = half.repeat(3);
         assert_eq!(echo(&stream, &longer), (0x81, longer.into_bytes()));
+
+        let stream = connect();
+        let offer = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n";
+        assert_eq!(upgrade(&stream, offer).status, 101);
+        assert_eq!(echo(&stream, &half), (0x81, half.into_bytes()));
     });
 }
 

@@ -526,7 +526,7 @@ fn the_log_goes_to_standard_error_as_far_as_asked() {
     let server = Server::start(&["--log", "debug"]);
     server.wait_for_log("listening on");
     let log = server.log();
-    let line = log.lines().next().unwrap();
+    let line = log.lines().find(|line| line.contains("listening on")).unwrap();
     assert!(line.contains("INFO") && line.contains('T') && line.contains('Z'), "no time: {line}");
     assert!(!log.contains('\u{1b}'), "no colours");
     let mut silent = Server::start(&["--log", "off"]);

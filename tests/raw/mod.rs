@@ -72,7 +72,7 @@ impl Server {
     /// Proportional set size, in bytes.
     pub(crate) fn weight(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid())).unwrap();
-        let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Pss_Anon:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 

@@ -34,7 +34,6 @@ fn the_bounds_themselves_are_taken() {
         ("socketio.connect_timeout_ms", 10, 604_800_000),
         ("socketio.upgrade_timeout_ms", 10, 604_800_000),
         ("socketio.max_payload_bytes", 1, 1 << 30),
-        ("socketio.compression_threshold_bytes", 0, 1 << 30),
         ("limits.message_bytes", 1, 1 << 30),
         ("limits.outbox_bytes", 1, 1 << 30),
         ("limits.handshake_s", 1, 3_600),
