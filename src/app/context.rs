@@ -74,8 +74,6 @@ pub(crate) struct Core {
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) sio: SioSessions,
     pub(crate) router: Arc<Router>,
-    /// The smallest payload that is compressed where that was negotiated, in bytes.
-    pub(crate) compress_from: Option<usize>,
     /// Acknowledgements that clients were asked for.
     asked: u64,
     /// Put off until after the next flush, in this order.
@@ -107,7 +105,6 @@ impl Core {
             stats,
             sio: SioSessions::default(),
             router,
-            compress_from: None,
             asked: 0,
             jobs: VecDeque::new(),
             later: VecDeque::new(),
@@ -136,7 +133,10 @@ impl Core {
     /// A frame on its way to whoever may be interested.
     pub(crate) fn parcel(&self, frame: &Frame) -> Parcel {
         if self.many_dialects {
-            Parcel::of_frame(frame, Settings::default())
+            Parcel::of_frame(
+                frame,
+                Settings { volatile: false, compression: self.router.endpoint_compression() },
+            )
         } else {
             Parcel::from(frame.clone())
         }

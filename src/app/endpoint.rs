@@ -40,6 +40,15 @@ pub enum Message<'a> {
     Binary(&'a [u8]),
 }
 
+impl Message<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// How a connection begins: what it is called and where it belongs.
 ///
 /// Names have 1 to 256 bytes, and 8 more for a prefix; a scope does not begin with a slash, as namespaces of Socket.IO

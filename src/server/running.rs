@@ -129,8 +129,9 @@ fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
 /// `addrs` gets what is listened on, one by one.
 fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, mut router } = builder;
+    let Builder { listen, admin, reactors, limits, compression, mut router } = builder;
     router.limit_payloads(limits.message_bytes);
+    router.compression = compression;
     if listen.is_empty() {
         return Err(StartError::NoAddress);
     }

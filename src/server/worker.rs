@@ -12,6 +12,7 @@ use crate::base::time::Now;
 use crate::reactor::Handler;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
+use crate::wire::deflate::{self, Inflater};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,6 +69,8 @@ pub(super) struct Worker {
     /// By slot.
     pub(super) sessions: Vec<Session>,
     pub(super) shared: Arc<Shared>,
+    /// For whichever session has a compressed message.
+    pub(super) inflater: Inflater,
     pub(super) stopping: bool,
     /// Sessions that begin on a WebSocket and wait a moment, since when, in milliseconds.
     pub(super) greeted: VecDeque<(u32, LinkId, Newcomer)>,
@@ -75,7 +78,14 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(core: Core, shared: Arc<Shared>) -> Worker {
-        Worker { core, sessions: Vec::new(), shared, stopping: false, greeted: VecDeque::new() }
+        Worker {
+            core,
+            sessions: Vec::new(),
+            shared,
+            inflater: Inflater::new(),
+            stopping: false,
+            greeted: VecDeque::new(),
+        }
     }
 
     /// Does what handlers asked for and what follows from it, until nothing is left.
@@ -275,6 +285,8 @@ impl Handler for Worker {
             self.sessions.pop();
         }
         self.sessions.shrink_to_fit();
+        self.inflater = Inflater::new();
+        deflate::forget_thread();
         self.core.trim();
     }
 

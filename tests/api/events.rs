@@ -3,7 +3,7 @@
 use crate::metrics::{scrape, value};
 use crate::publish::written;
 use crate::server::Server;
-use crate::sio::{EIO3, EIO4, EIO4_POLLING, KINDS, Kind, Sio};
+use crate::sio::{EIO3, EIO3_DEFLATE, EIO4, EIO4_DEFLATE, EIO4_POLLING, KINDS, Kind, Sio};
 use crate::support::{self, Folder, Received};
 use crate::ws::Client;
 use fanfare::wire::frame::Opcode;
@@ -262,38 +262,46 @@ fn grown(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> Vec<(
 #[test]
 fn a_broadcast_is_made_once_for_each_dialect_whatever_the_number_of_recipients() {
     const OF_A_KIND: usize = 12;
-    let server = Server::start(3);
-    let mut clients: Vec<Sio> = KINDS
-        .iter()
-        .flat_map(|kind: &Kind| (0..OF_A_KIND).map(|_| Sio::register(&server, *kind, &["R"])))
-        .collect();
+    let folder = Folder::new();
+    let config =
+        "reactors = 3\n[ws]\ncompression = true\n[socketio]\nserve_client = false\ncompression = true\n";
+    let server = Server(support::Server::configured(&folder.write("compression.toml", config)));
+    let kinds = KINDS.iter().chain(&[EIO3_DEFLATE, EIO4_DEFLATE]);
+    let mut clients: Vec<Sio> =
+        kinds.flat_map(|kind: &Kind| (0..OF_A_KIND).map(|_| Sio::register(&server, *kind, &["R"]))).collect();
     let count = clients.len() as u64;
     let mut sender = Sio::connect(&server, EIO4);
     let mut plain: Vec<Client> =
         (0..OF_A_KIND).map(|n| Client::connect(&server, "d1", &format!("c{n}"), "")).collect();
     let one = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 1.0)).collect::<Vec<_>>();
 
-    // Text looks the same in all of Engine.IO.
+    // Text looks the same in all of Engine.IO, compressed or not.
+    let long = "x".repeat(5_000);
     let before = encoded(&server);
-    let report = server.publish(r#"{"to":["R"],"event":"E","args":[{"n":1}]}"#).ok();
+    let report = server.publish(&json!({"to": "R", "event": "E", "args": [long]}).to_string()).ok();
     assert_eq!(reached(&report), (count, count));
     let after_text = encoded(&server);
-    assert_eq!(grown(&before, &after_text), one(&["eio4"]));
+    assert_eq!(grown(&before, &after_text), one(&["eio4", "eio4_deflate"]));
+    let body = json!({"to": "R", "event": "F", "args": [long], "compress": false}).to_string();
+    assert_eq!(reached(&server.publish(&body).ok()), (count, count));
+    let after_plain = encoded(&server);
+    assert_eq!(grown(&after_text, &after_plain), one(&["eio4"]));
 
     let event = r#"["broadcastInfo",{"roomName":"R","eventName":"B","text":{"_placeholder":true,"num":0}}]"#;
-    sender.emit_binary(event, b"\x00\x01\xfe\xff");
+    let bytes: Vec<u8> = (0..5_000).map(|n| (n / 20) as u8).collect();
+    sender.emit_binary(event, &bytes);
     for client in &mut clients {
-        assert_eq!(client.next(), r#"["E",{"n":1}]"#);
+        assert_eq!(client.next(), format!(r#"["E","{long}"]"#));
+        assert_eq!(client.next(), format!(r#"["F","{long}"]"#));
         let (event, attachment) = client.next_binary();
-        assert_eq!(
-            (event.as_str(), &attachment[..]),
-            (r#"["B",{"_placeholder":true,"num":0}]"#, &b"\x00\x01\xfe\xff"[..])
-        );
+        assert_eq!(event, r#"["B",{"_placeholder":true,"num":0}]"#);
+        assert!(attachment == bytes, "{} bytes", attachment.len());
     }
     let after_binary = encoded(&server);
-    assert_eq!(grown(&after_text, &after_binary), one(&["eio3", "eio3_base64", "eio4", "eio4_base64"]));
+    let every = ["eio3", "eio3_base64", "eio3_deflate", "eio4", "eio4_base64", "eio4_deflate"];
+    assert_eq!(grown(&after_plain, &after_binary), one(&every));
 
-    server.publish(r#"{"bizCode":"d1","mode":300,"content":1}"#).ok();
+    server.publish(&json!({"bizCode": "d1", "mode": 300, "content": long}).to_string()).ok();
     for client in &mut plain {
         client.next();
     }

@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use fanfare::wire::frame::Opcode;
 use serde_json::Value;
 use std::collections::VecDeque;
+use std::io::Read;
 use std::net::TcpStream;
 
 /// How a client speaks.
@@ -17,15 +18,20 @@ pub(crate) struct Kind {
     pub(crate) polling: bool,
     /// Binary messages travel as text.
     pub(crate) base64: bool,
+    /// Messages may be compressed, where the server is configured so.
+    pub(crate) deflate: bool,
 }
 
-pub(crate) const EIO3: Kind = Kind { revision: 3, polling: false, base64: false };
-pub(crate) const EIO4: Kind = Kind { revision: 4, polling: false, base64: false };
-pub(crate) const EIO3_POLLING: Kind = Kind { revision: 3, polling: true, base64: false };
-pub(crate) const EIO3_BASE64: Kind = Kind { revision: 3, polling: true, base64: true };
-pub(crate) const EIO4_POLLING: Kind = Kind { revision: 4, polling: true, base64: true };
+pub(crate) const EIO3: Kind = Kind { revision: 3, polling: false, base64: false, deflate: false };
+pub(crate) const EIO4: Kind = Kind { revision: 4, polling: false, base64: false, deflate: false };
+pub(crate) const EIO3_POLLING: Kind = Kind { revision: 3, polling: true, base64: false, deflate: false };
+pub(crate) const EIO3_BASE64: Kind = Kind { revision: 3, polling: true, base64: true, deflate: false };
+pub(crate) const EIO4_POLLING: Kind = Kind { revision: 4, polling: true, base64: true, deflate: false };
 
-/// Every kind.
+pub(crate) const EIO3_DEFLATE: Kind = Kind { deflate: true, ..EIO3 };
+pub(crate) const EIO4_DEFLATE: Kind = Kind { deflate: true, ..EIO4 };
+
+/// Every kind that needs no configuration.
 pub(crate) const KINDS: [Kind; 5] = [EIO3, EIO4, EIO3_POLLING, EIO3_BASE64, EIO4_POLLING];
 
 impl Kind {
@@ -76,7 +82,9 @@ impl Sio {
             let (get, post) = (Box::new(server.http()), Box::new(server.http()));
             Transport::Polling { target, get, post, arrived: VecDeque::new() }
         } else {
-            Transport::WebSocket(Box::new(server.0.ws(&target)))
+            let offer = if kind.deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
+            let ws = Ws::open(server.0.connect(), &target, offer);
+            Transport::WebSocket(Box::new(ws.unwrap_or_else(|reply| panic!("{reply:?}"))))
         };
         let Message::Text(open) = transport.next(kind) else { panic!("a packet that is no text") };
         let open: Value = serde_json::from_str(open.strip_prefix('0').expect(&open)).unwrap();
@@ -229,6 +237,11 @@ impl Sio {
 impl Transport {
     fn next(&mut self, kind: Kind) -> Message {
         match self {
+            Transport::WebSocket(ws) if kind.deflate => match compressed(&mut ws.stream) {
+                (1, text) => Message::Text(String::from_utf8(text).unwrap()),
+                (2, bytes) => Message::Binary(if kind.is_old() { bytes[1..].to_vec() } else { bytes }),
+                other => panic!("{other:?}"),
+            },
             Transport::WebSocket(ws) => match ws.recv() {
                 Received::Text(text) => Message::Text(text),
                 Received::Binary(bytes) if kind.is_old() => {
@@ -253,6 +266,25 @@ impl Transport {
             },
         }
     }
+}
+
+/// The opcode and the payload of the next frame, which may be compressed.
+fn compressed(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).unwrap();
+    let mut length = vec![0; [0, 2, 8][usize::from(head[1] >= 126) + usize::from(head[1] == 127)]];
+    stream.read_exact(&mut length).unwrap();
+    let length = length.iter().fold(0, |all, byte| all << 8 | usize::from(*byte));
+    let mut payload = vec![0; if head[1] < 126 { usize::from(head[1]) } else { length }];
+    stream.read_exact(&mut payload).unwrap();
+    if head[0] & 0x40 == 0 {
+        return (head[0] & 0xf, payload);
+    }
+    // What the sender left out, see RFC 7692, section 7.2.2; and an end, which the reader wants.
+    payload.extend([0x00, 0x00, 0xff, 0xff, 0x03, 0x00]);
+    let mut message = Vec::new();
+    flate2::read::DeflateDecoder::new(&payload[..]).read_to_end(&mut message).unwrap();
+    (head[0] & 0xf, message)
 }
 
 /// A packet in text; a binary message has this mark before its base64.

@@ -106,6 +106,7 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
             let allowed = access.check_origin(request.header("origin"));
             allowed.map_err(|_| "this origin is not allowed".to_owned())
         });
+    let engine = if settings.compression { engine.compression(config.compression) } else { engine };
     match &settings.cookie {
         Some(name) => engine.cookie(name),
         None => engine,
