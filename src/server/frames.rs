@@ -52,7 +52,6 @@ impl Worker {
                     Turn::End(cause) => {
                         self.run_jobs(out);
                         self.engine_close(link, &cause, out);
-                        return;
                     }
                 }
             }
@@ -69,6 +68,7 @@ impl Worker {
             out.finish(link);
             // A handler that closed it a moment before came first.
             self.run_jobs(out);
+            self.probe_gone(link);
             self.leave(link, &cause, out);
         }
     }
