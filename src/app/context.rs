@@ -14,6 +14,7 @@ use crate::base::time::Now;
 use crate::hub::{Hub, Recipients};
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::{Outlet, Tally, Ticket};
+use crate::wire::dialect::Dialect;
 use crate::wire::engine::BodyKind;
 use crate::wire::frame::Frame;
 use crate::wire::parcel::{Parcel, Settings};
@@ -242,7 +243,7 @@ impl<'a> Context<'a> {
 
     /// Delivers a frame to whom it is for, on every reactor.
     pub fn publish(&mut self, to: &To, frame: &Frame) {
-        let parcel = self.core.parcel(frame);
+        let parcel = self.parcel(frame);
         self.publish_from(None, to, &parcel, None);
     }
 
@@ -253,7 +254,7 @@ impl<'a> Context<'a> {
         frame: &Frame,
         done: impl FnOnce(&mut Context<'_>, DeliveryReport) + 'static,
     ) {
-        let parcel = self.core.parcel(frame);
+        let parcel = self.parcel(frame);
         self.publish_from(None, to, &parcel, Some(Box::new(done)));
     }
 
@@ -307,6 +308,12 @@ impl<'a> Context<'a> {
             let mail = Mail::Ask { asker: self.core.reactor, number, ask: ask.clone() };
             self.core.mailbox(reactor).post_anyway(mail, 64);
         }
+    }
+
+    /// A frame that is published, counted as made.
+    pub(crate) fn parcel(&mut self, frame: &Frame) -> Parcel {
+        self.out.note_made(Dialect::PLAIN);
+        self.core.parcel(frame)
     }
 
     pub(crate) fn publish_from(

@@ -152,7 +152,7 @@ struct Watch {
     mark: u64,
 }
 
-/// Sums over the life of the reactor, and one gauge.
+/// Sums over the life of the reactor, and two gauges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutletCounts {
     /// Frames accepted for a link.
@@ -165,6 +165,8 @@ pub struct OutletCounts {
     pub dropped_volatile: u64,
     /// Bytes that wait in outboxes now.
     pub queued_bytes: u64,
+    /// Links without a wire now.
+    pub parked: u64,
     /// Messages made in each dialect.
     pub encoded: [u64; Dialect::FORMS],
 }
@@ -273,6 +275,11 @@ impl Outlet {
             Some(frame) => self.send(link, frame),
             None => false,
         }
+    }
+
+    /// Counts a message that its publisher made in a dialect.
+    pub fn note_made(&mut self, dialect: Dialect) {
+        self.counts.encoded[dialect.index()] += 1;
     }
 
     /// Queues a message for the recipients except one slot. With a ticket, the outcome is told by

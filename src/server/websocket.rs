@@ -3,7 +3,7 @@
 use super::worker::{Session, Worker};
 use crate::app::{Admission, CloseCause, Context, Endpoint, Refusal, Served, Socket};
 use crate::base::ids::LinkId;
-use crate::hub::{Hub, ROOM_BYTES, check_name};
+use crate::hub::{Hub, check_name};
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::websocket::WebSocket;
 use crate::wire::deflate::Agreement;
@@ -61,8 +61,8 @@ impl Worker {
     pub(super) fn can_be(&self, admission: &Admission) -> bool {
         let Admission { scope, claim, rooms, .. } = admission;
         let few = rooms.len() + usize::from(claim.is_some()) <= self.core.limits.rooms_per_socket;
-        let fits = |room: &compact_str::CompactString| !room.is_empty() && room.len() <= ROOM_BYTES;
-        let fine = check_name(scope).is_ok() && rooms.iter().chain(claim).all(fits) && few;
+        let mut names = rooms.iter().chain(claim).chain([scope]);
+        let fine = names.all(|name| check_name(name).is_ok()) && few;
         if !fine || scope.starts_with('/') {
             log::error!("an endpoint admitted a connection to a scope or rooms that cannot be");
         }
@@ -136,9 +136,11 @@ impl Worker {
         if out.id_of(link.slot) != Some(link) {
             return;
         }
-        let (left, mount, endpoint, opened) = match self.sessions.get_mut(link.slot as usize) {
-            Some(Session::WebSocket(ws)) => (&mut ws.left, None, ws.endpoint, true),
-            Some(Session::Engine(engine)) => (&mut engine.left, Some(engine.mount), 0, engine.opened),
+        let (left, mount, endpoint, opened, polled) = match self.sessions.get_mut(link.slot as usize) {
+            Some(Session::WebSocket(ws)) => (&mut ws.left, None, ws.endpoint, true, false),
+            Some(Session::Engine(engine)) => {
+                (&mut engine.left, Some(engine.mount), 0, engine.opened, engine.polling.is_some())
+            }
             _ => return,
         };
         if std::mem::replace(left, true) {
@@ -159,6 +161,7 @@ impl Worker {
         self.core.hub.exit(link.slot);
         self.shared.give_place_back();
         self.core.own_stats().sockets.sub(1);
+        self.core.own_stats().polling.sub(u64::from(polled));
         self.core.own_stats().closed[cause.index()].add(1);
     }
 

@@ -5,6 +5,8 @@
 
 mod payload;
 
+pub(crate) use payload::{Fault, check_event, check_name};
+
 use crate::access::Access;
 use crate::config::{self, Config};
 use fanfare::socketio::{
@@ -12,7 +14,7 @@ use fanfare::socketio::{
     Transport,
 };
 use fanfare::{Builder, JoinError, Request};
-use payload::{Fault, Info, Names};
+use payload::{Info, Names};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -40,6 +42,11 @@ struct Problem<'a> {
     event: Option<&'a str>,
     code: &'a str,
     message: &'a str,
+}
+
+/// The namespaces that are served: that of this application, and those that the configuration names besides.
+pub(crate) fn namespaces(config: &Config) -> Vec<String> {
+    std::iter::once(NAMESPACE.to_owned()).chain(config.socketio.namespaces.iter().cloned()).collect()
 }
 
 /// Adds the Socket.IO server.

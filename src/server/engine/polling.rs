@@ -97,6 +97,7 @@ impl Worker {
         engine.polling = Some(Box::new(polling));
         self.set_session(session, Session::Engine(Box::new(engine)));
         self.core.own_stats().sockets.add(1);
+        self.core.own_stats().polling.add(1);
 
         let open = self.open_packet(session, asker.mount, true);
         let response = self.payload(session, &text_frame(PacketType::Open, &open));

@@ -157,6 +157,9 @@ impl Worker {
         let agreed = out.dialect(link);
         let dialect = Dialect::engine(engine.revision, engine.base64).with_deflate(agreed.is_deflate());
         let dialect = if agreed.is_narrow() { dialect.narrow() } else { dialect };
+        let left = engine.left;
+        // One that has left is counted nowhere any more.
+        self.core.own_stats().polling.sub(u64::from(!left));
         out.set_dialect(session, dialect);
         out.adopt(session, link);
         self.engine_reschedule(session, out);

@@ -27,7 +27,8 @@ fn parcel(text: &str, binary: Option<&[u8]>, volatile: bool) -> Parcel {
 }
 
 fn made(outlet: &Outlet) -> Vec<(&'static str, u64)> {
-    let counts = Dialect::all().map(|dialect| (dialect.name(), outlet.counts().encoded[dialect.index()]));
+    let counts =
+        Dialect::forms().map(|dialect| (dialect.name(), outlet.counts().encoded[dialect.form_index()]));
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
