@@ -78,7 +78,7 @@ impl ReactorStats {
     /// for all recipients who share its dialect; a [`Frame`](crate::Frame) that is published counts as one that was made
     /// for plain WebSockets. What is sent to a single socket is not counted.
     pub fn encoded(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Dialect::all().zip(&self.gauges.encoded).map(|(dialect, gauge)| (dialect.name(), gauge.get()))
+        Dialect::forms().zip(&self.gauges.encoded).map(|(dialect, gauge)| (dialect.name(), gauge.get()))
     }
 
     /// Messages that clients sent.

@@ -101,7 +101,7 @@ pub struct Gauges {
     /// Volatile messages dropped because their link could not take them.
     pub dropped_volatile: Gauge,
     /// Messages made in each dialect.
-    pub encoded: [Gauge; Dialect::COUNT],
+    pub encoded: [Gauge; Dialect::FORMS],
     /// Bytes waiting in outboxes now.
     pub queued_bytes: Gauge,
     /// Mails waiting now.
