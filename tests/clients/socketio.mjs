@@ -136,9 +136,18 @@ export async function quiet(...peers) {
     );
 }
 
-/** Until somebody's broadcast to a room goes to so many: whoever leaves is noticed some time later. */
-export async function until(peer, room, count) {
+/**
+ * Until somebody's broadcast to a room goes to so many: whoever leaves is noticed some time later. What the others in the
+ * room get of this is taken from them.
+ */
+export async function until(peer, room, count, ...others) {
     for (let tries = 0; (await peer.broadcast(room, 'until', null)) !== count; tries++) {
         assert.ok(tries < 2_000, `${room} never has ${count}`);
     }
+    await Promise.all(
+        others.map(async (other) => {
+            await other.broadcast(unique('nobody'), 'quiet', null);
+            other.events = other.events.filter(([name]) => name !== 'until');
+        }),
+    );
 }
