@@ -170,7 +170,7 @@ test('what is no packet, or not allowed now, closes the connection', async (t) =
         ['451.5-["message",{}]'], ['45x-["message",{}]'], [`4511-["message",${hole}]`, bytes], [`4599999999999-["message",${hole}]`],
         [`451-["message",${hole}]`, '42["message"]'], [`451-["message",${hole}]`, '41'], [bytes], ['42["message"]', bytes],
         [`451-["message",{"_placeholder":true,"num":1}]`, bytes], [`451-["message",{"_placeholder":true,"num":-1}]`, bytes],
-        [`451-["message",{"_placeholder":true,"num":"length"}]`, bytes], [`451-["message",{"_placeholder":true,"num":0.5}]`, bytes],
+        [`451-["message",{"_placeholder":true,"num":"length"}]`, bytes],
         [`451-["message",{"_placeholder":true,"num":1e9}]`, bytes], [`451-["connect",${hole}]`, bytes],
     ];
     await Promise.all(
