@@ -22,6 +22,7 @@ enum Op {
     Join(usize, u32, &'static str, &'static str),
     Leave(usize, u32, &'static str, &'static str),
     Exit(usize, u32),
+    ExitScope(usize, u32, &'static str),
     Claim(usize, u32, &'static str, &'static str),
     /// The oldest mail from one reactor to another.
     Deliver(usize, usize),
@@ -45,6 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (reactor.clone(), slot(), scope(), joined()).prop_map(|(r, s, d, n)| Op::Join(r, s, d, n)),
         4 => (reactor.clone(), slot(), scope(), room()).prop_map(|(r, s, d, n)| Op::Leave(r, s, d, n)),
         2 => (reactor.clone(), slot()).prop_map(|(r, s)| Op::Exit(r, s)),
+        2 => (reactor.clone(), slot(), scope()).prop_map(|(r, s, d)| Op::ExitScope(r, s, d)),
         5 => (reactor.clone(), slot(), scope(), select(&CLAIMABLE[..]))
             .prop_map(|(r, s, d, n)| Op::Claim(r, s, d, n)),
         5 => (reactor.clone(), 0..REACTORS).prop_map(|(a, b)| Op::Deliver(a, b)),
@@ -66,8 +68,8 @@ struct Room {
 struct Model {
     /// By reactor and name; the room "" is everybody. None is kept without members.
     rooms: [BTreeMap<Name, Room>; REACTORS],
-    /// By slot, in the order of joining.
-    seats: [HashMap<u32, Vec<Name>>; REACTORS],
+    /// By slot, in the order of joining; whether it was claimed.
+    seats: [HashMap<u32, Vec<(Name, bool)>>; REACTORS],
     /// Whose claim of a name was the last, until it leaves.
     owners: HashMap<Name, (usize, u32)>,
 }
@@ -79,7 +81,7 @@ impl Model {
             return false;
         }
         room.members.push(slot);
-        self.seats[reactor].entry(slot).or_default().push(name);
+        self.seats[reactor].entry(slot).or_default().push((name, false));
         true
     }
 
@@ -92,7 +94,7 @@ impl Model {
         if room.members.is_empty() {
             self.rooms[reactor].remove(&name);
         }
-        self.seats[reactor].get_mut(&slot).unwrap().retain(|other| *other != name);
+        self.seats[reactor].get_mut(&slot).unwrap().retain(|(other, _)| *other != name);
         if self.owners.get(&name) == Some(&(reactor, slot)) {
             self.owners.remove(&name);
         }
@@ -148,7 +150,14 @@ impl World {
             }
             Op::Exit(r, slot) => {
                 self.hubs[*r].exit(*slot);
-                for name in self.model.seats[*r].get(slot).cloned().unwrap_or_default() {
+                for (name, _) in self.model.seats[*r].get(slot).cloned().unwrap_or_default() {
+                    self.model.leave(*r, *slot, name);
+                }
+            }
+            Op::ExitScope(r, slot, scope) => {
+                self.hubs[*r].exit_scope(*slot, scope);
+                let seat = self.model.seats[*r].get(slot).cloned().unwrap_or_default();
+                for (name, _) in seat.into_iter().filter(|(name, _)| name.0 == *scope) {
                     self.model.leave(*r, *slot, name);
                 }
             }
@@ -174,6 +183,8 @@ impl World {
         }
         self.model.join(r, slot, name);
         self.model.rooms[r].get_mut(&name).unwrap().claim = claim.sequence;
+        let seat = self.model.seats[r].get_mut(&slot).unwrap();
+        seat.iter_mut().find(|(seated, _)| *seated == name).unwrap().1 = true;
         self.model.owners.insert(name, (r, slot));
         for other in elsewhere {
             self.mails.entry((r, other)).or_default().push_back((name, claim.sequence));
@@ -231,8 +242,13 @@ impl World {
             for slot in SLOTS {
                 let seat = seats.get(&slot).cloned().unwrap_or_default();
                 assert_eq!(hub.count_of(slot), seat.len());
-                assert_eq!(hub.scope_of(slot), seat.first().map(|name| name.0));
-                let named: Vec<(&str, &str)> = seat.into_iter().filter(|name| !name.1.is_empty()).collect();
+                assert_eq!(hub.scope_of(slot), seat.first().map(|(name, _)| name.0));
+                for scope in SCOPES {
+                    let mut claimed = seat.iter().rev().filter(|(name, claimed)| *claimed && name.0 == scope);
+                    assert_eq!(hub.claimed(slot, scope), claimed.next().map(|(name, _)| name.1));
+                }
+                let names = seat.into_iter().map(|(name, _)| name);
+                let named: Vec<(&str, &str)> = names.filter(|name| !name.1.is_empty()).collect();
                 assert_eq!(hub.rooms_of(slot).collect::<Vec<_>>(), named);
             }
             let mut scopes: Vec<_> = hub.scopes().collect();

@@ -5,6 +5,7 @@ use super::endpoint::CloseCause;
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::LinkId;
 use crate::hub::ROOM_BYTES;
+use crate::reactor::outlet::LinkState;
 use crate::wire::dialect::Dialect;
 use crate::wire::frame::{self, Frame};
 use std::fmt;
@@ -78,14 +79,25 @@ impl<'a> Socket<'a> {
         self.send(&Frame::binary(bytes))
     }
 
-    /// Begins the closing handshake. A reason over 123 bytes is cut.
+    /// Begins the closing handshake. A reason over 123 bytes is cut. The client of an Engine.IO session, whose protocol
+    /// has neither, is told only that it is over.
     pub fn close(&mut self, code: u16, reason: &str) {
-        let sent = self.cx.out.send_control(self.link, &frame::encode_close(code, reason));
-        if sent {
-            let deadline = self.cx.core.now.tick.plus_ms(CLOSE_MS);
-            self.cx.out.seal(self.link, deadline);
-            self.cx.core.jobs.push_back(Job::Closed { link: self.link, cause: CloseCause::Handler(code) });
+        let Context { core, out } = &mut self.cx;
+        if out.state(self.link) != LinkState::Open {
+            return;
         }
+        let is_engine = out.dialect(self.link).engine_form().is_some();
+        if is_engine && !out.is_parked(self.link) {
+            out.send_control(self.link, &frame::encode_close_empty());
+        } else if !is_engine {
+            out.send_control(self.link, &frame::encode_close(code, reason));
+        }
+        out.seal(self.link, core.now.tick.plus_ms(CLOSE_MS));
+        core.jobs.push_back(if is_engine {
+            Job::CloseSession { link: self.link, code }
+        } else {
+            Job::Closed { link: self.link, cause: CloseCause::Handler(code) }
+        });
     }
 
     /// Joins a room of its scope; visible to every reactor when this returns. False if it was in it.

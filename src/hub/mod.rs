@@ -184,7 +184,7 @@ impl Hub {
         }
     }
 
-    /// The room of a scope that the slot claimed last and is still in.
+    /// A room of a scope that the slot claimed and is still in; of several, the one that it joined last.
     pub fn claimed(&self, slot: u32, scope: &str) -> Option<&str> {
         let mut seats = self.seats.get(slot as usize)?.iter().rev();
         let found =

@@ -83,14 +83,19 @@ impl Outbox {
         self.pushed
     }
 
+    /// The mark up to which everything is on the wire.
+    pub(super) fn sent(&self) -> u64 {
+        self.pushed - self.waiting as u64
+    }
+
     /// Whether everything up to a mark is on the wire.
     pub(super) fn is_sent(&self, mark: u64) -> bool {
-        self.pushed - self.waiting as u64 >= mark
+        self.sent() >= mark
     }
 
     /// The same, or the frame that ends there is partly on the wire: [`Outbox::cut`] leaves it.
     pub(super) fn is_begun(&self, mark: u64) -> bool {
-        self.pushed - self.waiting as u64 + self.torn() as u64 >= mark
+        self.sent() + self.torn() as u64 >= mark
     }
 
     /// Notes that so many of the queued bytes are control frames.
@@ -171,17 +176,19 @@ impl Outbox {
         (before.0 - self.messages(), before.1 - rest)
     }
 
-    /// Appends what waits to `into`, and ends with it.
-    pub(super) fn append_to(self, into: &mut Vec<u8>) {
+    /// Appends what waits to `into`; it counts as sent then.
+    pub(super) fn move_to(&mut self, into: &mut Vec<u8>) {
         let mut skip = self.head_sent;
         into.reserve(self.waiting);
         for chunk in &self.chunks {
             into.extend_from_slice(&chunk.bytes()[skip..]);
             skip = 0;
         }
+        self.advance(self.waiting);
+        self.control = 0;
     }
 
-    /// Queues what another outbox has behind what waits here. Of the other one nothing may be on a wire.
+    /// Queues what another outbox has behind what waits here. Of what waits there nothing may be on a wire.
     pub(super) fn append(&mut self, other: Outbox) {
         debug_assert!(other.head_sent == 0 && other.front_sent == 0);
         self.chunks.extend(other.chunks);

@@ -58,10 +58,8 @@ impl Worker {
                     Turn::Next => {}
                     Turn::Become(session) => link = session,
                     Turn::End(cause) => {
-                        self.inflater = inflater;
                         self.run_jobs(out);
                         self.engine_close(link, &cause, out);
-                        return;
                     }
                 }
             }
@@ -79,6 +77,7 @@ impl Worker {
             out.finish(link);
             // A handler that closed it a moment before came first.
             self.run_jobs(out);
+            self.probe_gone(link);
             self.leave(link, &cause, out);
         }
     }

@@ -44,6 +44,10 @@ pub(super) struct Http {
     stalled: bool,
     /// The Engine.IO session that a GET of this connection is held for.
     pub(super) polls: Option<LinkId>,
+    /// The Engine.IO session that a POST of this connection is arriving for.
+    pub(super) posts: Option<LinkId>,
+    /// What is missing of the request's body was looked at: nothing more is known before it is whole.
+    begun: bool,
     /// It is to go to this reactor, whose session the request is for.
     pub(super) moving: Option<ReactorId>,
     stage: Stage,
@@ -68,6 +72,8 @@ impl Http {
             last: false,
             stalled: false,
             polls: None,
+            posts: None,
+            begun: false,
             moving: None,
             stage: Stage::Idle,
         }
@@ -91,7 +97,7 @@ enum Outcome {
     /// It is for an Engine.IO server.
     Engine(Busy, Box<Call>),
     /// A POST for an Engine.IO session begins.
-    Posting(Place),
+    Posting(u16, Place),
     /// It is for a session of another reactor.
     Elsewhere(ReactorId),
 }
@@ -144,7 +150,7 @@ impl Worker {
         let full = self.is_full(out);
         let Worker { core, sessions, shared, .. } = self;
         let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
-        let Http { session, peer, admin, number, .. } = &mut **http;
+        let Http { session, peer, admin, number, begun, .. } = &mut **http;
         let step = match input {
             Input::Bytes(bytes) => session.receive(bytes),
             Input::Kept => session.next(),
@@ -152,8 +158,15 @@ impl Worker {
         };
         if matches!(step, Ok(Step::NeedMore)) {
             drop(step);
-            return posting(core, shared, session, *peer, *admin);
+            if *begun || session.stage() != Stage::Body {
+                return Outcome::Wait;
+            }
+            let outcome = posting(core, shared, session, *peer, *admin);
+            // Who has it looks again.
+            *begun = !matches!(outcome, Outcome::Elsewhere(_));
+            return outcome;
         }
+        *begun = false;
         let inner = match step {
             Ok(Step::NeedMore) => return Outcome::Wait,
             Ok(Step::Continue) => return Outcome::Continue,
@@ -231,8 +244,8 @@ impl Worker {
                     end(link, out);
                 }
             }
-            Outcome::Posting(place) => {
-                self.polling_begin_post(link, place, out);
+            Outcome::Posting(mount, place) => {
+                self.polling_begin_post(link, mount, place, out);
                 self.http_outcome(link, Outcome::Wait, out);
             }
             Outcome::Elsewhere(reactor) => {
@@ -403,11 +416,12 @@ impl Worker {
     pub(super) fn end_http(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         http.last = true;
-        if let Some(session) = http.polls.take() {
-            // Nobody waits for what was polled.
-            self.polling_aborted(session, out);
+        let (polls, posts) = (http.polls.take(), http.posts.take());
+        if polls.is_some() || posts.is_some() {
+            self.polling_broken(link, polls, posts, out);
             return out.abort(link);
         }
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         if http.busy.is_none() && !http.stalled {
             end(link, out);
         }
@@ -420,12 +434,9 @@ impl Worker {
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
         let last = http.last;
         self.set_session(link, Session::Http(http));
-        if self.stopping {
-            return self.end_http(link, out);
-        }
         self.http_step(link, Input::Again, out);
         self.run_jobs(out);
-        if last {
+        if last || self.stopping {
             self.end_http(link, out);
         }
     }
@@ -480,11 +491,13 @@ fn upgrade(request: &Request<'_>, busy: Busy, number: u16, shared: &Shared, full
 /// What to do while the rest of a request is missing: a session's POST counts from its head on, and goes to where
 /// the session lives.
 fn posting(core: &Core, shared: &Shared, session: &HttpSession, peer: Peer, admin: bool) -> Outcome {
-    let Some(head) = session.pending_head().filter(|_| !admin) else { return Outcome::Wait };
+    let Some(head) = session.pending_head().filter(|head| head.method == "POST" && !admin) else {
+        return Outcome::Wait;
+    };
     let Some(number) = shared.router.mount_at(head.path()) else { return Outcome::Wait };
     let request = Request { inner: session::Request { head, body: &[], keep_alive: true }, peer };
     match engine::look(core, shared.router.mount(number), number, &request, false).wants {
-        Wants::BeginPost(place) => Outcome::Posting(place),
+        Wants::BeginPost(place) => Outcome::Posting(number, place),
         Wants::Elsewhere(reactor) => Outcome::Elsewhere(reactor),
         _ => Outcome::Wait,
     }

@@ -219,9 +219,9 @@ impl Worker {
         let mut connected = false;
         if let Some(error) = refused {
             self.core.hub.exit_scope(link.slot, name);
-            if let Some(session) = self.core.sio.get(link) {
-                session.members.retain(|member| member.number != number);
-            }
+            let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
+            let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+            forgive(member, &mut socket);
             self.socketio_refuse(link, parser, revision, name, &error, out);
         } else {
             let id = socket_id(socket.cx.core, link, epoch, revision, name);
@@ -301,18 +301,13 @@ impl Worker {
         out: &mut Outlet,
     ) {
         let Some(session) = self.core.sio.get(link) else { return };
-        let Some(place) = session.members.iter().position(|member| member.number == at.number) else {
-            return;
-        };
-        let member = session.members.remove(place);
+        let Some(member) = session.take_member(at.number) else { return };
         let revision = session.revision;
         let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
         for handler in &namespace.on_disconnect {
             handler(&mut socket, reason);
         }
-        for owed in member.owed.into_iter().flat_map(|owed| *owed) {
-            (owed.done)(&mut socket, None);
-        }
+        forgive(Some(member), &mut socket);
         self.core.hub.exit_scope(link.slot, &namespace.name);
     }
 
@@ -363,6 +358,13 @@ impl Worker {
         }
         self.run_jobs(out);
         out.state(link) == LinkState::Open || out.state(link) == LinkState::Sealed
+    }
+}
+
+/// What a socket that left still owed will not come.
+fn forgive(member: Option<Member>, socket: &mut Socket<'_>) {
+    for owed in member.and_then(|member| member.owed).into_iter().flat_map(|owed| *owed) {
+        (owed.done)(socket, None);
     }
 }
 

@@ -125,7 +125,9 @@ impl Worker {
         out.note(link, log::Level::Warn, || {
             format!("{}: slow consumer, closed with 1008 ({waiting} bytes were waiting)", self.name_of(link))
         });
-        out.farewell(link, Some(&frame::encode_close(1008, "slow consumer")));
+        // Nobody polls: nobody is told.
+        let told = (!out.is_parked(link)).then(|| frame::encode_close(1008, "slow consumer"));
+        out.farewell(link, told.as_ref());
         self.leave(link, &CloseCause::Slow, out);
     }
 
@@ -134,10 +136,10 @@ impl Worker {
         if out.id_of(link.slot) != Some(link) {
             return;
         }
-        let (left, mount, endpoint, polled) = match self.sessions.get_mut(link.slot as usize) {
-            Some(Session::WebSocket(ws)) => (&mut ws.left, None, ws.endpoint, false),
+        let (left, mount, endpoint, opened, polled) = match self.sessions.get_mut(link.slot as usize) {
+            Some(Session::WebSocket(ws)) => (&mut ws.left, None, ws.endpoint, true, false),
             Some(Session::Engine(engine)) => {
-                (&mut engine.left, Some(engine.mount), 0, engine.polling.is_some())
+                (&mut engine.left, Some(engine.mount), 0, engine.opened, engine.polling.is_some())
             }
             _ => return,
         };
@@ -147,8 +149,11 @@ impl Worker {
         if let CloseCause::Handler(code) = cause {
             out.note(link, log::Level::Info, || format!("{}: closed with {code}", self.name_of(link)));
         }
+        self.probe_dismissed(link, out);
         let shared = self.shared.clone();
         match mount.map(|mount| &shared.router.mount(mount).served) {
+            // They were never told that it opened.
+            _ if !opened => {}
             Some(Served::SocketIo(socketio)) => self.socketio_closed(socketio, link, cause, out),
             Some(Served::Endpoint(endpoint)) => self.tell_closed(&**endpoint, link, cause, out),
             None => self.tell_closed(shared.router.endpoint_by_number(endpoint), link, cause, out),

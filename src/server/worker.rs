@@ -13,6 +13,7 @@ use crate::reactor::Handler;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
 use crate::wire::deflate::{self, Inflater};
+use crate::wire::response::Response;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,6 +73,10 @@ pub(super) struct Worker {
     /// For whichever session has a compressed message.
     pub(super) inflater: Inflater,
     pub(super) stopping: bool,
+    /// To be sent as soon as nothing else is under way.
+    pub(super) answers: VecDeque<(LinkId, u32, Response)>,
+    /// One of them is.
+    answering: bool,
     /// Sessions that begin on a WebSocket and wait a moment, since when, in milliseconds.
     pub(super) greeted: VecDeque<(u32, LinkId, Newcomer)>,
 }
@@ -84,20 +89,39 @@ impl Worker {
             shared,
             inflater: Inflater::new(),
             stopping: false,
+            answers: VecDeque::new(),
+            answering: false,
             greeted: VecDeque::new(),
         }
     }
 
     /// Does what handlers asked for and what follows from it, until nothing is left.
     pub(super) fn run_jobs(&mut self, out: &mut Outlet) {
-        while let Some(job) = self.core.jobs.pop_front() {
-            match job {
-                Job::Respond { link, number, response } => self.respond(link, number, response, out),
-                Job::Closed { link, cause } => self.leave(link, &cause, out),
-                Job::CloseSession { link } => self.engine_close(link, &CloseCause::Handler(1000), out),
-                Job::Disconnect { link, number, epoch } => self.socketio_disconnect(link, number, epoch, out),
-                Job::Reschedule { link } => self.engine_reschedule(link, out),
+        loop {
+            while let Some(job) = self.core.jobs.pop_front() {
+                match job {
+                    Job::Respond { link, number, response } => {
+                        self.answers.push_back((link, number, response))
+                    }
+                    Job::Closed { link, cause } => self.leave(link, &cause, out),
+                    Job::CloseSession { link, code } => {
+                        self.engine_close(link, &CloseCause::Handler(code), out);
+                    }
+                    Job::Disconnect { link, number, epoch } => {
+                        self.socketio_disconnect(link, number, epoch, out);
+                    }
+                    Job::Reschedule { link } => self.engine_reschedule(link, out),
+                }
             }
+            // An answer brings up the next request of its link, which runs jobs: the outer one of these two answers it,
+            // or clients would decide how deep this goes.
+            if self.answering {
+                return;
+            }
+            let Some((link, number, response)) = self.answers.pop_front() else { return };
+            self.answering = true;
+            self.respond(link, number, response, out);
+            self.answering = false;
         }
     }
 
@@ -116,12 +140,19 @@ impl Worker {
 
     fn stop(&mut self, out: &mut Outlet) {
         self.stopping = true;
-        for link in out.ids() {
+        let links = out.ids();
+        // Sessions before the connections that poll them: those are told why.
+        for link in &links {
+            if let Some(Session::Engine(_)) = self.sessions.get(link.slot as usize) {
+                self.engine_stop(*link, out);
+            }
+        }
+        for link in links {
             match self.sessions.get(link.slot as usize) {
                 Some(Session::WebSocket(_)) => {
                     self.close_websocket(link, 1001, "server shutting down", &CloseCause::Shutdown, out);
                 }
-                Some(Session::Engine(_)) => self.engine_close(link, &CloseCause::Shutdown, out),
+                Some(Session::Engine(_)) => {}
                 Some(Session::Http(_)) => self.end_http(link, out),
                 Some(Session::Probe(_)) => out.abort(link),
                 Some(Session::Gone) | None => out.abort(link),
@@ -236,12 +267,14 @@ impl Handler for Worker {
     fn closed(&mut self, link: LinkId, out: &mut Outlet) {
         match self.sessions.get(link.slot as usize) {
             Some(Session::Http(http)) => {
-                if let Some(session) = http.polls {
-                    self.polling_aborted(session, out);
-                }
+                let (polls, posts) = (http.polls, http.posts);
+                self.polling_broken(link, polls, posts, out);
             }
             Some(Session::Probe(_)) => self.probe_gone(link),
-            _ => self.leave(link, &CloseCause::Lost, out),
+            _ => {
+                self.leave(link, &CloseCause::Lost, out);
+                self.polling_forsaken(link, out);
+            }
         }
         self.core.sio.remove(link);
         self.sessions[link.slot as usize] = Session::Gone;
@@ -287,6 +320,7 @@ impl Handler for Worker {
         self.sessions.shrink_to_fit();
         self.inflater = Inflater::new();
         deflate::forget_thread();
+        self.answers.shrink_to(64);
         self.core.trim();
     }
 

@@ -1,7 +1,7 @@
 //! Many sockets of a namespace at once: what they are, and what is done to them, on every reactor.
 
 use super::emit::Emit;
-use super::socket::socket_id;
+use super::socket::{CLOSE_CODE, socket_id};
 use super::state::SioSession;
 use crate::app::context::{Context, Core, Job};
 use crate::app::engine::Transport;
@@ -105,8 +105,11 @@ impl Emit<'_, '_> {
                 let Some((number, epoch)) = member.map(|member| (member.number, member.epoch)) else {
                     return;
                 };
-                let job =
-                    if close { Job::CloseSession { link } } else { Job::Disconnect { link, number, epoch } };
+                let job = if close {
+                    Job::CloseSession { link, code: CLOSE_CODE }
+                } else {
+                    Job::Disconnect { link, number, epoch }
+                };
                 cx.core.jobs.push_back(job);
             },
             done,

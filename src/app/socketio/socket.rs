@@ -15,6 +15,9 @@ use crate::wire::socketio::Revision;
 use crate::wire::socketio::args::{Args, ArgsRef};
 use compact_str::{CompactString, format_compact};
 
+/// The code that stands for "a handler wanted that" in the books; clients of Socket.IO are told none.
+pub(super) const CLOSE_CODE: u16 = 1000;
+
 /// A view of a connected socket, for the duration of a call.
 pub struct Socket<'a> {
     pub(crate) cx: Context<'a>,
@@ -145,7 +148,7 @@ impl<'a> Socket<'a> {
     /// Leaves the namespace; with `close`, all of them, and the connection ends.
     pub fn disconnect(&mut self, close: bool) {
         let job = if close {
-            Job::CloseSession { link: self.link }
+            Job::CloseSession { link: self.link, code: CLOSE_CODE }
         } else {
             Job::Disconnect { link: self.link, number: self.at.number, epoch: self.epoch }
         };

@@ -77,6 +77,12 @@ impl SioSession {
         self.members.iter_mut().find(|member| member.number == number)
     }
 
+    /// Takes a membership out.
+    pub(crate) fn take_member(&mut self, number: u16) -> Option<Member> {
+        let place = self.members.iter().position(|member| member.number == number)?;
+        Some(self.members.remove(place))
+    }
+
     /// The next thing that has to happen at some time.
     pub(crate) fn next_due(&self, now: Now) -> Option<u32> {
         let owed = self.members.iter().filter_map(|member| member.owed.as_deref()).flatten();

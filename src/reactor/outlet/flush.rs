@@ -6,6 +6,7 @@
 use super::{CONTROL_RESERVE_BYTES, LINGER_MS, Link, LinkState, Marks, Outlet, SPARE_OUTBOXES, Wires};
 use crate::base::ids::LinkId;
 use crate::reactor::fanout::Counted;
+use crate::reactor::outbox::Outbox;
 use crate::wire::dialect::Dialect;
 use std::io::{self, IoSlice};
 
@@ -161,13 +162,10 @@ impl Outlet {
                 }
                 return;
             }
-            if let Some(mut outbox) = link.outbox.take()
-                && self.spare.len() < SPARE_OUTBOXES
-            {
-                outbox.recycle();
-                self.spare.push(outbox);
-            }
+            let emptied = link.outbox.take();
+            self.spare(emptied);
         }
+        let link = &mut self.links[slot as usize];
         if link.marks.take(Marks::WATCHED) {
             self.drained.push(id);
         }
@@ -183,6 +181,16 @@ impl Outlet {
             let deadline = link.deadline;
             wires.shutdown(slot);
             self.note_deadline(deadline);
+        }
+    }
+
+    /// Keeps an emptied outbox for the next link that needs one.
+    pub(super) fn spare(&mut self, emptied: Option<Box<Outbox>>) {
+        if let Some(mut outbox) = emptied
+            && self.spare.len() < SPARE_OUTBOXES
+        {
+            outbox.recycle();
+            self.spare.push(outbox);
         }
     }
 

@@ -62,9 +62,12 @@ impl Outlet {
             return false;
         }
         self.settle(link.slot);
-        let Some(outbox) = self.links[link.slot as usize].outbox.take() else { return false };
+        let outbox = self.links[link.slot as usize].outbox.as_deref_mut();
+        let Some(outbox) = outbox.filter(|outbox| !outbox.is_empty()) else { return false };
         self.counts.queued_bytes -= outbox.waiting() as u64;
-        outbox.append_to(into);
+        outbox.move_to(into);
+        // It is there until the flush: publishes of this turn ask it what became of them.
+        self.mark_dirty(link.slot);
         true
     }
 
@@ -84,11 +87,21 @@ impl Outlet {
         let found = &mut self.links[parked.slot as usize];
         self.counts.parked -= u64::from(found.marks.take(Marks::PARKED));
         found.marks.set(Marks::AWAITED, false);
+        let (mut sent, mut shift) = (0, 0);
         if let Some(mut first) = first {
             if let Some(second) = found.outbox.take() {
+                (sent, shift) = (second.sent(), first.mark());
                 first.append(*second);
             }
             found.outbox = Some(first);
+        }
+        // Publishes of this turn find their messages where they are now.
+        for watch in &mut self.watches {
+            if watch.slot == other.slot {
+                watch.slot = parked.slot;
+            } else if watch.slot == parked.slot {
+                watch.mark = if watch.mark > sent { watch.mark - sent + shift } else { 0 };
+            }
         }
         self.links[other.slot as usize].state = LinkState::Dead;
         self.dead.push(other);
@@ -128,20 +141,22 @@ impl Outlet {
 
     pub(super) fn flush_parked(&mut self, id: LinkId) {
         let link = &mut self.links[id.slot as usize];
-        let waits = link.outbox.is_some();
         let charged = link.outbox.as_deref().map_or(0, |outbox| outbox.charged(CONTROL_RESERVE_BYTES));
+        let waits = link.outbox.as_deref().is_some_and(|outbox| !outbox.is_empty());
         match link.state {
             // Nobody can be told anything: its owner has told those who asked.
-            LinkState::Finishing | LinkState::Lingering => self.abort(id),
+            LinkState::Finishing | LinkState::Lingering => return self.abort(id),
+            // However much it is: what its taker cannot take either waits in the taker's outbox.
+            _ if waits && link.marks.has(Marks::AWAITED) => self.filled.push(id),
             LinkState::Open if charged > self.outbox_bytes => self.overflowed.push(id),
-            _ => {
-                if waits && link.marks.has(Marks::AWAITED) {
-                    self.filled.push(id);
-                }
-                if !waits && link.marks.take(Marks::WATCHED) {
-                    self.drained.push(id);
-                }
+            _ => {}
+        }
+        if !waits {
+            if link.marks.take(Marks::WATCHED) {
+                self.drained.push(id);
             }
+            let emptied = link.outbox.take();
+            self.spare(emptied);
         }
     }
 }

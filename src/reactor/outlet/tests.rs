@@ -1,5 +1,8 @@
 //! The outlet against wires that take what they are told to take.
 
+mod dialects;
+mod park;
+
 use super::*;
 use roaring::RoaringBitmap;
 use std::collections::HashMap;

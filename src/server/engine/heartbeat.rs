@@ -64,13 +64,14 @@ impl Worker {
     /// The deadline has come.
     pub(in crate::server) fn engine_expired(&mut self, link: LinkId, out: &mut Outlet) {
         let now = self.core.now;
-        if out.state(link) != LinkState::Open {
-            // Nobody asked for the end, or answered it.
-            return out.abort(link);
-        }
         let Some(engine) = self.engine(link) else { return };
-        if engine.left {
+        if engine.polling.is_some() && engine.left {
+            // Nobody asked for the end.
             return self.polling_part(link, out);
+        }
+        if out.state(link) != LinkState::Open {
+            // Nobody answered it.
+            return out.abort(link);
         }
         let (mount, revision, awaits_pong, due) =
             (engine.mount, engine.revision, engine.awaits_pong, engine.due);

@@ -13,6 +13,7 @@ pub(super) use polling::Polling;
 pub(super) use request::{Call, Newcomer, Wants, look};
 pub(super) use upgrade::{Probe, Turn};
 
+use super::websocket::CLOSE_MS;
 use super::worker::{Session, Worker};
 use crate::app::{CloseCause, Context, Mount, Served, Socket};
 use crate::base::ids::LinkId;
@@ -23,11 +24,13 @@ use crate::session::websocket::WebSocket;
 use crate::wire::engine::{Data, Packet, PacketType, Revision, text_frame};
 use crate::wire::frame::encode_close_empty;
 
-/// Time for a client that is told of the end of its session to ask for it, in milliseconds.
-const CLOSE_MS: u64 = 30_000;
+/// Time for a client to ask for the news that its session has ended, in milliseconds.
+const POLL_MS: u64 = 30_000;
 
 /// One session.
 pub(super) struct Engine {
+    /// Whose session it is: a slot is used again.
+    link: LinkId,
     pub(super) ws: WebSocket,
     /// There while it is polled.
     pub(super) polling: Option<Box<Polling>>,
@@ -38,6 +41,8 @@ pub(super) struct Engine {
     /// The client takes no binary messages.
     base64: bool,
     awaits_pong: bool,
+    /// Its client has its first packet, and its handlers know of it.
+    pub(super) opened: bool,
     /// It is out of everything, and its handlers know.
     pub(super) left: bool,
 }
@@ -52,18 +57,20 @@ pub(super) enum Fault {
 }
 
 impl Worker {
-    /// The session at a place, if it is there and not over.
-    pub(super) fn engine_at(&self, place: Place, out: &Outlet) -> Option<LinkId> {
+    /// The session of a mount at a place, if it is there and not over.
+    pub(super) fn engine_at(&self, place: Place, mount: u16, out: &Outlet) -> Option<LinkId> {
         let link = out.id_of(place.slot).filter(|link| place.is(*link))?;
         match self.sessions.get(link.slot as usize) {
-            Some(Session::Engine(_)) if out.state(link) != LinkState::Dead => Some(link),
+            Some(Session::Engine(engine)) if engine.mount == mount && out.state(link) != LinkState::Dead => {
+                Some(link)
+            }
             _ => None,
         }
     }
 
     pub(super) fn engine(&mut self, link: LinkId) -> Option<&mut Engine> {
         match self.sessions.get_mut(link.slot as usize) {
-            Some(Session::Engine(engine)) => Some(engine),
+            Some(Session::Engine(engine)) if engine.link == link => Some(engine),
             _ => None,
         }
     }
@@ -84,9 +91,14 @@ impl Worker {
         out: &mut Outlet,
     ) -> Result<(), Fault> {
         let now = self.core.now;
+        let is_open = out.state(link) == LinkState::Open;
         let Some(engine) = self.engine(link) else { return Ok(()) };
-        if engine.left {
+        if engine.left || !is_open {
             return Ok(());
+        }
+        if !engine.opened {
+            // Its client does not know of it yet.
+            return Err(Fault::Broken);
         }
         let (revision, mount) = (engine.revision, engine.mount);
         match (packet.kind, revision) {
@@ -145,28 +157,42 @@ impl Worker {
 
     /// Ends a session from this side, or because its client wanted or caused that.
     pub(super) fn engine_close(&mut self, link: LinkId, cause: &CloseCause, out: &mut Outlet) {
-        let Some(engine) = self.engine(link) else { return };
-        if engine.left {
-            return;
-        }
+        let Some(engine) = self.engine(link).filter(|engine| !engine.left) else { return };
         let polled = engine.polling.is_some();
-        self.leave(link, cause, out);
-        if polled {
-            return self.polling_close(link, cause, out);
-        }
         let frame = match cause {
             CloseCause::Shutdown => crate::wire::frame::encode_close(1001, "server shutting down"),
             // As the reference has it: without a code, which a client cannot tell from a proxy's doing.
             _ => encode_close_empty(),
         };
-        if out.send_control(link, &frame) {
-            out.seal(link, self.core.now.tick.plus_ms(super::websocket::CLOSE_MS));
+        // First: what its handlers do when they are told does not come behind the end.
+        if polled {
+            let deadline = self.core.now.tick.plus_ms(POLL_MS);
+            out.seal(link, deadline);
+            // A handler that closes seals it, too.
+            out.set_deadline(link, deadline);
+        } else if out.send_control(link, &frame) {
+            out.seal(link, self.core.now.tick.plus_ms(CLOSE_MS));
         }
+        self.leave(link, cause, out);
+        if polled {
+            self.polling_close(link, cause, out);
+        }
+    }
+
+    /// The server stops.
+    pub(super) fn engine_stop(&mut self, link: LinkId, out: &mut Outlet) {
+        let told = self.engine(link).is_some_and(|engine| engine.left && engine.polling.is_some());
+        if told {
+            // Whoever was to be told when it polls next does so too late.
+            return self.polling_part(link, out);
+        }
+        self.engine_close(link, &CloseCause::Shutdown, out);
     }
 
     /// Tells handlers that a session is open.
     fn engine_opened(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(engine) = self.engine(link) else { return };
+        engine.opened = true;
         let (mount, revision) = (engine.mount, engine.revision);
         let shared = self.shared.clone();
         match &shared.router.mount(mount).served {

@@ -1,12 +1,12 @@
 //! The polling transport: a GET is held until something waits for the session, a POST brings packets.
 
 use super::request::{Body, Call, Newcomer, Wants};
-use super::{CLOSE_MS, Engine, Fault};
-use crate::app::{CloseCause, Later, Refusal};
+use super::{Engine, Fault};
+use crate::app::{CloseCause, Job, Later, Refusal};
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
 use crate::base::time::Tick;
-use crate::reactor::outlet::{LinkState, Outlet};
+use crate::reactor::outlet::Outlet;
 use crate::server::worker::{Session, Worker};
 use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
@@ -33,8 +33,10 @@ struct Asker {
 pub(in crate::server) struct Polling {
     /// The GET that waits.
     held: Option<Asker>,
-    /// The connection with a POST whose body is arriving.
+    /// The connection with a POST whose body is arriving, or was put off.
     posting: Option<LinkId>,
+    /// The POST whose packets were put off.
+    put_off: Option<Asker>,
     /// The WebSocket that wants to take over.
     pub(super) probe: Option<LinkId>,
     /// It was told that it may: polls are sent home.
@@ -59,7 +61,7 @@ impl Worker {
             Wants::Preflight(headers) => {
                 let cors = &self.mount(mount).options.cors;
                 let response = cors.preflight(asker.origin.as_deref(), headers.as_deref());
-                self.respond(link, number, response, out);
+                self.core.jobs.push_back(Job::Respond { link, number, response });
             }
             Wants::Refusal(error) => self.polling_refuse(&asker, &error, out),
             // The stage of HTTP has dealt with these.
@@ -71,29 +73,27 @@ impl Worker {
     fn polling_refuse(&mut self, asker: &Asker, error: &EngineError, out: &mut Outlet) {
         self.core.own_stats().refused[Refusal::Engine as usize].add(1);
         out.note(asker.link, log::Level::Debug, || format!("Engine.IO request refused: {}", error.message()));
-        self.polling_respond(asker, error.response(), out);
+        self.polling_respond(asker, error.response());
     }
 
-    fn polling_respond(&mut self, asker: &Asker, response: Response, out: &mut Outlet) {
-        // It may have gone, and its slot be somebody else's.
-        if out.id_of(asker.link.slot) == Some(asker.link) {
-            let response = self.mount(asker.mount).options.cors.apply(asker.origin.as_deref(), response);
-            self.respond(asker.link, asker.number, response, out);
-        }
+    fn polling_respond(&mut self, asker: &Asker, response: Response) {
+        let response = self.mount(asker.mount).options.cors.apply(asker.origin.as_deref(), response);
+        let Asker { link, number, .. } = *asker;
+        self.core.jobs.push_back(Job::Respond { link, number, response });
     }
 
     fn polling_open(&mut self, asker: &Asker, newcomer: Newcomer, out: &mut Outlet) {
         if self.is_full(out) || !self.shared.take_place() {
             self.core.own_stats().refused[Refusal::Full as usize].add(1);
             let response = crate::server::http::full_response(newcomer.handshake.peer());
-            return self.polling_respond(asker, response, out);
+            return self.polling_respond(asker, response);
         }
         let Newcomer { revision, base64, jsonp, handshake, admission } = newcomer;
         let session = out.open_parked();
         // Polled payloads of revision 4 are text.
         out.set_dialect(session, Dialect::engine(revision, base64 || revision == Revision::Four));
         let polling = Polling { jsonp, ..Polling::default() };
-        let mut engine = self.new_engine(asker.mount, revision, base64, WebSocket::new());
+        let mut engine = self.new_engine(session, asker.mount, revision, base64);
         engine.polling = Some(Box::new(polling));
         self.set_session(session, Session::Engine(Box::new(engine)));
         self.core.own_stats().sockets.add(1);
@@ -102,7 +102,7 @@ impl Worker {
         let open = self.open_packet(session, asker.mount, true);
         let response = self.payload(session, &text_frame(PacketType::Open, &open));
         let response = self.with_cookie(session, asker.mount, response);
-        self.polling_respond(asker, response, out);
+        self.polling_respond(asker, response);
         self.engine_begin(session, asker.mount, handshake, admission, out);
     }
 
@@ -126,9 +126,19 @@ impl Worker {
         self.engine_opened(session, out);
     }
 
-    pub(super) fn new_engine(&self, mount: u16, revision: Revision, base64: bool, ws: WebSocket) -> Engine {
-        let due = Engine::first_due(revision, &self.mount(mount).options, self.core.now);
-        Engine { ws, polling: None, due, mount, revision, base64, awaits_pong: false, left: false }
+    pub(super) fn new_engine(&self, link: LinkId, mount: u16, revision: Revision, base64: bool) -> Engine {
+        Engine {
+            link,
+            ws: WebSocket::new(),
+            polling: None,
+            due: Engine::first_due(revision, &self.mount(mount).options, self.core.now),
+            mount,
+            revision,
+            base64,
+            awaits_pong: false,
+            opened: false,
+            left: false,
+        }
     }
 
     /// The text of the packet with which a session begins.
@@ -217,10 +227,13 @@ impl Worker {
         if let Some(Session::Http(http)) = self.sessions.get_mut(asker.link.slot as usize) {
             http.polls = None;
         }
-        self.polling_respond(&asker, response, out);
+        self.polling_respond(&asker, response);
     }
 
     fn polling_post(&mut self, asker: Asker, place: Place, body: &Body, out: &mut Outlet) {
+        if let Some(Session::Http(http)) = self.sessions.get_mut(asker.link.slot as usize) {
+            http.posts = None;
+        }
         let session = match self.polled(place, asker.mount, out) {
             Ok(session) => session,
             Err(error) => return self.polling_refuse(&asker, &error, out),
@@ -231,10 +244,29 @@ impl Worker {
             return self.polling_refuse(&asker, &EngineError::BadRequest, out);
         }
         if body.bytes.len() > self.mount(asker.mount).options.max_payload_bytes {
-            return self.polling_respond(&asker, Response::empty(413), out);
+            return self.polling_respond(&asker, Response::empty(413));
         }
-        match self.polling_packets(session, body, out) {
-            Ok(()) => self.polling_respond(&asker, Response::bytes(200, "text/html", "ok"), out),
+        let read = self.polling_packets(session, body, out);
+        self.polling_posted(session, asker, read, out);
+    }
+
+    /// Answers a POST, or puts that off with the rest of its packets: the next one may not overtake them.
+    fn polling_posted(
+        &mut self,
+        session: LinkId,
+        asker: Asker,
+        read: Result<Option<Later>, Fault>,
+        out: &mut Outlet,
+    ) {
+        match read {
+            Ok(None) => self.polling_respond(&asker, accepted()),
+            Ok(Some(rest)) => {
+                if let Some(polling) = self.polling(session) {
+                    polling.posting = Some(asker.link);
+                    polling.put_off = Some(asker);
+                    self.core.later.push_back(rest);
+                }
+            }
             Err(Fault::Closed) => self.polling_closed_by_client(session, asker, out),
             Err(Fault::Broken) => {
                 self.engine_close(session, &CloseCause::Protocol(1002), out);
@@ -244,17 +276,31 @@ impl Worker {
     }
 
     /// The head of a POST has arrived: a second one at the same time breaks the protocol.
-    pub(in crate::server) fn polling_begin_post(&mut self, link: LinkId, place: Place, out: &mut Outlet) {
-        let Some(session) = self.engine_at(place, out) else { return };
+    pub(in crate::server) fn polling_begin_post(
+        &mut self,
+        link: LinkId,
+        mount: u16,
+        place: Place,
+        out: &mut Outlet,
+    ) {
+        let Some(session) = self.engine_at(place, mount, out) else { return };
         let Some(polling) = self.polling(session) else { return };
-        match polling.posting {
-            Some(other) if other != link => self.engine_close(session, &CloseCause::Protocol(1002), out),
-            _ => polling.posting = Some(link),
+        if polling.posting.is_some() {
+            return self.engine_close(session, &CloseCause::Protocol(1002), out);
+        }
+        polling.posting = Some(link);
+        if let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) {
+            http.posts = Some(session);
         }
     }
 
-    fn polling_packets(&mut self, session: LinkId, body: &Body, out: &mut Outlet) -> Result<(), Fault> {
-        let Some(engine) = self.engine(session) else { return Ok(()) };
+    fn polling_packets(
+        &mut self,
+        session: LinkId,
+        body: &Body,
+        out: &mut Outlet,
+    ) -> Result<Option<Later>, Fault> {
+        let Some(engine) = self.engine(session) else { return Ok(None) };
         let revision = engine.revision;
         let bytes = match body.is_form {
             true => Cow::Owned(engine::unwrap_form(&body.bytes).map_err(|_| Fault::Broken)?.into_bytes()),
@@ -269,7 +315,7 @@ impl Worker {
         session: LinkId,
         mut reader: PayloadReader<'_>,
         out: &mut Outlet,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Later>, Fault> {
         let is_text = matches!(reader.rest(), Some((engine::BodyKind::Text, _)));
         let is_old = self.engine(session).is_some_and(|engine| engine.revision == Revision::Three);
         let mends = is_text && is_old && self.core.sio.get(session).is_some();
@@ -292,11 +338,10 @@ impl Worker {
                 && let Some((kind, rest)) = reader.rest()
             {
                 // What these packets caused has to leave before more is caused.
-                self.core.later.push_back(Later::Packets { link: session, kind, bytes: rest.to_vec() });
-                break;
+                return Ok(Some(Later::Packets { link: session, kind, bytes: rest.to_vec() }));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The rest of a POST that was put off.
@@ -307,36 +352,47 @@ impl Worker {
         bytes: &[u8],
         out: &mut Outlet,
     ) {
-        if out.id_of(session.slot) != Some(session) {
-            return;
-        }
         let Some(engine) = self.engine(session) else { return };
         let reader = PayloadReader::new(engine.revision, kind, bytes).map_err(|_| Fault::Broken);
-        match reader.and_then(|reader| self.polling_read(session, reader, out)) {
-            Ok(()) => {}
-            Err(Fault::Broken) => self.engine_close(session, &CloseCause::Protocol(1002), out),
-            // The POST is answered already.
-            Err(Fault::Closed) => self.engine_close(session, &CloseCause::Client(None), out),
+        let asker = engine.polling.as_deref_mut().and_then(|polling| {
+            polling.posting = None;
+            polling.put_off.take()
+        });
+        let read = reader.and_then(|reader| self.polling_read(session, reader, out));
+        match (asker, read) {
+            (Some(asker), read) => self.polling_posted(session, asker, read, out),
+            // It changed its transport meanwhile.
+            (None, Ok(None)) => {}
+            (None, Ok(Some(rest))) => self.core.later.push_back(rest),
+            (None, Err(Fault::Closed)) => self.engine_close(session, &CloseCause::Client(None), out),
+            (None, Err(Fault::Broken)) => self.engine_close(session, &CloseCause::Protocol(1002), out),
+        }
+    }
+
+    /// The session changes its transport: the POST that was put off is answered, whatever is left of it.
+    pub(super) fn polling_acknowledge(&mut self, session: LinkId) {
+        if let Some(asker) = self.polling(session).and_then(|polling| polling.put_off.take()) {
+            self.polling_respond(&asker, accepted());
         }
     }
 
     /// The client posted that it closes: the GET that it still has is sent home. It may be on its way, on another
     /// connection: the POST is answered when it has come or had time to, so that no GET after that finds a session.
     fn polling_closed_by_client(&mut self, session: LinkId, farewell: Asker, out: &mut Outlet) {
+        out.seal(session, self.core.now.tick.plus_ms(PART_MS));
         self.leave(session, &CloseCause::Client(None), out);
         let Some(polling) = self.polling(session) else { return };
         polling.farewell = Some(farewell);
         if polling.held.is_some() {
-            return self.polling_part(session, out);
+            self.polling_part(session, out);
         }
-        out.set_deadline(session, self.core.now.tick.plus_ms(PART_MS));
     }
 
     /// Sends home the GET, if there is one, and the POST of a client that closed.
     pub(super) fn polling_part(&mut self, session: LinkId, out: &mut Outlet) {
         self.polling_give(session, &text_frame(PacketType::Noop, ""), out);
         if let Some(asker) = self.polling(session).and_then(|polling| polling.farewell.take()) {
-            self.polling_respond(&asker, Response::bytes(200, "text/html", "ok"), out);
+            self.polling_respond(&asker, accepted());
         }
         self.engine_gone(session, out);
     }
@@ -344,38 +400,57 @@ impl Worker {
     /// The session has ended: whoever polls is told now or, if that was the server's wish, when it polls next.
     pub(super) fn polling_close(&mut self, session: LinkId, cause: &CloseCause, out: &mut Outlet) {
         let held = self.polling(session).is_some_and(|polling| polling.held.is_some());
-        if let Some(probe) = self.polling(session).and_then(|polling| polling.probe.take()) {
-            out.finish(probe);
-        }
         let waits = matches!(cause, CloseCause::Handler(_) | CloseCause::Replaced(_) | CloseCause::Slow);
         if held {
             self.polling_answer(session, out);
-        } else if waits && !self.stopping {
-            out.seal(session, self.core.now.tick.plus_ms(CLOSE_MS));
-        } else {
+        } else if !waits || self.stopping {
             self.engine_gone(session, out);
         }
     }
 
-    /// The connection of a held GET is gone, and the session with it; so the reference has it.
-    pub(in crate::server) fn polling_aborted(&mut self, session: LinkId, out: &mut Outlet) {
-        if let Some(polling) = self.polling(session) {
+    /// A connection is gone with a request for a session under way, and the session with it; so the reference has it.
+    pub(in crate::server) fn polling_broken(
+        &mut self,
+        link: LinkId,
+        polls: Option<LinkId>,
+        posts: Option<LinkId>,
+        out: &mut Outlet,
+    ) {
+        if let Some(session) = polls
+            && let Some(polling) = self.polling(session)
+        {
             polling.held = None;
+            out.set_awaited(session, false);
+            out.abort(session);
+            self.leave(session, &CloseCause::Lost, out);
         }
-        self.leave(session, &CloseCause::Lost, out);
-        self.engine_gone(session, out);
+        let posting = |polling: &mut Polling| polling.posting == Some(link);
+        if let Some(session) = posts.filter(|session| self.polling(*session).is_some_and(posting)) {
+            self.engine_close(session, &CloseCause::Lost, out);
+        }
+    }
+
+    /// The session is gone: whoever still asks for it is told.
+    pub(in crate::server) fn polling_forsaken(&mut self, session: LinkId, out: &mut Outlet) {
+        let Some(polling) = self.polling(session) else { return };
+        let askers = [polling.held.take(), polling.put_off.take(), polling.farewell.take()];
+        for asker in askers.into_iter().flatten() {
+            if let Some(Session::Http(http)) = self.sessions.get_mut(asker.link.slot as usize) {
+                http.polls = None;
+            }
+            self.polling_refuse(&asker, &EngineError::SessionUnknown, out);
+        }
     }
 
     /// The polled session at a place, looked at by the clock.
     fn polled(&mut self, place: Place, mount: u16, out: &mut Outlet) -> Result<LinkId, EngineError> {
-        let session = self.engine_at(place, out).ok_or(EngineError::SessionUnknown)?;
+        let session = self.engine_at(place, mount, out).ok_or(EngineError::SessionUnknown)?;
         let now = self.core.now;
         let overdue = match self.sessions.get(session.slot as usize) {
-            Some(Session::Engine(engine)) if engine.mount == mount && engine.polling.is_some() => {
+            Some(Session::Engine(engine)) if engine.polling.is_some() => {
                 !engine.left && engine.is_overdue(&self.mount(mount).options, now)
             }
-            Some(Session::Engine(engine)) if engine.mount == mount => return Err(EngineError::BadRequest),
-            _ => return Err(EngineError::SessionUnknown),
+            _ => return Err(EngineError::BadRequest),
         };
         if overdue {
             self.engine_close(session, &CloseCause::Idle, out);
@@ -406,11 +481,9 @@ impl Worker {
         };
         response.header("Cache-Control", "no-store")
     }
+}
 
-    /// A client that polls in vain is closing or not: what it polls with is not open any more.
-    pub(in crate::server) fn is_polled(&self, link: LinkId, out: &Outlet) -> bool {
-        let session = self.sessions.get(link.slot as usize);
-        matches!(session, Some(Session::Engine(engine)) if engine.polling.is_some())
-            && out.state(link) != LinkState::Dead
-    }
+/// The answer to a POST.
+fn accepted() -> Response {
+    Response::bytes(200, "text/html", "ok")
 }

@@ -45,7 +45,8 @@ impl Worker {
         out: &mut Outlet,
     ) {
         let (revision, base64) = (newcomer.revision, newcomer.base64);
-        let engine = self.new_engine(mount, revision, base64, websocket(agreed.compression.is_some()));
+        let mut engine = self.new_engine(link, mount, revision, base64);
+        engine.ws = websocket(agreed.compression.is_some());
         self.set_session(link, Session::Engine(Box::new(engine)));
         self.core.own_stats().sockets.add(1);
         let dialect = with_compression(Dialect::engine(revision, base64), agreed.compression);
@@ -97,7 +98,7 @@ impl Worker {
         let timeout = self.mount(mount).options.upgrade_timeout_ms;
         let allowed = self.mount(mount).options.allow_upgrades;
         out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &[]));
-        let session = self.engine_at(place, out);
+        let session = self.engine_at(place, mount, out);
         let is_open = session.is_some_and(|session| out.state(session) == LinkState::Open);
         let polling = session.and_then(|session| self.polling(session)).filter(|_| is_open && allowed);
         let free = polling.filter(|polling| polling.probe.is_none());
@@ -124,7 +125,7 @@ impl Worker {
         let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize) else { return Turn::Next };
         let session = probe.session;
         match text {
-            Some("2probe") if self.is_polled(session, out) => {
+            Some("2probe") if self.polling(session).is_some() => {
                 out.send_control(link, &text_frame(PacketType::Pong, "probe"));
                 if let Some(polling) = self.polling(session) {
                     polling.probed = true;
@@ -148,16 +149,17 @@ impl Worker {
     fn adopt(&mut self, session: LinkId, link: LinkId, out: &mut Outlet) {
         // A poll that is still held gets its noop: it was probed.
         self.polling_answer(session, out);
+        self.polling_acknowledge(session);
         // The slot of the WebSocket's link is free of sessions when it dies.
         self.set_session(link, Session::Gone);
         let Some(engine) = self.engine(session) else { return };
         engine.polling = None;
-        let (plain, left) = (Dialect::engine(engine.revision, engine.base64), engine.left);
+        let agreed = out.dialect(link);
+        let dialect = Dialect::engine(engine.revision, engine.base64).with_deflate(agreed.is_deflate());
+        let dialect = if agreed.is_narrow() { dialect.narrow() } else { dialect };
+        let left = engine.left;
         // One that has left is counted nowhere any more.
         self.core.own_stats().polling.sub(u64::from(!left));
-        let agreed = out.dialect(link);
-        let dialect = plain.with_deflate(agreed.is_deflate());
-        let dialect = if agreed.is_narrow() { dialect.narrow() } else { dialect };
         out.set_dialect(session, dialect);
         out.adopt(session, link);
         self.engine_reschedule(session, out);
@@ -169,6 +171,16 @@ impl Worker {
         let session = probe.session;
         if let Some(polling) = self.polling(session).filter(|polling| polling.probe == Some(link)) {
             (polling.probe, polling.probed) = (None, false);
+        }
+    }
+
+    /// The session ends: nothing is there to take over.
+    pub(in crate::server) fn probe_dismissed(&mut self, session: LinkId, out: &mut Outlet) {
+        let Some(polling) = self.polling(session) else { return };
+        polling.probed = false;
+        if let Some(probe) = polling.probe.take() {
+            out.send_control(probe, &encode_close_empty());
+            out.finish(probe);
         }
     }
 
