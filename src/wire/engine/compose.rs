@@ -33,7 +33,7 @@ impl Payload {
 /// it is allowed and something is binary.
 ///
 /// `ascii`: messages are Socket.IO packets, and in the text form of revision 3 their JSON is written in ASCII, which
-/// clients of 1.x need; see [`super::latin`].
+/// clients of 1.x need.
 ///
 /// # Panics
 ///
