@@ -16,6 +16,8 @@ pub(in crate::server) struct Call {
     pub(in crate::server) mount: u16,
     /// Where the page that asks comes from, if a browser says so.
     pub(in crate::server) origin: Option<String>,
+    /// What the program adds to the answer, unless that is a refusal.
+    pub(in crate::server) headers: Vec<(String, String)>,
     pub(in crate::server) wants: Wants,
 }
 
@@ -83,7 +85,12 @@ pub(in crate::server) fn look(
         }
         Err(error) => Wants::Refusal(error),
     };
-    Call { mount: number, origin, wants }
+    let headers = match wants {
+        Wants::Session(_) | Wants::WebSocket(..) => mount.options.headers_for(request, true),
+        Wants::Poll(_) | Wants::Post(..) | Wants::Upgrade(..) => mount.options.headers_for(request, false),
+        _ => Vec::new(),
+    };
+    Call { mount: number, origin, headers, wants }
 }
 
 fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Result<Wants, EngineError> {

@@ -42,6 +42,7 @@ impl Worker {
         mount: u16,
         newcomer: Newcomer,
         agreed: &Handshaken,
+        headers: &[(String, String)],
         out: &mut Outlet,
     ) {
         let (revision, base64) = (newcomer.revision, newcomer.base64);
@@ -52,8 +53,8 @@ impl Worker {
         let dialect = with_compression(Dialect::engine(revision, base64), agreed.compression);
         out.set_dialect(link, dialect);
         let cookie = self.cookie(link, mount);
-        let headers: Vec<(&str, &str)> =
-            cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
+        let mut headers = borrowed(headers);
+        headers.extend(cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())));
         out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &headers));
         match revision {
             // Some programs of that age listen for messages only after they were told that the WebSocket is open.
@@ -93,11 +94,12 @@ impl Worker {
         mount: u16,
         place: Place,
         agreed: &Handshaken,
+        headers: &[(String, String)],
         out: &mut Outlet,
     ) {
         let timeout = self.mount(mount).options.upgrade_timeout_ms;
         let allowed = self.mount(mount).options.allow_upgrades;
-        out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &[]));
+        out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &borrowed(headers)));
         let session = self.engine_at(place, mount, out);
         let is_open = session.is_some_and(|session| out.state(session) == LinkState::Open);
         let polling = session.and_then(|session| self.polling(session)).filter(|_| is_open && allowed);
@@ -209,4 +211,8 @@ impl Worker {
             Err(Fault::Broken) => Turn::End(CloseCause::Protocol(1002)),
         }
     }
+}
+
+fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
