@@ -166,7 +166,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     });
     let limits = Arc::new(limits);
     let interest = Arc::new(Interest::new());
-    let sids = Arc::new(SidKey::random(0));
+    let sids = Arc::new(SidKey::random());
     let doors: Vec<_> = (0..count)
         .map(|_| sys::door())
         .collect::<io::Result<_>>()
