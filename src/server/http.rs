@@ -441,9 +441,13 @@ impl Worker {
         }
     }
 
+    /// Whether no more sockets are taken here. A session that is polled has no descriptor, but memory all the same.
     pub(super) fn is_full(&self, out: &Outlet) -> bool {
+        let parked = out.counts().parked as usize;
+        let wired = out.len() - parked;
         self.stopping
-            || out.len() > self.shared.max_links_per_reactor
+            || wired > self.shared.max_links_per_reactor
+            || parked > self.shared.max_links_per_reactor
             || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets
     }
 }

@@ -32,7 +32,10 @@ function faults() {
         }
         for (const name of names) {
             faults.push([event, { user: name }, 'bad_request'], [event, { group: name }, 'bad_request']);
-            faults.push([event, { group: ['g', name] }, 'bad_request'], [event, { user: 'u', group: name }, 'bad_request']);
+            faults.push(
+                [event, { group: ['g', name] }, 'bad_request'],
+                [event, { user: 'u', group: name }, 'bad_request'],
+            );
         }
         faults.push([event, { user: ['u'] }, 'bad_request']);
     }
@@ -51,12 +54,41 @@ function faults() {
 
 /** JSON of every shape. */
 const TEXTS = [
-    null, true, false, 0, -1, 1.5, 1e300, 5e-324, 9007199254740991, '', ' ', 'plain', '"quoted" \\ \n \t \u0000',
-    'é', 'κόσμε', '漢字', '😀', '\u2028\u2029', '\u007f\u0080\u00ff', 'Ã©', '\ud83d', '\u001e', '1:2', '</script>',
-    [], {}, [[], {}, [[[]]]], [null, 0, ''], { a: { b: { c: [1, { d: 'é😀' }] } } }, { '': '', 'é 😀': 1, 10: 1, 9: 2 },
+    null,
+    true,
+    false,
+    0,
+    -1,
+    1.5,
+    1e300,
+    5e-324,
+    9007199254740991,
+    '',
+    ' ',
+    'plain',
+    '"quoted" \\ \n \t \u0000',
+    'é',
+    'κόσμε',
+    '漢字',
+    '😀',
+    '\u2028\u2029',
+    '\u007f\u0080\u00ff',
+    'Ã©',
+    '\ud83d',
+    '\u001e',
+    '1:2',
+    '</script>',
+    [],
+    {},
+    [[], {}, [[[]]]],
+    [null, 0, ''],
+    { a: { b: { c: [1, { d: 'é😀' }] } } },
+    { '': '', 'é 😀': 1, 10: 1, 9: 2 },
     JSON.parse('{"__proto__":{"x":1},"constructor":1,"toString":2,"hasOwnProperty":3}'),
-    { _placeholder: true, num: 0 }, [{ _placeholder: true, num: 'length' }],
-    { roomName: 'r', eventName: 'e', text: 't' }, JSON.parse('['.repeat(60) + ']'.repeat(60)),
+    { _placeholder: true, num: 0 },
+    [{ _placeholder: true, num: 'length' }],
+    { roomName: 'r', eventName: 'e', text: 't' },
+    JSON.parse('['.repeat(60) + ']'.repeat(60)),
     Array.from({ length: 1_000 }, (_, number) => number),
 ];
 
@@ -64,8 +96,14 @@ const bytes = (length) => Buffer.from(Array.from({ length }, (_, at) => at & 0xf
 
 /** Bytes, and objects with bytes in them. */
 const BINARIES = [
-    bytes(0), bytes(1), bytes(256), bytes(3_000), [bytes(3), 'between', bytes(2)], { deep: [{ deeper: { bytes: bytes(5) } }] },
-    { text: 'é😀\u2028', bytes: bytes(16), more: [1, null, bytes(1)], none: null }, Array.from({ length: 10 }, (_, at) => bytes(at)),
+    bytes(0),
+    bytes(1),
+    bytes(256),
+    bytes(3_000),
+    [bytes(3), 'between', bytes(2)],
+    { deep: [{ deeper: { bytes: bytes(5) } }] },
+    { text: 'é😀\u2028', bytes: bytes(16), more: [1, null, bytes(1)], none: null },
+    Array.from({ length: 10 }, (_, at) => bytes(at)),
 ];
 
 export const SCENARIOS = {
@@ -210,7 +248,10 @@ export const SCENARIOS = {
         const tail = unique('');
         const fill = (text, length) => tail + text.repeat((length - tail.length) / Buffer.byteLength(text));
         const names = ['é', '😀', 'a b', 'a,b', '"quoted\\"', '\n', '/admin', '#', '*', '__proto__', '\u2028', '0'];
-        const long = [fill('x', 256), tail + 'y'.repeat((256 - tail.length) % 2) + 'é'.repeat((256 - tail.length) >> 1)];
+        const long = [
+            fill('x', 256),
+            tail + 'y'.repeat((256 - tail.length) % 2) + 'é'.repeat((256 - tail.length) >> 1),
+        ];
         for (const name of [...names.map((name) => name + tail), ...long]) {
             assert.ok(Buffer.byteLength(name) <= 256);
             await peer.register({ user: name });
@@ -260,7 +301,12 @@ export const SCENARIOS = {
         const group = unique('group');
         await peer.register({ group });
         const list = Array.from({ length: 4_000 }, (_, number) => ({ number, text: 'x'.repeat(70) }));
-        for (const text of ['x'.repeat(400_000), list, bytes(400_000), { a: bytes(200_000), b: ['é', bytes(200_000)] }]) {
+        for (const text of [
+            'x'.repeat(400_000),
+            list,
+            bytes(400_000),
+            { a: bytes(200_000), b: ['é', bytes(200_000)] },
+        ]) {
             assert.equal(await sender.broadcast(group, 'large', text), 1);
             const [name, ...args] = await peer.next();
             assert.equal(name, 'large');
@@ -276,7 +322,11 @@ export const SCENARIOS = {
         const answers = [];
         for (let number = 0; number < 500; number++) {
             // Every tenth is large, every seventh has bytes, and some are asked to be acknowledged.
-            const text = { number, fill: 'y'.repeat(number % 10 ? 10 : 5_000), ...(number % 7 === 0 && { bytes: bytes(9) }) };
+            const text = {
+                number,
+                fill: 'y'.repeat(number % 10 ? 10 : 5_000),
+                ...(number % 7 === 0 && { bytes: bytes(9) }),
+            };
             if (number % 5) sender.tell('broadcastInfo', { roomName: group, eventName: 'n', text });
             else answers.push(sender.broadcast(group, 'n', text));
         }

@@ -10,6 +10,8 @@ for (const version of VERSIONS) {
         const server = await start(t);
         const each = (transport, [name, scenario]) =>
             t.test(`${transport}: ${name}`, (t) => scenario(() => Peer.open(t, server, version, transport)));
-        await Promise.all(TRANSPORTS.flatMap((transport) => Object.entries(SCENARIOS).map((entry) => each(transport, entry))));
+        await Promise.all(
+            TRANSPORTS.flatMap((transport) => Object.entries(SCENARIOS).map((entry) => each(transport, entry))),
+        );
     });
 }

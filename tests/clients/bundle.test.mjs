@@ -58,7 +58,10 @@ for (const [path, version, name, type] of FILES) {
         assert.equal((await ask(server, path, { 'if-none-match': '"other"' })).status, 200);
 
         // Shorter on the way, the same at the end.
-        for (const [coding, decode] of [['gzip', gunzipSync], ['br', brotliDecompressSync]]) {
+        for (const [coding, decode] of [
+            ['gzip', gunzipSync],
+            ['br', brotliDecompressSync],
+        ]) {
             const { status, headers, body } = await ask(server, path, { 'accept-encoding': coding });
             assert.equal(status, 200);
             const decoded = headers['content-encoding'] === coding ? decode(body) : body;
@@ -84,9 +87,24 @@ test('the served clients run', async (t) => {
     const server = await start(t);
     for (const path of ['socket.io.js', 'socket.io.min.js', 'socket.io.msgpack.min.js', '2/socket.io.js']) {
         // What a page has, as far as they need it.
-        const page = { WebSocket, setTimeout, clearTimeout, setInterval, clearInterval, URL, TextEncoder, TextDecoder, console };
+        const page = {
+            WebSocket,
+            setTimeout,
+            clearTimeout,
+            setInterval,
+            clearInterval,
+            URL,
+            TextEncoder,
+            TextDecoder,
+            console,
+        };
         page.self = page.window = page;
-        page.location = { protocol: 'http:', hostname: '127.0.0.1', host: server.addr, port: server.addr.split(':')[1] };
+        page.location = {
+            protocol: 'http:',
+            hostname: '127.0.0.1',
+            host: server.addr,
+            port: server.addr.split(':')[1],
+        };
         runInNewContext((await ask(server, path)).body.toString(), page);
         assert.equal(typeof page.io, 'function', path);
         // The one for msgpack speaks to namespaces that are configured for it, of which there is none here.

@@ -37,7 +37,9 @@ forBoth('handshake', async (t, server, revision) => {
     const sids = await Promise.all(Array.from({ length: 100 }, async () => (await Polling.open(server, revision)).sid));
     assert.equal(new Set([...sids, sid, other]).size, 102);
     // More parameters, and their order, are nobody's business.
-    const { status } = await ask(`http://${server.addr}/engine.io/?t=a&x=%F0%9F%98%80&transport=polling&EIO=${revision}&sid2=1`);
+    const { status } = await ask(
+        `http://${server.addr}/engine.io/?t=a&x=%F0%9F%98%80&transport=polling&EIO=${revision}&sid2=1`,
+    );
     assert.equal(status, 200);
 });
 
@@ -66,13 +68,23 @@ test('handshakes that are refused', async (t) => {
     await refusal(`${base}?EIO=4&transport=websocket`, {}, { code: 3, message: 'Bad request' });
     for (const query of [{ EIO: 'abc' }, { EIO: '' }, { transport: 'abc' }, { transport: '' }, { sid: 'abc' }]) {
         const socket = Socket.connect(t, server, 4, query);
-        assert.equal(await soon(Promise.race([socket.refused, socket.opened.then(() => socket.end())]), 'an answer'), 400, JSON.stringify(query));
+        assert.equal(
+            await soon(Promise.race([socket.refused, socket.opened.then(() => socket.end())]), 'an answer'),
+            400,
+            JSON.stringify(query),
+        );
     }
 });
 
 forBoth('polling: text', async (t, server, revision) => {
     const session = await Polling.open(server, revision);
-    for (const packets of [['4hello'], ['4a', '4b', '4c'], ['4'], ['4é', '4κόσμε 😀', '4\u2028'], [`4${'x'.repeat(100_000)}`]]) {
+    for (const packets of [
+        ['4hello'],
+        ['4a', '4b', '4c'],
+        ['4'],
+        ['4é', '4κόσμε 😀', '4\u2028'],
+        [`4${'x'.repeat(100_000)}`],
+    ]) {
         await session.send(...packets);
         await session.expect(...packets);
     }
@@ -101,7 +113,10 @@ test('polling: bytes as they are, revision 3', async (t) => {
     };
     const hello = text('4hello');
     const binary = Buffer.from([1, 5, 255, 4, 1, 2, 3, 4]);
-    assert.deepEqual(Buffer.concat([hello, binary]), Buffer.from([0, 6, 255, 52, 104, 101, 108, 108, 111, 1, 5, 255, 4, 1, 2, 3, 4]));
+    assert.deepEqual(
+        Buffer.concat([hello, binary]),
+        Buffer.from([0, 6, 255, 52, 104, 101, 108, 108, 111, 1, 5, 255, 4, 1, 2, 3, 4]),
+    );
     for (const body of [Buffer.concat([hello, binary]), Buffer.concat([binary, text('4é😀'), binary])]) {
         const taken = await session.post(body, { 'content-type': 'application/octet-stream' });
         assert.deepEqual([taken.status, taken.text], [200, 'ok']);
@@ -134,7 +149,9 @@ test('polling: JSONP, revision 3', async (t) => {
     const session = Object.assign(new Polling(), { server, revision: 3, sid, more: { j: '7', b64: '1' } });
     const packets = ['4a\nb\\n"c"', '4é\u2028', 'b4AQIDBA=='];
     // What clients do: a line feed becomes the two letters \n, and the two letters \n become \\n.
-    const escaped = payload(3, ...packets).replace(/\\n/g, '\\\\n').replace(/\n/g, '\\n');
+    const escaped = payload(3, ...packets)
+        .replace(/\\n/g, '\\\\n')
+        .replace(/\n/g, '\\n');
     const taken = await session.post(new URLSearchParams({ d: escaped }).toString(), {
         'content-type': 'application/x-www-form-urlencoded',
     });
@@ -146,7 +163,10 @@ test('polling: JSONP, revision 3', async (t) => {
 });
 
 forBoth('polling: a body that is no payload closes the session', async (t, server, revision) => {
-    const bad = revision === 3 ? ['abc', '', '4:4a', '1:4a', '2:xa', '99999999999999999999:4a', '-1:4a', ':4a', '1'] : ['abc', 'x', '4a\x1e9b'];
+    const bad =
+        revision === 3
+            ? ['abc', '', '4:4a', '1:4a', '2:xa', '99999999999999999999:4a', '-1:4a', ':4a', '1']
+            : ['abc', 'x', '4a\x1e9b'];
     for (const body of bad) {
         const session = await Polling.open(server, revision);
         const { status } = await session.post(body);
@@ -218,7 +238,14 @@ forBoth('polling: close', async (t, server, revision) => {
 
 forBoth('WebSocket: messages', async (t, server, revision) => {
     const socket = await Socket.open(t, server, revision);
-    for (const message of ['4hello', '4', '4é 😀 \u2028', `4${'x'.repeat(300_000)}`, frame(revision), frame(revision, Buffer.alloc(300_000, 7))]) {
+    for (const message of [
+        '4hello',
+        '4',
+        '4é 😀 \u2028',
+        `4${'x'.repeat(300_000)}`,
+        frame(revision),
+        frame(revision, Buffer.alloc(300_000, 7)),
+    ]) {
         socket.send(message);
         await socket.expect(message);
     }

@@ -72,7 +72,7 @@ test('text that is not ASCII comes and goes between 1.x over polling and everybo
     const peers = await everyKind(t, server);
     await Promise.all(peers.map((peer) => peer.register({ group: 'gruppe é' })));
     for (const sender of peers) {
-        for (const text of ['é', 'κόσμε', '漢字 😀', { 'schlüssel': ['wért', Buffer.from('é')] }]) {
+        for (const text of ['é', 'κόσμε', '漢字 😀', { schlüssel: ['wért', Buffer.from('é')] }]) {
             assert.equal(await sender.broadcast('gruppe é', 'ereignis ü', text), peers.length - 1, sender.name);
             await Promise.all(peers.filter((peer) => peer !== sender).map((peer) => peer.expect('ereignis ü', text)));
         }
@@ -80,32 +80,35 @@ test('text that is not ASCII comes and goes between 1.x over polling and everybo
     await quiet(...peers);
 });
 
-forEachVersion('messages before and during the upgrade are neither lost nor out of order', async (t, server, version) => {
-    const watcher = await Peer.open(t, server, 'sio48', 'websocket');
-    const [there, back] = [unique('there'), unique('back')];
-    await watcher.register({ group: there });
-    for (let round = 0; round < 5; round++) {
-        const peer = await Peer.open(t, server, version, 'upgrade', { early: true });
-        peer.tell('register', { group: back });
-        const answers = [];
-        for (let number = 0; number < 100; number++) {
-            answers.push(peer.broadcast(there, 'there', number));
-            watcher.tell('broadcastInfo', { roomName: back, eventName: 'back', text: number });
-            await sleep(0);
+forEachVersion(
+    'messages before and during the upgrade are neither lost nor out of order',
+    async (t, server, version) => {
+        const watcher = await Peer.open(t, server, 'sio48', 'websocket');
+        const [there, back] = [unique('there'), unique('back')];
+        await watcher.register({ group: there });
+        for (let round = 0; round < 5; round++) {
+            const peer = await Peer.open(t, server, version, 'upgrade', { early: true });
+            peer.tell('register', { group: back });
+            const answers = [];
+            for (let number = 0; number < 100; number++) {
+                answers.push(peer.broadcast(there, 'there', number));
+                watcher.tell('broadcastInfo', { roomName: back, eventName: 'back', text: number });
+                await sleep(0);
+            }
+            for (let number = 0; number < 100; number++) await watcher.expect('there', number);
+            assert.deepEqual(new Set(await Promise.all(answers)), new Set([1]));
+            await peer.upgraded();
+            // It may have joined after the first of them; from then on it got all.
+            await watcher.broadcast(back, 'back', 'end');
+            const numbers = [];
+            for (let event = await peer.next(); event[1] !== 'end'; event = await peer.next()) numbers.push(event[1]);
+            numbers.forEach((number, at) => assert.equal(number, 100 - numbers.length + at));
+            peer.close();
+            await until(watcher, back, 0);
         }
-        for (let number = 0; number < 100; number++) await watcher.expect('there', number);
-        assert.deepEqual(new Set(await Promise.all(answers)), new Set([1]));
-        await peer.upgraded();
-        // It may have joined after the first of them; from then on it got all.
-        await watcher.broadcast(back, 'back', 'end');
-        const numbers = [];
-        for (let event = await peer.next(); event[1] !== 'end'; event = await peer.next()) numbers.push(event[1]);
-        numbers.forEach((number, at) => assert.equal(number, 100 - numbers.length + at));
-        peer.close();
-        await until(watcher, back, 0);
-    }
-    await quiet(watcher);
-});
+        await quiet(watcher);
+    },
+);
 
 test('there is no namespace but /', { concurrency: true }, async (t) => {
     const server = await start(t);
@@ -132,7 +135,9 @@ test('a server that stops says so, and clients come back to the next one by them
     const first = await start(t);
     const options = { reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 };
     const peers = await everyKind(t, first, options);
-    const back = peers.map(({ name, socket }) => soon(new Promise((resolve) => socket.on('connect', resolve)), `${name} is back`));
+    const back = peers.map(({ name, socket }) =>
+        soon(new Promise((resolve) => socket.on('connect', resolve)), `${name} is back`),
+    );
     first.child.kill('SIGTERM');
     for (const { name, closed } of peers) {
         const reason = await soon(closed, `${name} is disconnected`);
@@ -166,7 +171,9 @@ test('whoever does not answer is closed', async (t) => {
     const watcher = await Peer.open(t, server, 'sio48', 'websocket');
     const register = '42["register",{"group":"silent"}]';
     const url = (revision, transport, sid) =>
-        `${transport === 'polling' ? 'http' : 'ws'}://${server.addr}/socket.io/?EIO=${revision}&transport=${transport}${sid ? `&sid=${sid}` : ''}`;
+        `${transport === 'polling' ? 'http' : 'ws'}://${server.addr}/socket.io/?EIO=${revision}&transport=${transport}${
+            sid ? `&sid=${sid}` : ''
+        }`;
     // Over WebSocket: each says what has to be said to register, and nothing more.
     const sockets = [3, 4].map((revision) => {
         const ws = new WebSocket(url(revision, 'websocket'));
@@ -179,7 +186,8 @@ test('whoever does not answer is closed', async (t) => {
     });
     // Over polling: a poll is held and nobody answers the pings that come.
     const post = async (revision, sid, packets) => {
-        const body = revision === 3 ? packets.map((packet) => `${packet.length}:${packet}`).join('') : packets.join('\x1e');
+        const body =
+            revision === 3 ? packets.map((packet) => `${packet.length}:${packet}`).join('') : packets.join('\x1e');
         const response = await fetch(url(revision, 'polling', sid), { method: 'POST', body });
         assert.equal(await response.text(), 'ok');
     };

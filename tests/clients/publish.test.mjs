@@ -2,7 +2,7 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Peer, TRANSPORTS, VERSIONS, quiet, until } from './socketio.mjs';
+import { Peer, TRANSPORTS, VERSIONS, isOld, quiet, until } from './socketio.mjs';
 import { soon, start } from './support.mjs';
 
 const KINDS = VERSIONS.flatMap((version) => TRANSPORTS.map((transport) => [version, transport]));
@@ -58,7 +58,10 @@ test('publish reaches rooms, leaves out rooms, reaches a namespace', async (t) =
 
     assert.equal(await to(['all']), await only(peers, () => true, 'e', text, 2));
     assert.equal(await to(['sio210']), await only(peers, (peer) => peer.version === 'sio210', 'e', text, 2));
-    assert.equal(await to(['sio48 polling']), await only(peers, (peer) => peer.version === 'sio48' && peer.kind === 'polling', 'e', text, 2));
+    assert.equal(
+        await to(['sio48 polling']),
+        await only(peers, (peer) => peer.version === 'sio48' && peer.kind === 'polling', 'e', text, 2),
+    );
     // Each once, in however many of the rooms it is.
     const union = (peer) => peer.version === 'sio174' || peer.kind === 'polling';
     assert.equal(await to(['sio174', 'polling', 'none']), await only(peers, union, 'e', text, 2));
@@ -74,15 +77,25 @@ test('publish reaches rooms, leaves out rooms, reaches a namespace', async (t) =
     assert.equal(await publish(server, { event: 'e', args: [] }), await only(everyone, () => true, 'e'));
     const all = { namespace: '/', event: 'e', args: [null, [], 'x'], volatile: false, compress: true, local: false };
     assert.equal(await publish(server, all), await only(everyone, () => true, 'e', null, [], 'x'));
-    assert.equal(await publish(server, { event: 'e', args: [1], except: ['all'] }), await only(everyone, (peer) => peer === nobody, 'e', 1));
+    assert.equal(
+        await publish(server, { event: 'e', args: [1], except: ['all'] }),
+        await only(everyone, (peer) => peer === nobody, 'e', 1),
+    );
 
     // The form of application 1: there is no sender to leave out.
     const info = { roomName: 'all', eventName: 'info', text };
     assert.equal(await publish(server, info), await only(everyone, (peer) => peer !== nobody, 'info', text));
 
     // A list is answered with a list, and arrives in its order.
-    const reports = await good(server, 'publish', Array.from({ length: 50 }, (_, n) => ({ to: ['all'], event: 'n', args: [n] })));
-    assert.deepEqual(reports.map(({ matched }) => matched), Array(50).fill(peers.length));
+    const reports = await good(
+        server,
+        'publish',
+        Array.from({ length: 50 }, (_, n) => ({ to: ['all'], event: 'n', args: [n] })),
+    );
+    assert.deepEqual(
+        reports.map(({ matched }) => matched),
+        Array(50).fill(peers.length),
+    );
     for (let n = 0; n < 50; n++) await Promise.all(peers.map((peer) => peer.expect('n', n)));
     await quiet(...everyone);
 });
@@ -90,7 +103,11 @@ test('publish reaches rooms, leaves out rooms, reaches a namespace', async (t) =
 test('any JSON is published, in any language', async (t) => {
     const server = await start(t);
     const peers = await everybody(t, server);
-    for (const args of [['é', 'κόσμε 😀', '\u2028'], [{ 'schlüssel': ['wért'] }, -1.5e-7, [[[]]]], ['x'.repeat(400_000)]]) {
+    for (const args of [
+        ['é', 'κόσμε 😀', '\u2028'],
+        [{ schlüssel: ['wért'] }, -1.5e-7, [[[]]]],
+        ['x'.repeat(400_000)],
+    ]) {
         assert.equal(await publish(server, { to: ['all'], event: 'ereignis ü', args }), peers.length);
         await Promise.all(peers.map((peer) => peer.expect('ereignis ü', ...args)));
     }
@@ -102,11 +119,18 @@ test('what cannot be published is refused, and reaches nobody', async (t) => {
     const peer = await Peer.open(t, server, 'sio48', 'websocket');
     await peer.register({ group: 'g' });
     const bad = [
-        {}, { to: ['g'] }, { to: 'g' }, { to: ['g'], event: '' }, { to: ['g'], event: 7, args: [] }, { roomName: 'g', text: 1 },
-        ...['connect', 'disconnect', 'connect_error', 'disconnecting', 'newListener', 'removeListener'].flatMap((event) => [
-            { to: ['g'], event, args: [] },
-            { roomName: 'g', eventName: event, text: 1 },
-        ]),
+        {},
+        { to: ['g'] },
+        { to: 'g' },
+        { to: ['g'], event: '' },
+        { to: ['g'], event: 7, args: [] },
+        { roomName: 'g', text: 1 },
+        ...['connect', 'disconnect', 'connect_error', 'disconnecting', 'newListener', 'removeListener'].flatMap(
+            (event) => [
+                { to: ['g'], event, args: [] },
+                { roomName: 'g', eventName: event, text: 1 },
+            ],
+        ),
     ];
     for (const message of bad) {
         for (const body of [message, [{ to: ['g'], event: 'e', args: [] }, message]]) {
@@ -118,7 +142,13 @@ test('what cannot be published is refused, and reaches nobody', async (t) => {
     await quiet(peer);
 });
 
-// The names of fields in these answers follow the lists of /ws: `items`, `cursor`, `total`.
+/** What the lists tell of a client. */
+const told = ({ socket, version, kind }) => ({
+    id: socket.id,
+    transport: kind === 'polling' ? 'polling' : 'websocket',
+    revision: isOld(version) ? 3 : 4,
+});
+
 test('rooms and sockets are listed', async (t) => {
     const server = await start(t);
     const peers = await everybody(t, server);
@@ -141,16 +171,25 @@ test('rooms and sockets are listed', async (t) => {
     }
     assert.deepEqual(seen.sort(), Object.keys(rooms).sort());
 
-    const ids = (chosen) => peers.filter(chosen).map(({ socket }) => socket.id).sort();
-    const old = await good(server, 'rooms/sio174?namespace=/');
-    assert.deepEqual([...old.items].sort(), ids(({ version }) => version === 'sio174'));
-    const one = await good(server, `rooms/${encodeURIComponent('sio48 upgrade')}`);
-    assert.deepEqual(one.items, ids(({ version, kind }) => version === 'sio48' && kind === 'upgrade'));
+    /** These sockets are in a room, by id. */
+    const holds = async (room, chosen) => {
+        const { items, cursor, total } = await good(server, `rooms/${encodeURIComponent(room)}?namespace=/`);
+        const expected = peers.filter(chosen).map((peer) => told(peer));
+        const byId = (a, b) => (a.id < b.id ? -1 : 1);
+        assert.deepEqual(items.map(({ reactor, ...socket }) => socket).sort(byId), expected.sort(byId));
+        assert.deepEqual([cursor, total], [null, expected.length]);
+    };
+    await holds('sio174', ({ version }) => version === 'sio174');
+    await holds('polling', ({ kind }) => kind === 'polling');
+    await holds('sio48 upgrade', ({ version, kind }) => version === 'sio48' && kind === 'upgrade');
     assert.equal((await call(server, 'rooms/none')).status, 404);
 
-    for (const { socket, version, kind } of peers) {
-        const { id, namespace, rooms } = await good(server, `sockets/${encodeURIComponent(socket.id)}`);
-        assert.deepEqual({ id, namespace }, { id: socket.id, namespace: '/' });
+    for (const peer of peers) {
+        const { version, kind, socket } = peer;
+        const { namespace, rooms, ...details } = await good(server, `sockets/${encodeURIComponent(socket.id)}`);
+        const { id, transport, revision } = details;
+        assert.deepEqual({ id, transport, revision }, told(peer));
+        assert.equal(namespace, '/');
         assert.deepEqual([...rooms].sort(), ['all', version, kind, `${version} ${kind}`].sort());
     }
     assert.equal((await call(server, `sockets/${'x'.repeat(20)}`)).status, 404);

@@ -97,7 +97,9 @@ export class Socket {
         self.ws = new WebSocket(url(server, revision, 'websocket', { scheme: 'ws', ...more }));
         self.opened = new Promise((resolve) => self.ws.on('open', resolve));
         self.closed = new Promise((resolve) => self.ws.on('close', resolve));
-        self.refused = new Promise((resolve) => self.ws.on('unexpected-response', (_, { statusCode }) => resolve(statusCode)));
+        self.refused = new Promise((resolve) =>
+            self.ws.on('unexpected-response', (_, { statusCode }) => resolve(statusCode)),
+        );
         self.ws.on('error', () => {});
         self.ws.on('message', (data, isBinary) => {
             const message = isBinary ? data : data.toString();
@@ -107,7 +109,10 @@ export class Socket {
             if (waiting) waiting(message);
             else self.messages.push(message);
         });
-        const beat = setInterval(() => self.beats && revision === 3 && self.ws.readyState === 1 && self.ws.send('2'), 100);
+        const beat = setInterval(
+            () => self.beats && revision === 3 && self.ws.readyState === 1 && self.ws.send('2'),
+            100,
+        );
         t.after(() => {
             clearInterval(beat);
             self.ws.terminate();

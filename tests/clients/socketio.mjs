@@ -29,7 +29,12 @@ function normal(value) {
 /** A client's socket in a namespace, not yet connected. */
 export function connect(server, version, transport, { namespace = '/', reconnection = false, ...more } = {}) {
     const transports = transport === 'upgrade' ? ['polling', 'websocket'] : [transport];
-    return installed(version)(`http://${server.addr}${namespace}`, { transports, forceNew: true, reconnection, ...more });
+    return installed(version)(`http://${server.addr}${namespace}`, {
+        transports,
+        forceNew: true,
+        reconnection,
+        ...more,
+    });
 }
 
 export class Peer {

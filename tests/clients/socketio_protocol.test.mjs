@@ -82,7 +82,10 @@ test('DISCONNECT leaves the namespace, the connection stays', async (t) => {
     socket.send('40');
     await connected(socket, '/', '{}');
 
-    for (const [join, leave] of [['40/custom', '41/custom'], ['40/custom,', '41/custom,']]) {
+    for (const [join, leave] of [
+        ['40/custom', '41/custom'],
+        ['40/custom,', '41/custom,'],
+    ]) {
         socket.send(join);
         await connected(socket, '/custom', '{}');
         socket.send(leave, '42["message","to the main namespace"]');
@@ -108,7 +111,13 @@ test('EVENT and ACK', async (t) => {
         await socket.expect(answer);
     }
     // Without anybody who hears them: events that are not known, acknowledgements that nobody asked for.
-    socket.send('42["unheard",1]', '42[7,"a number is a name"]', '4399["nobody asked"]', '43100[]', '42["message","last"]');
+    socket.send(
+        '42["unheard",1]',
+        '42[7,"a number is a name"]',
+        '4399["nobody asked"]',
+        '43100[]',
+        '42["message","last"]',
+    );
     await socket.expect('42["message-back","last"]');
 });
 
@@ -140,13 +149,19 @@ test('BINARY_EVENT over polling', async (t) => {
     while (!text.includes('"auth"')) text += (await session.get()).text;
     await session.send('451-["message",{"_placeholder":true,"num":0}]', 'bAQIDBA==', '42["message",1]');
     let packets = [];
-    while (packets.length < 3) packets.push(...(await session.get()).text.split('\x1e').filter((packet) => packet !== '2'));
-    assert.deepEqual(packets, ['451-["message-back",{"_placeholder":true,"num":0}]', 'bAQIDBA==', '42["message-back",1]']);
+    while (packets.length < 3)
+        packets.push(...(await session.get()).text.split('\x1e').filter((packet) => packet !== '2'));
+    assert.deepEqual(packets, [
+        '451-["message-back",{"_placeholder":true,"num":0}]',
+        'bAQIDBA==',
+        '42["message-back",1]',
+    ]);
     // An attachment in a request of its own.
     await session.send('451-["message",{"_placeholder":true,"num":0}]');
     await session.send('bAQIDBA==');
     packets = [];
-    while (packets.length < 2) packets.push(...(await session.get()).text.split('\x1e').filter((packet) => packet !== '2'));
+    while (packets.length < 2)
+        packets.push(...(await session.get()).text.split('\x1e').filter((packet) => packet !== '2'));
     assert.deepEqual(packets, ['451-["message-back",{"_placeholder":true,"num":0}]', 'bAQIDBA==']);
 });
 
@@ -156,22 +171,59 @@ test('what is no packet, or not allowed now, closes the connection', async (t) =
     const reserved = ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'];
     const bytes = Buffer.from([1]);
     const bad = [
-        ['4abc'], ['4'], ['47'], ['49["message"]'],
-        ['42{}'], ['42[]'], ['42"message"'], ['42[null]'], ['42[{}]'], ['42[["message"]]'], ['42["message"'], ['42["message"]]'],
-        ["42['message']"], ['42["message",]'], ['42["message",01]'], ['42["message"]x'],
-        ['42abc["message-with-ack",1]'], ['42-1["message-with-ack",1]'], ['421.5["message-with-ack",1]'],
+        ['4abc'],
+        ['4'],
+        ['47'],
+        ['49["message"]'],
+        ['42{}'],
+        ['42[]'],
+        ['42"message"'],
+        ['42[null]'],
+        ['42[{}]'],
+        ['42[["message"]]'],
+        ['42["message"'],
+        ['42["message"]]'],
+        ["42['message']"],
+        ['42["message",]'],
+        ['42["message",01]'],
+        ['42["message"]x'],
+        ['42abc["message-with-ack",1]'],
+        ['42-1["message-with-ack",1]'],
+        ['421.5["message-with-ack",1]'],
         ...reserved.map((name) => [`42["${name}"]`]),
-        ['43{}'], ['431{}'], ['44{"message":"x"}'], ['44"x"'],
+        ['43{}'],
+        ['431{}'],
+        ['44{"message":"x"}'],
+        ['44"x"'],
         // A second CONNECT; namespaces that were not joined, or were left.
-        ['40'], ['40{}'], ['42/custom,["message"]'], ['42/other,["message"]'],
-        ['40/custom,[1]'], ['40/custom,{}x'], ['40/custom,"x"'], ['41{}'], ['41/custom,1'],
+        ['40'],
+        ['40{}'],
+        ['42/custom,["message"]'],
+        ['42/other,["message"]'],
+        ['40/custom,[1]'],
+        ['40/custom,{}x'],
+        ['40/custom,"x"'],
+        ['41{}'],
+        ['41/custom,1'],
         // Attachments: how many there are is told, is right, and is at most 10.
-        ['45["message",{}]'], ['45-["message",{}]'], ['450-["message",{}]'], ['45-1-["message",{}]'], ['451["message",{}]'],
-        ['451.5-["message",{}]'], ['45x-["message",{}]'], [`4511-["message",${hole}]`, bytes], [`4599999999999-["message",${hole}]`],
-        [`451-["message",${hole}]`, '42["message"]'], [`451-["message",${hole}]`, '41'], [bytes], ['42["message"]', bytes],
-        [`451-["message",{"_placeholder":true,"num":1}]`, bytes], [`451-["message",{"_placeholder":true,"num":-1}]`, bytes],
+        ['45["message",{}]'],
+        ['45-["message",{}]'],
+        ['450-["message",{}]'],
+        ['45-1-["message",{}]'],
+        ['451["message",{}]'],
+        ['451.5-["message",{}]'],
+        ['45x-["message",{}]'],
+        [`4511-["message",${hole}]`, bytes],
+        [`4599999999999-["message",${hole}]`],
+        [`451-["message",${hole}]`, '42["message"]'],
+        [`451-["message",${hole}]`, '41'],
+        [bytes],
+        ['42["message"]', bytes],
+        [`451-["message",{"_placeholder":true,"num":1}]`, bytes],
+        [`451-["message",{"_placeholder":true,"num":-1}]`, bytes],
         [`451-["message",{"_placeholder":true,"num":"length"}]`, bytes],
-        [`451-["message",{"_placeholder":true,"num":1e9}]`, bytes], [`451-["connect",${hole}]`, bytes],
+        [`451-["message",{"_placeholder":true,"num":1e9}]`, bytes],
+        [`451-["connect",${hole}]`, bytes],
     ];
     await Promise.all(
         bad.map(async (messages) => {
@@ -180,7 +232,10 @@ test('what is no packet, or not allowed now, closes the connection', async (t) =
             await soon(socket.closed, `${messages} closes it`);
             // An event that came before may be answered, and nothing else.
             const before = messages[0] === '42["message"]' ? ['42["message-back"]'] : [];
-            assert.ok(socket.messages.length === 0 || isDeepStrictEqual(socket.messages, before), `${messages}: ${socket.messages}`);
+            assert.ok(
+                socket.messages.length === 0 || isDeepStrictEqual(socket.messages, before),
+                `${messages}: ${socket.messages}`,
+            );
         }),
     );
     const left = await root(t, server);
@@ -189,7 +244,17 @@ test('what is no packet, or not allowed now, closes the connection', async (t) =
     left.send('42["message"]');
     await soon(left.closed, 'an event for a namespace that was left closes it');
     // Before CONNECT.
-    for (const message of ['42["message",1]', '41', '431[]', '42/custom,["message"]', '40[1]', '40"x"', '40{', '4abc', bytes]) {
+    for (const message of [
+        '42["message",1]',
+        '41',
+        '431[]',
+        '42/custom,["message"]',
+        '40[1]',
+        '40"x"',
+        '40{',
+        '4abc',
+        bytes,
+    ]) {
         const socket = await open(t, server, message);
         await soon(socket.closed, `${message} closes it`);
         assert.deepEqual(socket.messages, [], String(message));
@@ -244,6 +309,10 @@ test('attachments travel between the revisions', async (t) => {
     old.send(`451-${info(`{"a":${hole}}`)}`, Buffer.concat([Buffer.from([4]), bytes]));
     await young.expect(`451-["e",{"a":${hole}}]`, bytes);
     // Only what is used of the packet is passed on.
-    young.send(`452-["broadcastInfo",{"other":${hole},"roomName":"g","eventName":"e","text":{"_placeholder":true,"num":1}}]`, Buffer.from('other'), bytes);
+    young.send(
+        `452-["broadcastInfo",{"other":${hole},"roomName":"g","eventName":"e","text":{"_placeholder":true,"num":1}}]`,
+        Buffer.from('other'),
+        bytes,
+    );
     await old.expect(`451-["e",${hole}]`, Buffer.concat([Buffer.from([4]), bytes]));
 });

@@ -4,15 +4,12 @@ import queue
 import unittest
 import uuid
 
-import engineio.payload
 import socketio
 
 from program import Server
 
 PATIENCE = 30
 
-# This client's own limit for the packets in one answer is 16, which its documentation tells to raise.
-engineio.payload.Payload.max_decode_packets = 10_000
 
 TRANSPORTS = (["websocket"], ["polling"], ["polling", "websocket"])
 

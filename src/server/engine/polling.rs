@@ -16,6 +16,8 @@ use crate::wire::engine::{
 use crate::wire::response::Response;
 use std::borrow::Cow;
 
+/// The most packets in one answer: some clients (python-engineio) refuse more.
+const PACKETS_A_POLL: usize = 16;
 /// Time for a GET that was sent before its client closed, in milliseconds.
 const PART_MS: u64 = 100;
 
@@ -47,6 +49,8 @@ pub(in crate::server) struct Polling {
     farewell: Option<Asker>,
     /// The client has sent text that is not ASCII and was encoded once; see [`engine::undouble`].
     once: bool,
+    /// What an answer did not have room for, as frames.
+    pub(super) rest: Vec<u8>,
     /// Answers are scripts that call the function of this index.
     jsonp: Option<Box<str>>,
 }
@@ -214,8 +218,13 @@ impl Worker {
             return;
         };
         let probed = polling.probed;
-        let mut frames = Vec::new();
-        out.take_parked(session, &mut frames);
+        let mut frames = std::mem::take(&mut polling.rest);
+        if over || frames.is_empty() {
+            out.take_parked(session, &mut frames);
+        }
+        if !over {
+            polling.rest = frames.split_off(engine::end_of(&frames, PACKETS_A_POLL));
+        }
         if over {
             frames.extend_from_slice(&text_frame(PacketType::Close, ""));
         } else if frames.is_empty() && probed {

@@ -14,7 +14,7 @@ use crate::server::worker::{Session, Worker};
 use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::{PacketType, Revision, from_binary, from_text, text_frame};
-use crate::wire::frame::encode_close_empty;
+use crate::wire::frame::{Frame, encode_close_empty};
 use crate::wire::upgrade::switching_protocols;
 
 /// A WebSocket that wants to take over a session.
@@ -155,7 +155,10 @@ impl Worker {
         // The slot of the WebSocket's link is free of sessions when it dies.
         self.set_session(link, Session::Gone);
         let Some(engine) = self.engine(session) else { return };
-        engine.polling = None;
+        let rest = engine.polling.take().map_or_else(Vec::new, |polling| polling.rest);
+        // What no answer had room for goes first.
+        out.send_bytes(link, &Frame::from_bytes(rest));
+        let Some(engine) = self.engine(session) else { return };
         let agreed = out.dialect(link);
         let dialect = Dialect::engine(engine.revision, engine.base64).with_deflate(agreed.is_deflate());
         let dialect = if agreed.is_narrow() { dialect.narrow() } else { dialect };

@@ -49,6 +49,13 @@ pub fn compose(revision: Revision, binary_ok: bool, ascii: bool, frames: &[u8]) 
     }
 }
 
+/// Where the first `count` of these frames end.
+pub fn end_of(frames: &[u8], count: usize) -> usize {
+    let mut packets = Packets(frames);
+    packets.by_ref().take(count).for_each(drop);
+    frames.len() - packets.0.len()
+}
+
 fn in_binary(frames: &[u8]) -> Vec<u8> {
     // A length in bytes takes two bytes more than its digits, a frame header at least two.
     let mut out = Vec::with_capacity(frames.len() + frames.len() / 4);
@@ -141,6 +148,14 @@ mod tests {
     use super::*;
     use crate::wire::frame::{Frame, encode};
     use Revision::{Four, Three};
+
+    #[test]
+    fn frames_are_counted_whatever_their_lengths() {
+        let all = [message_frame("a"), message_frame(&"b".repeat(300)), binary_frame(Four, &[0; 70_000])];
+        let bytes: Vec<u8> = all.iter().flat_map(|frame| frame.to_vec()).collect();
+        let ends = [0, all[0].len(), all[0].len() + all[1].len(), bytes.len(), bytes.len()];
+        assert_eq!([0, 1, 2, 3, 4].map(|count| end_of(&bytes, count)), ends);
+    }
 
     fn check(revision: Revision, binary_ok: bool, frames: &[Frame], expected: &[u8], is_binary: bool) {
         let frames: Vec<u8> = frames.iter().flat_map(|frame| frame.to_vec()).collect();

@@ -16,7 +16,7 @@ mod packet;
 mod payload;
 mod query;
 
-pub use compose::{Payload, compose};
+pub use compose::{Payload, compose, end_of};
 pub use handshake::{EngineError, open_packet};
 pub use jsonp::{digits_of, unwrap_form, wrap};
 pub use latin::undouble;
