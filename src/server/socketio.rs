@@ -133,6 +133,7 @@ impl Worker {
             }
             // Old servers ignored what was for a namespace that the client was not in.
             _ if revision == Revision::Four => Ok(()),
+            (_, Some(_), None) if session.dismissed => Ok(()),
             _ => Err(Fault::Broken),
         }
     }
@@ -280,6 +281,16 @@ impl Worker {
     ) {
         let frame = parcel::make(&pieces(parser, kind, namespace, None, data, &[]), out.dialect(link), None);
         out.send_bytes(link, &frame);
+    }
+
+    /// A handler wants the session closed. Its sockets are taken out of their namespaces first: clients that are told
+    /// so do not connect again by themselves.
+    pub(super) fn socketio_dismiss(&mut self, link: LinkId, out: &mut Outlet) {
+        while let Some(session) = self.core.sio.get(link).filter(|session| !session.closed)
+            && let Some((number, epoch)) = session.members.first().map(|member| (member.number, member.epoch))
+        {
+            self.socketio_disconnect(link, number, epoch, out);
+        }
     }
 
     /// A handler wants the socket out of its namespace.

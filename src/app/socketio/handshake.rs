@@ -114,10 +114,10 @@ mod tests {
 
     #[test]
     fn what_is_kept_can_be_read_again() {
-        let bytes = b"GET /socket.io/?EIO=4&a=b HTTP/1.1\r\nHost: x\r\nCookie: c=1\r\nX-A: \xff\r\nx-a: 2\r\n\r\n";
+        let bytes =
+            b"GET /socket.io/?EIO=4&a=b HTTP/1.1\r\nHost: x\r\nCookie: c=1\r\nX-A: \xff\r\nx-a: 2\r\n\r\n";
         let head = Head::parse(bytes).unwrap();
-        let mut handshake =
-            Handshake { head: Some(write_head(&head, |_| true)), ..Handshake::forgotten() };
+        let mut handshake = Handshake { head: Some(write_head(&head, |_| true)), ..Handshake::forgotten() };
         assert_eq!(handshake.url(), Some("/socket.io/?EIO=4&a=b"));
         assert_eq!(handshake.header("HOST"), Some(b"x".as_slice()));
         let names: Vec<&str> = handshake.headers().map(|(name, _)| name).collect();

@@ -63,7 +63,8 @@ impl<'a> Connecting<'a> {
     /// All parameters of the query, decoded, in their order, the connection's before the namespace's.
     pub fn queries(&self) -> Vec<(String, String)> {
         let both = [Some(self.handshake.raw_query()), self.query];
-        let parsed = both.into_iter().flatten().filter_map(|query| crate::app::http::Query::parse(query).ok());
+        let parsed =
+            both.into_iter().flatten().filter_map(|query| crate::app::http::Query::parse(query).ok());
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         parsed.flat_map(|query| query.iter().map(owned).collect::<Vec<_>>()).collect()
     }
@@ -182,7 +183,12 @@ impl fmt::Debug for SocketIo {
 impl SocketIo {
     /// A server without namespaces; [`EngineOptions::at`] says where.
     pub fn new(engine: EngineOptions) -> SocketIo {
-        SocketIo { engine: Some(engine), connect_timeout_ms: 45_000, kept_headers: None, namespaces: Vec::new() }
+        SocketIo {
+            engine: Some(engine),
+            connect_timeout_ms: 45_000,
+            kept_headers: None,
+            namespaces: Vec::new(),
+        }
     }
 
     /// Time to connect to a first namespace, in milliseconds. Default 45,000.

@@ -101,6 +101,8 @@ pub(crate) struct SioSession {
     pub(crate) epochs: u8,
     /// It is over: nothing is dispatched any more.
     pub(crate) closed: bool,
+    /// The server has taken it out of some namespace: what its client says there may have been under way.
+    pub(crate) dismissed: bool,
 }
 
 impl SioSession {
@@ -121,6 +123,7 @@ impl SioSession {
             revision,
             epochs: 0,
             closed: false,
+            dismissed: false,
         }
     }
 
@@ -136,7 +139,8 @@ impl SioSession {
 
     /// The next thing that has to happen at some time.
     pub(crate) fn next_due(&self, now: Now) -> Option<u32> {
-        let owed = self.members.iter().filter_map(|member| member.more.as_deref()).flat_map(|more| &more.owed);
+        let owed =
+            self.members.iter().filter_map(|member| member.more.as_deref()).flat_map(|more| &more.owed);
         let until = owed.filter_map(|owed| owed.until).chain(self.connect_by);
         until.min_by_key(|at| at.wrapping_sub(now.ms) as i32)
     }

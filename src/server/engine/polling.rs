@@ -321,7 +321,8 @@ impl Worker {
     ) -> Result<Option<Later>, Fault> {
         let Some(engine) = self.engine(session) else { return Ok(None) };
         let revision = engine.revision;
-        let bytes = match body.is_form {
+        // What its handshake said counts, whatever this request says: a form has the packets in its field `d`.
+        let bytes = match engine.polling.as_deref().is_some_and(|polling| polling.jsonp.is_some()) {
             true => Cow::Owned(engine::unwrap_form(&body.bytes).map_err(|_| Fault::Broken)?.into_bytes()),
             false => Cow::Borrowed(body.bytes.as_slice()),
         };
