@@ -75,6 +75,9 @@ pub(crate) struct Core {
     pub(crate) router: Arc<Router>,
     /// The smallest payload that is compressed where that was negotiated, in bytes.
     pub(crate) compress_from: Option<usize>,
+    /// The slot of a socket that has left its namespace, while its handlers are told: it is in its rooms still, and
+    /// nothing is sent to it.
+    pub(crate) leaving: Option<u32>,
     /// Acknowledgements that clients were asked for.
     asked: u64,
     /// Put off until after the next flush, in this order.
@@ -107,6 +110,7 @@ impl Core {
             sio: SioSessions::default(),
             router,
             compress_from: None,
+            leaving: None,
             asked: 0,
             jobs: VecDeque::new(),
             later: VecDeque::new(),
@@ -341,7 +345,7 @@ impl<'a> Context<'a> {
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
         let recipients = self.core.select(to, self.out);
-        self.out.fan_out(recipients, sender, parcel, ticket);
+        self.out.fan_out(recipients, sender.or(self.core.leaving), parcel, ticket);
     }
 
     /// Other reactors that may have somebody whom it means.
