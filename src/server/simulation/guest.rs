@@ -32,6 +32,8 @@ pub(super) struct Guest {
     pub(super) stalled: bool,
     /// It said that it goes, or broke the protocol.
     pub(super) leaving: bool,
+    /// It broke the protocol.
+    offends: bool,
     /// It has left its namespace, and goes when that is said.
     parting: bool,
 }
@@ -69,6 +71,7 @@ impl Guest {
             acks: BTreeSet::new(),
             stalled: false,
             leaving: false,
+            offends: false,
             parting: false,
         }
     }
@@ -94,7 +97,7 @@ impl Guest {
         }
         while let Some(message) = self.carrier.inbox.pop_front() {
             // Whoever polls twice at once, say, is to blame for what it makes of the answers.
-            if !self.leaving {
+            if !self.offends {
                 self.heard(message, net);
             }
         }
@@ -164,7 +167,7 @@ impl Guest {
                     Some("q") => {
                         let id = decoded.id.expect("it wants to know");
                         let number: u64 = first.parse().expect("a number");
-                        if self.leaving || net.dice.chance(90) || net.thorough {
+                        if net.dice.chance(90) || net.thorough {
                             self.carrier.send(Message::Text(format!("3{id}[{}]", number + 1)));
                         }
                     }
@@ -222,7 +225,10 @@ impl Guest {
             }
             80..82 if !gentle => self.leave(net),
             82..84 if !gentle => self.say("close please"),
-            84..88 if !gentle => self.leaving = self.carrier.misbehave(net),
+            84..88 if !gentle => {
+                self.offends = self.carrier.misbehave(net);
+                self.leaving = self.offends;
+            }
             88..90 if !gentle => self.stalled = true,
             90 if !gentle && self.kind == Kind::SocketIo => {
                 self.leaving = true;
