@@ -303,11 +303,13 @@ impl Worker {
         let Some(session) = self.core.sio.get(link) else { return };
         let Some(member) = session.take_member(at.number) else { return };
         let revision = session.revision;
+        self.core.leaving = Some(link.slot);
         let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
         for handler in &namespace.on_disconnect {
             handler(&mut socket, reason);
         }
         forgive(Some(member), &mut socket);
+        self.core.leaving = None;
         self.core.hub.exit_scope(link.slot, &namespace.name);
     }
 
