@@ -142,15 +142,21 @@ impl Core {
         }
     }
 
+    /// The place that an id names, if it is one of this realm.
+    pub(crate) fn place(&self, id: &str, realm: &str) -> Option<Place> {
+        // Somebody may guess an id one day, but not one of a reactor that there is not.
+        self.sids.place(id, realm).filter(|place| usize::from(place.reactor.0) < self.mailboxes.len())
+    }
+
     /// Where the socket of a namespace with this id lives, if it is an id. An id of a 2.x client carries the
     /// namespace in front of that of its session.
     pub(crate) fn place_of(&self, namespace: &str, id: &str) -> Option<Place> {
-        if let Some(place) = self.sids.place(id, namespace) {
+        if let Some(place) = self.place(id, namespace) {
             return Some(place);
         }
         match id.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('#')) {
-            Some(session) => self.sids.place(session, ""),
-            None if namespace == "/" => self.sids.place(id, ""),
+            Some(session) => self.place(session, ""),
+            None if namespace == "/" => self.place(id, ""),
             None => None,
         }
     }
