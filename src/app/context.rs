@@ -5,7 +5,7 @@ use super::gather::{Answer, View};
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
-use super::socketio::SioSessions;
+use super::socketio::{SioSessions, SocketInfo};
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
@@ -178,8 +178,9 @@ impl Core {
     /// The slot of the socket of a namespace with this id, if it lives here.
     pub(crate) fn slot_of(&self, namespace: &str, id: &str, out: &Outlet) -> Option<u32> {
         let place = self.place_of(namespace, id).filter(|place| place.reactor == self.reactor)?;
-        let is_here = out.id_of(place.slot).is_some_and(|link| place.is(link));
-        (is_here && self.hub.is_member(place.slot, namespace, "")).then_some(place.slot)
+        let found = SocketInfo::find(self, out, namespace, place.slot)?;
+        // It may be one that the session had before it left the namespace and came back.
+        (found.id() == id).then_some(place.slot)
     }
 
     pub(crate) fn own_stats(&self) -> &ReactorStats {
