@@ -105,6 +105,7 @@ impl Worker {
                     }
                     Job::Closed { link, cause } => self.leave(link, &cause, out),
                     Job::CloseSession { link, code } => {
+                        self.socketio_dismiss(link, out);
                         self.engine_close(link, &CloseCause::Handler(code), out);
                     }
                     Job::Disconnect { link, number, epoch } => {

@@ -28,6 +28,8 @@ struct Asker {
     mount: u16,
     /// Where the page comes from that asks, if a browser says so.
     origin: Option<String>,
+    /// What the program adds to the answer.
+    headers: Vec<(String, String)>,
 }
 
 /// What a session needs while it is polled.
@@ -56,8 +58,8 @@ pub(in crate::server) struct Polling {
 impl Worker {
     /// Does what a request to an Engine.IO path wants. The link has the request as its unanswered one.
     pub(in crate::server) fn engine_call(&mut self, link: LinkId, number: u32, call: Call, out: &mut Outlet) {
-        let Call { mount, origin, wants } = call;
-        let asker = Asker { link, number, mount, origin };
+        let Call { mount, origin, headers, wants } = call;
+        let asker = Asker { link, number, mount, origin, headers };
         match wants {
             Wants::Session(newcomer) => self.polling_open(&asker, newcomer, out),
             Wants::Poll(place) => self.polling_poll(asker, place, out),
@@ -77,10 +79,18 @@ impl Worker {
     fn polling_refuse(&mut self, asker: &Asker, error: &EngineError, out: &mut Outlet) {
         self.core.own_stats().refused[Refusal::Engine as usize].add(1);
         out.note(asker.link, log::Level::Debug, || format!("Engine.IO request refused: {}", error.message()));
-        self.polling_respond(asker, error.response());
+        self.polling_turn_away(asker, error.response());
     }
 
     fn polling_respond(&mut self, asker: &Asker, response: Response) {
+        let with = |response: Response, (name, value): &(String, String)| {
+            response.header(name.clone(), value.clone())
+        };
+        self.polling_turn_away(asker, asker.headers.iter().fold(response, with));
+    }
+
+    /// Answers without what the program adds.
+    fn polling_turn_away(&mut self, asker: &Asker, response: Response) {
         let response = self.mount(asker.mount).options.cors.apply(asker.origin.as_deref(), response);
         let Asker { link, number, .. } = *asker;
         self.core.jobs.push_back(Job::Respond { link, number, response });
@@ -90,7 +100,7 @@ impl Worker {
         if self.is_full(out) || !self.shared.take_place() {
             self.core.own_stats().refused[Refusal::Full as usize].add(1);
             let response = crate::server::http::full_response(newcomer.handshake.peer());
-            return self.polling_respond(asker, response);
+            return self.polling_turn_away(asker, response);
         }
         let Newcomer { revision, base64, jsonp, handshake, admission } = newcomer;
         let session = out.open_parked();
@@ -253,7 +263,7 @@ impl Worker {
             return self.polling_refuse(&asker, &EngineError::BadRequest, out);
         }
         if body.bytes.len() > self.mount(asker.mount).options.max_payload_bytes {
-            return self.polling_respond(&asker, Response::empty(413));
+            return self.polling_turn_away(&asker, Response::empty(413));
         }
         let read = self.polling_packets(session, body, out);
         self.polling_posted(session, asker, read, out);
@@ -311,7 +321,8 @@ impl Worker {
     ) -> Result<Option<Later>, Fault> {
         let Some(engine) = self.engine(session) else { return Ok(None) };
         let revision = engine.revision;
-        let bytes = match body.is_form {
+        // What its handshake said counts, whatever this request says: a form has the packets in its field `d`.
+        let bytes = match engine.polling.as_deref().is_some_and(|polling| polling.jsonp.is_some()) {
             true => Cow::Owned(engine::unwrap_form(&body.bytes).map_err(|_| Fault::Broken)?.into_bytes()),
             false => Cow::Borrowed(body.bytes.as_slice()),
         };

@@ -15,13 +15,13 @@ use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::{PacketType, Revision, from_binary, from_text, text_frame};
 use crate::wire::frame::{Frame, encode_close_empty};
-use crate::wire::upgrade::switching_protocols;
 
 /// A WebSocket that wants to take over a session.
 pub(in crate::server) struct Probe {
     pub(in crate::server) ws: WebSocket,
     pub(in crate::server) mount: u16,
     session: LinkId,
+    base64: bool,
 }
 
 /// What a message of a WebSocket leads to.
@@ -42,9 +42,10 @@ impl Worker {
         mount: u16,
         newcomer: Newcomer,
         agreed: &Handshaken,
+        headers: &[(String, String)],
         out: &mut Outlet,
     ) {
-        let (revision, base64) = (newcomer.revision, newcomer.base64);
+        let (revision, base64) = (newcomer.revision, agreed.base64);
         let mut engine = self.new_engine(link, mount, revision, base64);
         engine.ws = websocket(agreed.compression.is_some());
         self.set_session(link, Session::Engine(Box::new(engine)));
@@ -52,9 +53,9 @@ impl Worker {
         let dialect = with_compression(Dialect::engine(revision, base64), agreed.compression);
         out.set_dialect(link, dialect);
         let cookie = self.cookie(link, mount);
-        let headers: Vec<(&str, &str)> =
-            cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
-        out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &headers));
+        let mut headers = borrowed(headers);
+        headers.extend(cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())));
+        out.send_bytes(link, &agreed.answer(&headers));
         match revision {
             // Some programs of that age listen for messages only after they were told that the WebSocket is open.
             Revision::Three => self.greeted.push_back((self.core.now.ms, link, newcomer)),
@@ -93,11 +94,12 @@ impl Worker {
         mount: u16,
         place: Place,
         agreed: &Handshaken,
+        headers: &[(String, String)],
         out: &mut Outlet,
     ) {
         let timeout = self.mount(mount).options.upgrade_timeout_ms;
         let allowed = self.mount(mount).options.allow_upgrades;
-        out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &[]));
+        out.send_bytes(link, &agreed.answer(&borrowed(headers)));
         let session = self.engine_at(place, mount, out);
         let is_open = session.is_some_and(|session| out.state(session) == LinkState::Open);
         let polling = session.and_then(|session| self.polling(session)).filter(|_| is_open && allowed);
@@ -109,7 +111,7 @@ impl Worker {
         };
         polling.probe = Some(link);
         let ws = websocket(agreed.compression.is_some());
-        let probe = Probe { ws, mount, session };
+        let probe = Probe { ws, mount, session, base64: agreed.base64 };
         out.set_dialect(link, with_compression(Dialect::PLAIN, agreed.compression));
         self.set_session(link, Session::Probe(Box::new(probe)));
         out.set_deadline(link, self.core.now.tick.plus_ms(u64::from(timeout)));
@@ -151,8 +153,12 @@ impl Worker {
         self.polling_answer(session, out);
         self.polling_acknowledge(session);
         // The slot of the WebSocket's link is free of sessions when it dies.
-        self.set_session(link, Session::Gone);
+        let probe = std::mem::replace(&mut self.sessions[link.slot as usize], Session::Gone);
         let Some(engine) = self.engine(session) else { return };
+        if let Session::Probe(probe) = probe {
+            // What a client's polls cannot carry its WebSocket may.
+            engine.base64 = probe.base64;
+        }
         let rest = engine.polling.take().map_or_else(Vec::new, |polling| polling.rest);
         // What no answer had room for goes first.
         out.send_bytes(link, &Frame::from_bytes(rest));
@@ -190,7 +196,8 @@ impl Worker {
     /// The upgrade took too long.
     pub(in crate::server) fn probe_expired(&mut self, link: LinkId, out: &mut Outlet) {
         self.probe_gone(link);
-        out.abort(link);
+        out.send_control(link, &encode_close_empty());
+        out.finish(link);
     }
 
     /// A message on a session's WebSocket.
@@ -212,4 +219,8 @@ impl Worker {
             Err(Fault::Broken) => Turn::End(CloseCause::Protocol(1002)),
         }
     }
+}
+
+fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }

@@ -112,7 +112,7 @@ impl World {
         let connect_ms = if gentle { 45_000 } else { 2_000 };
         let mut socketio = namespace::socketio(engine("/socket.io/"), connect_ms, &play);
         let options = socketio.take_engine();
-        router.add_mount(Mount { options, served: Served::SocketIo(socketio) });
+        router.add_mount(Mount { options, served: Served::SocketIo(Box::new(socketio)) });
         router.limit_payloads(limits.message_bytes);
         let routes = play.clone();
         let path = "/q/{what}/{n}/{number}";
