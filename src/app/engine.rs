@@ -225,7 +225,7 @@ pub(crate) enum Served {
     /// Messages as they are.
     Endpoint(Box<dyn Endpoint>),
     /// Socket.IO packets.
-    SocketIo(SocketIo),
+    SocketIo(Box<SocketIo>),
 }
 
 /// An Engine.IO server at a path.

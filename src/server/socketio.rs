@@ -320,12 +320,14 @@ impl Worker {
         let Some(session) = self.core.sio.get(link) else { return };
         let Some(member) = session.take_member(at.number) else { return };
         let revision = session.revision;
+        self.core.leaving = Some(link.slot);
         let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
         socket.parting = Some(member);
         for handler in &namespace.on_disconnect {
             handler(&mut socket, reason);
         }
         forgive(&mut socket);
+        self.core.leaving = None;
         self.core.hub.exit_scope(link.slot, &namespace.name);
     }
 

@@ -115,6 +115,12 @@ impl Sio {
         self.id = data["sid"].as_str().unwrap().to_owned();
     }
 
+    /// Leaves its namespace and comes back, as another socket; revision 4 of Engine.IO only.
+    pub(crate) fn come_back(&mut self) {
+        self.send(&format!("41{}", self.prefix()));
+        self.join_namespace();
+    }
+
     /// Goes on over a WebSocket.
     pub(crate) fn upgrade(&mut self, server: &Server) {
         let Transport::Polling { target, get, .. } = &mut self.transport else { panic!("it has one") };
@@ -199,8 +205,9 @@ impl Sio {
         assert_eq!(self.packet(), Message::Text(format!("41{}", self.prefix())));
     }
 
-    /// The server ends the connection.
+    /// The server takes it out of its namespace and ends the connection.
     pub(crate) fn is_closed(&mut self) {
+        self.is_disconnected();
         match &mut self.transport {
             Transport::WebSocket(ws) => assert_eq!(ws.recv(), Received::Close(1005, String::new())),
             Transport::Polling { .. } => {

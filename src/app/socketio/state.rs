@@ -174,6 +174,12 @@ impl SioSessions {
         }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
     pub(crate) fn trim(&mut self) {
         while matches!(self.0.last(), Some(None)) {
             self.0.pop();

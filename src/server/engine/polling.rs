@@ -507,3 +507,6 @@ impl Worker {
 fn accepted() -> Response {
     Response::bytes(200, "text/html", "ok")
 }
+
+#[cfg(test)]
+mod check;

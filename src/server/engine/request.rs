@@ -122,7 +122,7 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
     }
     let upgrades = upgrade::wants_upgrade(head);
     if let Some(sid) = &query.sid {
-        let place = core.sids.place(sid, "").ok_or(EngineError::SessionUnknown)?;
+        let place = core.place(sid, "").ok_or(EngineError::SessionUnknown)?;
         if place.reactor != core.reactor {
             return Ok(Wants::Elsewhere(place.reactor));
         }
