@@ -6,6 +6,7 @@ mod support;
 use embedded::{Embedded, sid_of};
 use fanfare::socketio::{Args, Namespace, SocketIo};
 use fanfare::{Admission, Endpoint, EngineOptions, Message, Request, Response, Server, Socket};
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use support::{Received, Reply};
 
@@ -158,6 +159,26 @@ fn an_upgrade_that_takes_too_long_ends_with_a_close_frame() {
         server.post(&target, "4still here");
         assert_eq!(server.poll(&target), "4still here");
     }
+}
+
+#[test]
+fn whoever_polls_during_an_upgrade_is_sent_home() {
+    let server = plain();
+    let target = server.polling(EIO4);
+    let (_, mut ws) = server.upgrade(&target.replace("transport=polling", "transport=websocket"), "");
+    // One that waits already when the probe comes, and one that comes later.
+    let mut held = server.connect();
+    write!(held, "GET {target} HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    ws.send("2probe");
+    assert_eq!(ws.text(), "3probe");
+    assert_eq!(Reply::read(&mut held).unwrap().body, "6");
+    assert_eq!(server.poll(&target), "6");
+    // What there is to say comes before that.
+    server.post(&target, "4a");
+    assert_eq!([server.poll(&target), server.poll(&target)], ["4a", "6"]);
+    ws.send("5");
+    ws.send("4b");
+    assert_eq!(ws.text(), "4b");
 }
 
 #[test]

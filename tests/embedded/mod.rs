@@ -22,7 +22,8 @@ impl Embedded {
         Embedded { running: Some(running), addr }
     }
 
-    fn connect(&self) -> TcpStream {
+    /// A connection.
+    pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
