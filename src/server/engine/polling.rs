@@ -212,29 +212,34 @@ impl Worker {
         self.polling_answer(session, out);
     }
 
-    /// Answers the GET that is held, if there is something to say.
+    /// Answers the GET that is held, if there is something to say. That the session is over is an answer of its own,
+    /// unless no further GET would be served: clients of 4.x act on the end of a session before they act on packets
+    /// of the same answer, and then forget those.
     pub(in crate::server) fn polling_answer(&mut self, session: LinkId, out: &mut Outlet) {
+        let stopping = self.stopping;
         let Some(engine) = self.engine(session) else { return };
         let over = engine.left;
+        let last = over && stopping;
         let Some(polling) = engine.polling.as_deref_mut().filter(|polling| polling.held.is_some()) else {
             return;
         };
         let sent_home = polling.sent_home;
         let mut frames = std::mem::take(&mut polling.rest);
-        if over || frames.is_empty() {
+        if last || frames.is_empty() {
             out.take_parked(session, &mut frames);
         }
-        if !over {
+        if !last {
             polling.rest = frames.split_off(engine::end_of(&frames, PACKETS_A_POLL));
         }
-        if over {
+        let ends = last || (over && frames.is_empty());
+        if ends {
             frames.extend_from_slice(&text_frame(PacketType::Close, ""));
         } else if frames.is_empty() && sent_home {
             frames.extend_from_slice(&text_frame(PacketType::Noop, ""));
         }
         if !frames.is_empty() {
             self.polling_give(session, &frames, out);
-            if over {
+            if ends {
                 self.engine_gone(session, out);
             }
         }
