@@ -231,8 +231,10 @@ impl Handler for Worker {
     fn overflowed(&mut self, link: LinkId, out: &mut Outlet) {
         match self.sessions.get(link.slot as usize) {
             Some(Session::WebSocket(_) | Session::Engine(_)) => self.websocket_overflowed(link, out),
+            // It is one answer, and there is a time to read it in.
+            Some(Session::Http(_)) => {}
             _ => {
-                out.note(link, log::Level::Warn, || "does not read its responses: closed".to_owned());
+                out.note(link, log::Level::Warn, || "does not read its pongs: closed".to_owned());
                 out.farewell(link, None);
             }
         }
