@@ -173,8 +173,8 @@ impl Worker {
                 }
             }
             PacketType::Ack | PacketType::BinaryAck => {
-                let owed = session.member(number).and_then(|member| take_owed(member, decoded.id));
-                if let Some(owed) = owed {
+                let member = session.member(number).zip(decoded.id);
+                if let Some(owed) = member.and_then(|(member, id)| take_owed(member, id)) {
                     let mut socket = self.socket(link, namespace, at, epoch, revision, out);
                     (owed.done)(&mut socket, Some(decoded.args));
                 }
@@ -344,8 +344,7 @@ impl Worker {
         let mut late: Vec<(u16, u8, Owed)> = Vec::new();
         for member in &mut session.members {
             let Some(owed) = member.owed.as_deref_mut() else { continue };
-            let is_late = |owed: &mut Owed| owed.until.is_some_and(|until| now.is_past(until));
-            late.extend(owed.extract_if(.., is_late).map(|owed| (member.number, member.epoch, owed)));
+            late.extend(owed.take_late(now).into_iter().map(|owed| (member.number, member.epoch, owed)));
             if owed.is_empty() {
                 member.owed = None;
             }
@@ -363,17 +362,16 @@ impl Worker {
 
 /// What a socket that left still owed will not come.
 fn forgive(member: Option<Member>, socket: &mut Socket<'_>) {
-    for owed in member.and_then(|member| member.owed).into_iter().flat_map(|owed| *owed) {
+    for owed in member.and_then(|member| member.owed).into_iter().flat_map(|owing| owing.into_all()) {
         (owed.done)(socket, None);
     }
 }
 
-fn take_owed(member: &mut Member, id: Option<u64>) -> Option<Owed> {
-    let owed = member.owed.as_deref_mut()?;
-    let place = owed.iter().position(|owed| Some(owed.id) == id)?;
-    let taken = owed.swap_remove(place);
-    if owed.is_empty() {
+fn take_owed(member: &mut Member, id: u64) -> Option<Owed> {
+    let owing = member.owed.as_deref_mut()?;
+    let taken = owing.take(id);
+    if owing.is_empty() {
         member.owed = None;
     }
-    Some(taken)
+    taken
 }

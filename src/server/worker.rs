@@ -104,9 +104,7 @@ impl Worker {
                         self.answers.push_back((link, number, response))
                     }
                     Job::Closed { link, cause } => self.leave(link, &cause, out),
-                    Job::CloseSession { link, code } => {
-                        self.engine_close(link, &CloseCause::Handler(code), out);
-                    }
+                    Job::CloseSession { link, cause } => self.engine_close(link, &cause, out),
                     Job::Disconnect { link, number, epoch } => {
                         self.socketio_disconnect(link, number, epoch, out);
                     }

@@ -1,12 +1,11 @@
 //! What a Socket.IO session is on its reactor: the namespaces that it is in, and the acknowledgements that it owes.
 
 use super::handshake::Handshake;
-use super::socket::Socket;
+use super::owed::Owing;
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
 use crate::session::packets::Decoder;
 use crate::wire::socketio::Revision;
-use crate::wire::socketio::args::ArgsRef;
 use smallvec::SmallVec;
 
 /// Where a namespace is defined: which mount, and which of its namespaces.
@@ -16,25 +15,13 @@ pub(crate) struct NamespaceId {
     pub(crate) number: u16,
 }
 
-/// Called with the arguments of an acknowledgement, or without if none came in time or at all.
-pub(crate) type OnAck = Box<dyn FnOnce(&mut Socket<'_>, Option<ArgsRef<'_>>)>;
-
-/// An acknowledgement that the client owes.
-pub(crate) struct Owed {
-    pub(crate) id: u64,
-    /// When it is too late, if ever.
-    pub(crate) until: Option<u32>,
-    pub(crate) done: OnAck,
-}
-
 /// A membership of a namespace.
 pub(crate) struct Member {
     pub(crate) number: u16,
     /// Tells this membership's id from those that the session had before.
     pub(crate) epoch: u8,
-    #[allow(clippy::box_collection)]
     /// None while nothing is owed, as nearly always.
-    pub(crate) owed: Option<Box<Vec<Owed>>>,
+    pub(crate) owed: Option<Box<Owing>>,
 }
 
 /// A Socket.IO session.
@@ -85,9 +72,8 @@ impl SioSession {
 
     /// The next thing that has to happen at some time.
     pub(crate) fn next_due(&self, now: Now) -> Option<u32> {
-        let owed = self.members.iter().filter_map(|member| member.owed.as_deref()).flatten();
-        let until = owed.filter_map(|owed| owed.until).chain(self.connect_by);
-        until.min_by_key(|at| at.wrapping_sub(now.ms) as i32)
+        let owed = self.members.iter().filter_map(|member| member.owed.as_deref());
+        owed.filter_map(Owing::due).chain(self.connect_by).min_by_key(|at| now.until(*at))
     }
 }
 
