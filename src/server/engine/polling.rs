@@ -459,8 +459,9 @@ impl Worker {
         let Some(polling) = self.polling(session) else { return };
         let askers = [polling.held.take(), polling.put_off.take(), polling.farewell.take()];
         for asker in askers.into_iter().flatten() {
+            // Whoever posted may be gone, and its slot that of somebody who polls another session.
             if let Some(Session::Http(http)) = self.sessions.get_mut(asker.link.slot as usize) {
-                http.polls = None;
+                http.polls = http.polls.filter(|polled| *polled != session);
             }
             self.polling_refuse(&asker, &EngineError::SessionUnknown, out);
         }
