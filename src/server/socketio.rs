@@ -301,6 +301,7 @@ impl Worker {
         if session.closed || session.member(number).is_none_or(|member| member.epoch != epoch) {
             return;
         }
+        session.dismissed = true;
         let Served::SocketIo(socketio) = &shared.router.mount(at.mount).served else { return };
         let namespace = socketio.namespace_at(number);
         self.socketio_send(link, namespace.parser, PacketType::Disconnect, &namespace.name, "", out);

@@ -43,8 +43,10 @@ pub(in crate::server) struct Polling {
     put_off: Option<Asker>,
     /// The WebSocket that wants to take over.
     pub(super) probe: Option<LinkId>,
-    /// It was told that it may: polls are sent home.
+    /// It was told that it may.
     pub(super) probed: bool,
+    /// For its sake polls are sent home.
+    pub(super) sent_home: bool,
     /// The POST with which the client closed, not answered yet.
     farewell: Option<Asker>,
     /// The client has sent text that is not ASCII and was encoded once; see [`engine::undouble`].
@@ -221,7 +223,7 @@ impl Worker {
         let Some(polling) = engine.polling.as_deref_mut().filter(|polling| polling.held.is_some()) else {
             return;
         };
-        let probed = polling.probed;
+        let sent_home = polling.sent_home;
         let mut frames = std::mem::take(&mut polling.rest);
         if over || frames.is_empty() {
             out.take_parked(session, &mut frames);
@@ -231,7 +233,7 @@ impl Worker {
         }
         if over {
             frames.extend_from_slice(&text_frame(PacketType::Close, ""));
-        } else if frames.is_empty() && probed {
+        } else if frames.is_empty() && sent_home {
             frames.extend_from_slice(&text_frame(PacketType::Noop, ""));
         }
         if !frames.is_empty() {
@@ -240,6 +242,14 @@ impl Worker {
                 self.engine_gone(session, out);
             }
         }
+    }
+
+    /// From now on no GET waits.
+    pub(super) fn polling_send_home(&mut self, session: LinkId, out: &mut Outlet) {
+        if let Some(polling) = self.polling(session) {
+            polling.sent_home = true;
+        }
+        self.polling_answer(session, out);
     }
 
     /// Answers the GET that is held with these frames.

@@ -1,6 +1,6 @@
 //! WebSockets of Engine.IO: as the transport from the beginning, and as what a polling session becomes.
 //!
-//! The upgrade: the client opens a WebSocket with its session's id and probes it (`2probe`, `3probe`); from then on
+//! The upgrade: the client opens a WebSocket with its session's id and probes it (`2probe`, `3probe`); soon after that
 //! polls are sent home; when the client has none in flight it sends `5`, and the session adopts the WebSocket.
 
 use super::Fault;
@@ -8,6 +8,7 @@ use super::request::{Handshaken, Newcomer};
 use crate::app::CloseCause;
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
+use crate::base::time::Tick;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::server::websocket::{websocket, with_compression};
 use crate::server::worker::{Session, Worker};
@@ -16,12 +17,18 @@ use crate::wire::dialect::Dialect;
 use crate::wire::engine::{PacketType, Revision, from_binary, from_text, text_frame};
 use crate::wire::frame::{Frame, encode_close_empty};
 
+/// Time for a client to hear that its probe has succeeded, in milliseconds. One that has not, and gets its poll back,
+/// polls again; and its program, if it counts packets, expects none here, since the reference waits as long.
+const HOME_MS: u64 = 100;
+
 /// A WebSocket that wants to take over a session.
 pub(in crate::server) struct Probe {
     pub(in crate::server) ws: WebSocket,
     pub(in crate::server) mount: u16,
     session: LinkId,
     base64: bool,
+    /// When it has to have done so.
+    until: Tick,
 }
 
 /// What a message of a WebSocket leads to.
@@ -111,10 +118,11 @@ impl Worker {
         };
         polling.probe = Some(link);
         let ws = websocket(agreed.compression.is_some());
-        let probe = Probe { ws, mount, session, base64: agreed.base64 };
+        let until = self.core.now.tick.plus_ms(u64::from(timeout));
+        let probe = Probe { ws, mount, session, base64: agreed.base64, until };
         out.set_dialect(link, with_compression(Dialect::PLAIN, agreed.compression));
         self.set_session(link, Session::Probe(Box::new(probe)));
-        out.set_deadline(link, self.core.now.tick.plus_ms(u64::from(timeout)));
+        out.set_deadline(link, until);
     }
 
     /// A text message on a WebSocket that wants to take over.
@@ -125,14 +133,14 @@ impl Worker {
         out: &mut Outlet,
     ) -> Turn {
         let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize) else { return Turn::Next };
-        let session = probe.session;
+        let (session, until) = (probe.session, probe.until);
         match text {
             Some("2probe") if self.polling(session).is_some() => {
                 out.send_control(link, &text_frame(PacketType::Pong, "probe"));
                 if let Some(polling) = self.polling(session) {
                     polling.probed = true;
                 }
-                self.polling_answer(session, out);
+                out.set_deadline(link, until.min(self.core.now.tick.plus_ms(HOME_MS)));
                 Turn::Next
             }
             Some("5") if self.polling(session).is_some_and(|polling| polling.probed) => {
@@ -149,8 +157,8 @@ impl Worker {
     }
 
     fn adopt(&mut self, session: LinkId, link: LinkId, out: &mut Outlet) {
-        // A poll that is still held gets its noop: it was probed.
-        self.polling_answer(session, out);
+        // A poll that is still held gets its noop.
+        self.polling_send_home(session, out);
         self.polling_acknowledge(session);
         // The slot of the WebSocket's link is free of sessions when it dies.
         let probe = std::mem::replace(&mut self.sessions[link.slot as usize], Session::Gone);
@@ -179,22 +187,33 @@ impl Worker {
         let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize) else { return };
         let session = probe.session;
         if let Some(polling) = self.polling(session).filter(|polling| polling.probe == Some(link)) {
-            (polling.probe, polling.probed) = (None, false);
+            (polling.probe, polling.probed, polling.sent_home) = (None, false, false);
         }
     }
 
     /// The session ends: nothing is there to take over.
     pub(in crate::server) fn probe_dismissed(&mut self, session: LinkId, out: &mut Outlet) {
         let Some(polling) = self.polling(session) else { return };
-        polling.probed = false;
+        (polling.probed, polling.sent_home) = (false, false);
         if let Some(probe) = polling.probe.take() {
             out.send_control(probe, &encode_close_empty());
             out.finish(probe);
         }
     }
 
-    /// The upgrade took too long.
+    /// Polls are to be sent home, or the upgrade took too long.
     pub(in crate::server) fn probe_expired(&mut self, link: LinkId, out: &mut Outlet) {
+        if out.state(link) != LinkState::Open {
+            // It did not answer the close frame.
+            return out.abort(link);
+        }
+        if let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize)
+            && self.core.now.tick < probe.until
+        {
+            let (session, until) = (probe.session, probe.until);
+            out.set_deadline(link, until);
+            return self.polling_send_home(session, out);
+        }
         self.probe_gone(link);
         out.send_control(link, &encode_close_empty());
         out.finish(link);
