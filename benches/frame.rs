@@ -5,6 +5,7 @@
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fanfare::FrameBuilder;
 use fanfare::session::websocket::{Event, WebSocket};
+use fanfare::wire::deflate::{Deflater, Inflater};
 use fanfare::wire::frame::{Opcode, encode, encode_masked, encode_masked_part};
 use fanfare::wire::utf8::Utf8Carry;
 use fanfare::wire::{header, mask};
@@ -49,7 +50,7 @@ fn headers(c: &mut Criterion) {
         let mut bytes = Vec::new();
         encode_masked(Opcode::Text, &vec![b'x'; size], MASK, &mut bytes);
         group.bench_with_input(BenchmarkId::new("parse", size), &bytes, |b, bytes| {
-            b.iter(|| header::parse(black_box(bytes), 1_000_000));
+            b.iter(|| header::parse(black_box(bytes), 1_000_000, false));
         });
     }
     group.finish();
@@ -91,8 +92,8 @@ fn validating(c: &mut Criterion) {
 
 /// A session that reads the bytes, which it changes; how many messages they are.
 fn read(session: &mut WebSocket, bytes: &mut [u8]) -> usize {
-    let (mut input, mut messages) = (bytes, 0);
-    while let Some(event) = session.next(&mut input, 1_000_000).unwrap() {
+    let (mut input, mut messages, mut inflater) = (bytes, 0, Inflater::new());
+    while let Some(event) = session.next(&mut input, 1_000_000, &mut inflater).unwrap() {
         messages += usize::from(matches!(event, Event::Text(_)));
     }
     messages
@@ -122,5 +123,50 @@ fn sessions(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, writing, headers, unmasking, validating, sessions);
+/// Compressing a message and back, by level: what a recipient costs that asks for it.
+fn deflating(c: &mut Criterion) {
+    let mut group = c.benchmark_group("deflate");
+    for size in [1_024, 8_192, 65_536] {
+        let message = json(size);
+        group.throughput(Throughput::Bytes(message.len() as u64));
+        for level in [1, 3, 6, 9] {
+            let mut deflater = Deflater::new(level);
+            let short = deflater.deflate(message.as_bytes()).unwrap().len();
+            group.bench_function(BenchmarkId::new(format!("level {level} to {short}"), size), |b| {
+                b.iter(|| deflater.deflate(black_box(message.as_bytes())).is_some());
+            });
+        }
+        let mut inflater = Inflater::new();
+        let short = Deflater::new(6).deflate(message.as_bytes()).unwrap().to_vec();
+        group.bench_function(BenchmarkId::new("inflate", size), |b| {
+            b.iter(|| inflater.inflate(black_box(&short), size).is_ok());
+        });
+    }
+    group.finish();
+}
+
+/// A list of things as programs send it, numbers and names that differ.
+fn json(size: usize) -> String {
+    let items = (0u32..).map(|n| {
+        let id = n.wrapping_mul(0x9e37_79b9);
+        format!(
+            "{{\"id\":\"{id:08x}\",\"user\":\"user-{}\",\"price\":{}.{:02}}},",
+            id % 977,
+            id % 5_003,
+            n % 97
+        )
+    });
+    let mut text: String = items
+        .scan(0, |len, item| {
+            (*len < size).then(|| {
+                *len += item.len();
+                item
+            })
+        })
+        .collect();
+    text.truncate(size);
+    text
+}
+
+criterion_group!(benches, writing, headers, unmasking, validating, sessions, deflating);
 criterion_main!(benches);

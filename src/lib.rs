@@ -54,6 +54,8 @@
 //!
 //! An idle connection with a claim and a room takes about 200 bytes. A frame is built once and shared by all its
 //! recipients on all reactors. A publish wakes only reactors that have a member of its rooms.
+//!
+//! [`Builder::compression`] costs a connection nothing, and a reactor that meets compressed messages about 430 KB.
 
 mod app;
 #[doc(hidden)]
@@ -75,6 +77,7 @@ pub use app::{
     Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, JoinError,
     Message, Params, Query, ReactorStats, Refusal, Request, Responder, Socket, Stats, To, Transport, View,
 };
+pub use base::compression::Compression;
 pub use base::limits::Limits;
 pub use hub::NAME_BYTES;
 pub use reactor::gauges::{Durations, Phase};

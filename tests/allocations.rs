@@ -4,6 +4,9 @@ use fanfare::Frame;
 use fanfare::base::ids::{LinkId, ReactorId};
 use fanfare::hub::{Hub, Interest, Selector};
 use fanfare::reactor::outlet::{Outlet, Wires};
+use fanfare::session::websocket::{Event, WebSocket, WsError};
+use fanfare::wire::deflate::{Deflater, InflateError, Inflater};
+use flate2::{Compress, Compression, FlushCompress};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -13,6 +16,8 @@ thread_local! {
     /// By thread, because tests run side by side.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static BYTES: Cell<i64> = const { Cell::new(0) };
+    /// The most of them since it was last set.
+    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -20,7 +25,10 @@ struct Counting;
 fn count(allocations: u64, bytes: i64) {
     // A thread that ends frees memory when its counters are gone; nobody looks at those.
     let _ = ALLOCATIONS.try_with(|sum| sum.set(sum.get() + allocations));
-    let _ = BYTES.try_with(|sum| sum.set(sum.get() + bytes));
+    let _ = BYTES.try_with(|sum| {
+        sum.set(sum.get() + bytes);
+        PEAK.try_with(|peak| peak.set(peak.get().max(sum.get())))
+    });
 }
 
 // SAFETY: every call is handed on to the system's allocator as it came.
@@ -52,6 +60,14 @@ fn measure<T>(call: impl FnOnce() -> T) -> (u64, i64, T) {
     let before = (ALLOCATIONS.get(), BYTES.get());
     let result = call();
     (ALLOCATIONS.get() - before.0, BYTES.get() - before.1, result)
+}
+
+/// The most bytes that a call had allocated at a time, and the bytes that it left.
+fn measure_peak<T>(call: impl FnOnce() -> T) -> (i64, i64, T) {
+    let before = BYTES.get();
+    PEAK.set(before);
+    let result = call();
+    (PEAK.get() - before, BYTES.get() - before, result)
 }
 
 /// Takes everything.
@@ -171,4 +187,71 @@ fn an_idle_client_costs_at_most_200_bytes_of_tables() {
     let left = bytes + freed;
     println!("{left} bytes left of {bytes}");
     assert!(left * 20 <= bytes, "{left} bytes left of {bytes}");
+}
+
+/// A whole frame, masked with zeros, of a compressed binary message of so many megabytes of zeros.
+fn bomb(megabytes: usize) -> Vec<u8> {
+    let (zeros, mut payload) = (vec![0; 1 << 20], Vec::with_capacity(1 << 16));
+    let mut state = Compress::new(Compression::best(), false);
+    state.compress_vec(&zeros, &mut payload, FlushCompress::Sync).unwrap();
+    let first = payload.len();
+    state.compress_vec(&zeros, &mut payload, FlushCompress::Sync).unwrap();
+    // What refers to a megabyte of zeros may do so again and again.
+    let again = payload.split_off(first);
+    (1..megabytes).for_each(|_| payload.extend_from_slice(&again));
+    let length = (payload.len() as u64 - 4).to_be_bytes();
+    [&[0xc2, 0xff][..], &length, &[0; 4], &payload[..payload.len() - 4]].concat()
+}
+
+#[test]
+fn a_compressed_gigabyte_costs_what_a_message_may_have() {
+    const MAX: usize = 1_000_000;
+    let mut bytes = bomb(1_000);
+    assert!(bytes.len() < MAX * 9 / 8, "{} bytes", bytes.len());
+    let (mut socket, mut inflater) = (WebSocket::with_deflate(), Inflater::new());
+    // In one piece, the compressed message is not copied.
+    let (peak, left, error) = measure_peak(|| {
+        let mut input = &mut bytes[..];
+        socket.next(&mut input, MAX, &mut inflater).unwrap_err()
+    });
+    assert_eq!(error, WsError::Inflate(InflateError::TooBig));
+    println!("{peak} bytes at most for a gigabyte, {left} left");
+    assert!(peak < MAX as i64 + (64 << 10), "{peak} bytes at most");
+    assert!(left < 64 << 10, "{left} bytes are kept for the next message");
+
+    // In pieces, the compressed message has to be kept, but no more than that.
+    let mut bytes = bomb(900);
+    let mut socket = WebSocket::with_deflate();
+    let (peak, left, error) = measure_peak(|| {
+        bytes.chunks_mut(50_000).find_map(|mut piece| socket.next(&mut piece, MAX, &mut inflater).err())
+    });
+    assert_eq!(error, Some(WsError::Inflate(InflateError::TooBig)));
+    println!("{peak} bytes at most for most of a gigabyte in pieces, {left} left");
+    // The vector that collects it has up to twice what it holds.
+    assert!(peak < 3 * MAX as i64 + (64 << 10), "{peak} bytes at most");
+    assert!(socket.is_idle());
+}
+
+#[test]
+fn compression_costs_nothing_until_it_is_used() {
+    let (allocations, _, mut inflater) = measure(Inflater::new);
+    assert_eq!(allocations, 0);
+    let (allocations, _, mut deflater) = measure(|| Deflater::new(6));
+    assert_eq!(allocations, 0);
+    let mut socket = WebSocket::with_deflate();
+    let mut bytes = *b"\x81\x82\0\0\0\0hi";
+    let frame = text();
+    let (allocations, ..) = measure(|| {
+        let mut input = &mut bytes[..];
+        assert_eq!(socket.next(&mut input, 9, &mut inflater), Ok(Some(Event::Text("hi"))));
+        deflater.frame_if_worth(&frame, 65)
+    });
+    assert_eq!(allocations, 0, "nothing was compressed");
+
+    let (_, bytes, _) = measure(|| deflater.frame_if_worth(&frame, 64).map(drop));
+    println!("{bytes} bytes for a thread that compresses");
+    assert!(bytes < 400 << 10, "{bytes} bytes");
+    // From then on, what a message costs is its frame.
+    let (allocations, bytes, _) = measure(|| deflater.frame_if_worth(&frame, 64).map(drop));
+    assert_eq!((allocations, bytes), (1, 0));
 }

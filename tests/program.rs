@@ -143,12 +143,14 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("FANFARE_SOCKETIO_PARSER", "msgpack"),
         ("FANFARE_SOCKETIO_MSGPACK_NAMESPACES", "/,/b"),
         ("FANFARE_SOCKETIO_COMPRESSION", "1"),
-        ("FANFARE_SOCKETIO_COMPRESSION_THRESHOLD_BYTES", "16"),
         ("FANFARE_SOCKETIO_CORS", "https://a.example"),
         ("FANFARE_SOCKETIO_CORS_CREDENTIALS", "true"),
         ("FANFARE_SOCKETIO_COOKIE", "io"),
         ("FANFARE_SOCKETIO_SERVE_CLIENT", "false"),
         ("FANFARE_SOCKETIO_CLIENT_DIR", "/d/e"),
+        ("FANFARE_WS_COMPRESSION", "true"),
+        ("FANFARE_COMPRESSION_THRESHOLD_BYTES", "2003"),
+        ("FANFARE_COMPRESSION_LEVEL", "7"),
         ("FANFARE_AUTH_TOKEN", "hush-1"),
         ("FANFARE_AUTH_ORIGINS", "https://a.example,https://b.example:8443"),
         ("FANFARE_API_KEY", "hush-2"),
@@ -179,12 +181,14 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("parser", "\"msgpack\""),
         ("msgpack_namespaces", "[\"/\", \"/b\"]"),
         ("compression", "true"),
-        ("compression_threshold_bytes", "16"),
         ("cors", "[\"https://a.example\"]"),
         ("cors_credentials", "true"),
         ("cookie", "\"io\""),
         ("serve_client", "false"),
         ("client_dir", "\"/d/e\""),
+        ("compression", "true"),
+        ("threshold_bytes", "2003"),
+        ("level", "7"),
         ("token", "\"***\""),
         ("origins", "[\"https://a.example\", \"https://b.example:8443\"]"),
         ("key", "\"***\""),
@@ -236,7 +240,7 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
         ":1: listne: unknown key, expected one of listen, reactors, log, open, [auth], [api], [admin], \
-         [socketio], [limits]"
+         [socketio], [limits], [ws], [compression]"
     );
     // Not yet: a limit that would not hold is not taken.
     assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));
@@ -290,6 +294,11 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     range("connections", "4294967297", "0 to 4294967296");
     range("head_bytes", "127", "128 to 1048576");
     range("rooms_per_socket", "0", "1 to 1000000");
+    assert_eq!(
+        error("[compression]\nlevel = 10\n"),
+        ":2: compression.level: expected a number from 1 to 9, found 10"
+    );
+    assert!(error("[ws]\ncompression = 1\n").starts_with(":2: ws.compression: expected true or false"));
     assert!(
         error("reactors = 1.5\n").starts_with(":1: reactors: expected a number from 0 to 64, found a number")
     );
@@ -517,7 +526,7 @@ fn the_log_goes_to_standard_error_as_far_as_asked() {
     let server = Server::start(&["--log", "debug"]);
     server.wait_for_log("listening on");
     let log = server.log();
-    let line = log.lines().next().unwrap();
+    let line = log.lines().find(|line| line.contains("listening on")).unwrap();
     assert!(line.contains("INFO") && line.contains('T') && line.contains('Z'), "no time: {line}");
     assert!(!log.contains('\u{1b}'), "no colours");
     let mut silent = Server::start(&["--log", "off"]);

@@ -205,7 +205,7 @@ proptest! {
         for revision in [Revision::Three, Revision::Four] {
             let frames: Vec<Frame> = said.iter().map(|(said, base64)| frame(revision, said, *base64)).collect();
             let outbox: Vec<u8> = frames.iter().flat_map(|frame| frame.iter().copied()).collect();
-            let payload = compose(revision, binary_ok, &outbox);
+            let payload = compose(revision, binary_ok, false, &outbox);
             let has_binary = said.iter().any(|(said, base64)| matches!(said, Said::Binary(..)) && !base64);
             prop_assert_eq!(payload.is_binary, revision == Revision::Three && binary_ok && has_binary);
             let kind = if payload.is_binary { BodyKind::Binary } else { BodyKind::Text };

@@ -1,86 +1,27 @@
 //! WebSocket frames through a session: examples of RFC 6455 and every rule of its sections 5 to 8, each
 //! in one piece, cut in two at every byte, and byte by byte. All three must tell the same story.
 
+mod said;
+
 use fanfare::session::websocket::{Event, WebSocket, WsError};
+use fanfare::wire::deflate::Inflater;
 use fanfare::wire::frame::{Opcode, encode_masked, encode_masked_part};
 use fanfare::wire::header::HeaderError;
 use proptest::prelude::*;
+use said::{MASK, Said, frame, text};
 
 const MAX: usize = 100_000;
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// An event that owns what it says.
-#[derive(Clone, Debug, PartialEq)]
-enum Said {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<u16>, String),
-    Wrong(WsError),
-}
-
-fn own(event: Event<'_>) -> Said {
-    match event {
-        Event::Text(text) => Said::Text(text.to_string()),
-        Event::Binary(bytes) => Said::Binary(bytes.to_vec()),
-        Event::Ping(bytes) => Said::Ping(bytes.to_vec()),
-        Event::Pong(bytes) => Said::Pong(bytes.to_vec()),
-        Event::Close { code, reason } => Said::Close(code, reason.to_string()),
-    }
-}
-
-/// Feeds the pieces; everything said, the error last, and the piece that had it.
 fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, max: usize) -> (Vec<Said>, WebSocket, usize) {
-    let mut socket = WebSocket::new();
-    let mut said = Vec::new();
-    for (i, piece) in pieces.into_iter().enumerate() {
-        let mut bytes = piece.to_vec();
-        let mut input = &mut bytes[..];
-        loop {
-            match socket.next(&mut input, max) {
-                Ok(Some(event)) => said.push(own(event)),
-                Ok(None) => break,
-                Err(error) => {
-                    said.push(Said::Wrong(error));
-                    return (said, socket, i);
-                }
-            }
-        }
-        assert!(input.is_empty(), "None means that the input is used up");
-    }
-    (said, socket, usize::MAX)
+    said::feed(WebSocket::new(), pieces, max)
 }
 
-/// Whole, cut at every byte, and byte by byte.
 fn check_within(bytes: &[u8], max: usize, expected: &[Said]) {
-    let (said, socket, _) = feed([bytes], max);
-    assert_eq!(said, expected, "whole: {bytes:x?}");
-    if !matches!(expected.last(), Some(Said::Wrong(_))) {
-        assert!(socket.is_idle(), "nothing is incomplete, so nothing is owned");
-    }
-    for cut in 0..=bytes.len() {
-        let (said, ..) = feed([&bytes[..cut], &bytes[cut..]], max);
-        assert_eq!(said, expected, "cut at {cut}: {bytes:x?}");
-    }
-    let (said, ..) = feed(bytes.chunks(1), max);
-    assert_eq!(said, expected, "byte by byte: {bytes:x?}");
+    said::check(WebSocket::new, bytes, max, expected);
 }
 
 fn check(bytes: &[u8], expected: &[Said]) {
     check_within(bytes, MAX, expected);
-}
-
-/// A frame written out by hand, so that rules can be broken: first byte, then a payload under 126.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = vec![first, 0x80 | u8::try_from(payload.len()).unwrap()];
-    out.extend_from_slice(&MASK);
-    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
-    out
-}
-
-fn text(s: &str) -> Said {
-    Said::Text(s.to_string())
 }
 
 #[test]
@@ -268,11 +209,11 @@ fn closing() {
 
 #[test]
 fn after_an_error_nothing_is_heard() {
-    let mut socket = WebSocket::new();
+    let (mut socket, mut inflater) = (WebSocket::new(), Inflater::new());
     let mut bytes = [frame(0x01, b"a"), frame(0x81, b"b"), frame(0x81, b"c")].concat();
     let mut input = &mut bytes[..];
-    assert_eq!(socket.next(&mut input, MAX), Err(WsError::Interrupted));
-    assert_eq!(socket.next(&mut input, MAX), Ok(None));
+    assert_eq!(socket.next(&mut input, MAX, &mut inflater), Err(WsError::Interrupted));
+    assert_eq!(socket.next(&mut input, MAX, &mut inflater), Ok(None));
     assert!(input.is_empty() && socket.is_idle());
 }
 
@@ -293,9 +234,9 @@ fn sixty_five_thousand_fragments() {
 fn a_message_in_the_input_is_lent_from_it() {
     let mut bytes = [frame(0x81, b"one"), frame(0x82, b"two")].concat();
     let range = bytes.as_ptr_range();
-    let mut socket = WebSocket::new();
+    let (mut socket, mut inflater) = (WebSocket::new(), Inflater::new());
     let mut input = &mut bytes[..];
-    while let Some(event) = socket.next(&mut input, MAX).unwrap() {
+    while let Some(event) = socket.next(&mut input, MAX, &mut inflater).unwrap() {
         let at = match event {
             Event::Text(text) => text.as_ptr(),
             Event::Binary(bytes) => bytes.as_ptr(),

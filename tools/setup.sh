@@ -95,3 +95,6 @@ if [ -f $clients/requirements.txt ] && ! cmp -s $clients/requirements.txt .deps/
     .deps/python/bin/python -m pip install --quiet --no-input --disable-pip-version-check -r $clients/requirements.txt
     cp $clients/requirements.txt .deps/python/installed
 fi
+
+# The client in Rust is built with a TLS that it never uses.
+{ have pkg-config && pkg-config --exists openssl; } || apt pkg-config libssl-dev

@@ -14,6 +14,7 @@ use crate::base::time::Now;
 use crate::hub::{Hub, Recipients};
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::{Outlet, Tally, Ticket};
+use crate::wire::dialect::Dialect;
 use crate::wire::engine::BodyKind;
 use crate::wire::frame::Frame;
 use crate::wire::parcel::{Parcel, Settings};
@@ -73,8 +74,6 @@ pub(crate) struct Core {
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) sio: SioSessions,
     pub(crate) router: Arc<Router>,
-    /// The smallest payload that is compressed where that was negotiated, in bytes.
-    pub(crate) compress_from: Option<usize>,
     /// The slot of a socket that has left its namespace, while its handlers are told: it is in its rooms still, and
     /// nothing is sent to it.
     pub(crate) leaving: Option<u32>,
@@ -109,7 +108,6 @@ impl Core {
             stats,
             sio: SioSessions::default(),
             router,
-            compress_from: None,
             leaving: None,
             asked: 0,
             jobs: VecDeque::new(),
@@ -139,7 +137,10 @@ impl Core {
     /// A frame on its way to whoever may be interested.
     pub(crate) fn parcel(&self, frame: &Frame) -> Parcel {
         if self.many_dialects {
-            Parcel::of_frame(frame, Settings::default())
+            Parcel::of_frame(
+                frame,
+                Settings { volatile: false, compression: self.router.endpoint_compression() },
+            )
         } else {
             Parcel::from(frame.clone())
         }
@@ -246,7 +247,7 @@ impl<'a> Context<'a> {
 
     /// Delivers a frame to whom it is for, on every reactor.
     pub fn publish(&mut self, to: &To, frame: &Frame) {
-        let parcel = self.core.parcel(frame);
+        let parcel = self.parcel(frame);
         self.publish_from(None, to, &parcel, None);
     }
 
@@ -257,7 +258,7 @@ impl<'a> Context<'a> {
         frame: &Frame,
         done: impl FnOnce(&mut Context<'_>, DeliveryReport) + 'static,
     ) {
-        let parcel = self.core.parcel(frame);
+        let parcel = self.parcel(frame);
         self.publish_from(None, to, &parcel, Some(Box::new(done)));
     }
 
@@ -311,6 +312,12 @@ impl<'a> Context<'a> {
             let mail = Mail::Ask { asker: self.core.reactor, number, ask: ask.clone() };
             self.core.mailbox(reactor).post_anyway(mail, 64);
         }
+    }
+
+    /// A frame that is published, counted as made.
+    pub(crate) fn parcel(&mut self, frame: &Frame) -> Parcel {
+        self.out.note_made(Dialect::PLAIN);
+        self.core.parcel(frame)
     }
 
     pub(crate) fn publish_from(

@@ -40,10 +40,19 @@ pub enum Message<'a> {
     Binary(&'a [u8]),
 }
 
+impl Message<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// How a connection begins: what it is called and where it belongs.
 ///
-/// Names have 1 to 256 bytes (a room's name 8 more, for a prefix); a connection with another name
-/// or more rooms than [`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket) is refused with status 500 and a
+/// Names have 1 to 256 bytes, and 8 more for a prefix; a scope does not begin with a slash, as namespaces of Socket.IO
+/// do. A connection with another name or more rooms than [`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket) is refused with status 500 and a
 /// line in the log, because checking them is the endpoint's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {

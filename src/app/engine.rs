@@ -3,6 +3,7 @@
 use super::endpoint::Endpoint;
 use super::http::Request;
 use super::socketio::SocketIo;
+use crate::base::compression::Compression;
 use crate::wire::response::Response;
 use std::fmt;
 
@@ -40,6 +41,7 @@ pub struct EngineOptions {
     pub(crate) allow_eio3: bool,
     pub(crate) cookie: Option<String>,
     pub(crate) cors: Cors,
+    pub(crate) compression: Option<Compression>,
     pub(crate) allow_request: Option<AllowRequest>,
 }
 
@@ -63,6 +65,7 @@ impl EngineOptions {
             allow_eio3: true,
             cookie: None,
             cors: Cors::default(),
+            compression: None,
             allow_request: None,
         }
     }
@@ -119,6 +122,12 @@ impl EngineOptions {
     /// Lets pages of other origins poll. Default none.
     pub fn cors(mut self, cors: Cors) -> EngineOptions {
         self.cors = cors;
+        self
+    }
+
+    /// Agrees on permessage-deflate (RFC 7692) with WebSocket clients that offer it. Default no.
+    pub fn compression(mut self, compression: Compression) -> EngineOptions {
+        self.compression = Some(compression);
         self
     }
 

@@ -2,7 +2,7 @@
 
 use super::context::{Context, Core};
 use super::publish::To;
-use super::socketio::{SocketInfo, socket_info};
+use super::socketio::SocketInfo;
 use crate::reactor::outlet::Outlet;
 use std::any::Any;
 use std::sync::Arc;
@@ -42,10 +42,10 @@ impl View<'_> {
         self.core.select(&To::room(scope, room), self.out).len()
     }
 
-    /// The sockets of a namespace whose rooms it selects, as far as they are here.
-    pub fn sockets(&self, to: &To) -> Vec<SocketInfo> {
+    /// The sockets of a namespace whose rooms it selects, as far as they are here; in no order.
+    pub fn sockets<'v>(&'v self, to: &'v To) -> impl Iterator<Item = SocketInfo<'v>> {
         let slots = self.core.select(to, self.out).to_vec();
-        slots.into_iter().filter_map(|slot| socket_info(self.core, self.out, &to.scope, slot)).collect()
+        slots.into_iter().filter_map(|slot| SocketInfo::find(self.core, self.out, &to.scope, slot))
     }
 }
 

@@ -5,6 +5,7 @@ use super::endpoint::Endpoint;
 use super::engine::{Mount, Served};
 use super::http::{Request, Responder};
 use super::socketio::Parser;
+use crate::base::compression::Compression;
 use percent_encoding::percent_decode_str;
 
 /// A handler of HTTP requests.
@@ -34,6 +35,8 @@ struct Route {
 pub(crate) struct Router {
     /// Operators have an address of their own; then the others do not serve what is for them.
     pub(crate) separate_admin: bool,
+    /// What is agreed on with clients of plain WebSocket endpoints.
+    pub(crate) compression: Option<Compression>,
     routes: Vec<Route>,
     endpoints: Vec<(String, Box<dyn Endpoint>)>,
     mounts: Vec<Mount>,
@@ -104,9 +107,24 @@ impl Router {
         found.unwrap_or(Parser::Json)
     }
 
+    /// How what endpoints publish is compressed.
+    pub(crate) fn endpoint_compression(&self) -> Option<Compression> {
+        let engines = self.mounts.iter().filter(|mount| matches!(mount.served, Served::Endpoint(_)));
+        self.compression.or_else(|| engines.filter_map(|mount| mount.options.compression).next())
+    }
+
+    /// How what is sent in a namespace is compressed.
+    pub(crate) fn namespace_compression(&self, namespace: &str) -> Option<Compression> {
+        self.mounts.iter().find_map(|mount| match &mount.served {
+            Served::SocketIo(socketio) => socketio.find(namespace).and(mount.options.compression),
+            Served::Endpoint(_) => None,
+        })
+    }
+
     /// Whether what an endpoint publishes may be for sockets of several dialects.
     pub(crate) fn has_many_dialects(&self) -> bool {
-        self.mounts.iter().any(|mount| matches!(mount.served, Served::Endpoint(_)))
+        self.compression.is_some()
+            || self.mounts.iter().any(|mount| matches!(mount.served, Served::Endpoint(_)))
     }
 
     /// HEAD is served as GET; whoever sends the answer leaves out its body.

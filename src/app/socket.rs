@@ -133,7 +133,7 @@ impl<'a> Socket<'a> {
 
     /// Delivers a frame to whom it is for, but not to this socket; [`Context::publish`] does not leave it out.
     pub fn publish(&mut self, to: &To, frame: &Frame) {
-        let parcel = self.cx.core.parcel(frame);
+        let parcel = self.cx.parcel(frame);
         self.cx.publish_from(Some(self.link.slot), to, &parcel, None);
     }
 
@@ -152,7 +152,7 @@ impl<'a> Socket<'a> {
                 done(&mut Socket { cx, link }, report);
             }
         };
-        let parcel = self.cx.core.parcel(frame);
+        let parcel = self.cx.parcel(frame);
         self.cx.publish_from(Some(link.slot), to, &parcel, Some(Box::new(done)));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::endpoint::CloseCause;
 use crate::reactor::gauges::{Durations, Gauge, Gauges, Phase};
+use crate::wire::dialect::Dialect;
 use std::sync::Arc;
 
 /// Why somebody was refused before becoming a socket.
@@ -36,6 +37,7 @@ pub struct ReactorStats {
     /// What the reactor itself counts.
     pub gauges: Arc<Gauges>,
     pub(crate) sockets: Gauge,
+    pub(crate) polling: Gauge,
     pub(crate) messages_in: Gauge,
     pub(crate) refused: [Gauge; Refusal::ALL.len()],
     pub(crate) closed: [Gauge; CloseCause::NAMES.len()],
@@ -62,9 +64,21 @@ impl Stats {
 }
 
 impl ReactorStats {
-    /// Open sockets: connections after their upgrade.
+    /// Open sockets: connections after their upgrade, and Engine.IO sessions.
     pub fn sockets(&self) -> u64 {
         self.sockets.get()
+    }
+
+    /// Those of them that are polled: they have no connection of their own.
+    pub fn polling(&self) -> u64 {
+        self.polling.get()
+    }
+
+    /// Messages made, by the names of the dialects (how a message looks on one kind of connection). Each is made once
+    /// for all recipients who share its dialect; a [`Frame`](crate::Frame) that is published counts as one that was made
+    /// for plain WebSockets. What is sent to a single socket is not counted.
+    pub fn encoded(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Dialect::forms().zip(&self.gauges.encoded).map(|(dialect, gauge)| (dialect.name(), gauge.get()))
     }
 
     /// Messages that clients sent.

@@ -5,7 +5,7 @@
 /// All of them hold for one connection unless the name says otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// The largest message that a client may send, in bytes of payload; also the largest HTTP body.
+    /// The largest message that a client may send, in bytes of payload, inflated; also the largest HTTP body.
     /// Default 1,000,000. One past it ends a WebSocket with close code 1009 and a request with 413.
     pub message_bytes: usize,
     /// What may wait for a reader that does not keep up, in bytes on the wire. Default 1 MiB.

@@ -1,5 +1,6 @@
-//! Ids, limits and time: plain values that every layer shares.
+//! Ids, limits, settings and time: plain values that every layer shares.
 
+pub mod compression;
 pub mod ids;
 pub mod limits;
 pub mod sid;

@@ -93,9 +93,10 @@ pub struct SidKey {
 }
 
 impl SidKey {
-    /// A random key for the node with this number.
-    pub fn random(node: u16) -> SidKey {
-        SidKey { node, mac: RandomState::new(), stream: RandomState::new() }
+    /// A random key for a node with a random number.
+    pub fn random() -> SidKey {
+        let mac = RandomState::new();
+        SidKey { node: mac.hash_one("node") as u16, mac, stream: RandomState::new() }
     }
 
     /// The id of a place in a realm.
@@ -160,14 +161,14 @@ mod tests {
     #[test]
     fn an_id_is_read_back_in_its_realm_only() {
         for node in [0, 1, u16::MAX] {
-            let key = SidKey::random(node);
+            let key = SidKey { node, ..SidKey::random() };
             for place in places() {
                 for realm in ["", "/", "/admin"] {
                     let sid = key.sid(place, realm);
                     assert_eq!(sid.as_str().len(), SID_LEN);
                     assert_eq!(key.place(sid.as_str(), realm), Some(place));
                     assert_eq!(key.place(sid.as_str(), "/other"), None);
-                    assert_eq!(SidKey::random(node).place(sid.as_str(), realm), None);
+                    assert_eq!(SidKey { node, ..SidKey::random() }.place(sid.as_str(), realm), None);
                     assert_eq!(SidKey { node: node ^ 1, ..key.clone() }.place(sid.as_str(), realm), None);
                 }
             }
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn no_character_can_be_changed() {
-        let key = SidKey::random(7);
+        let key = SidKey::random();
         let sid = key.sid(places()[2], "/").as_str().to_owned();
         for at in 0..SID_LEN {
             for other in DIGITS.iter().filter(|digit| **digit != sid.as_bytes()[at]) {
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn neighbours_look_nothing_alike() {
-        let key = SidKey::random(0);
+        let key = SidKey::random();
         let first = key.sid(places()[0], "").as_str().to_owned();
         let second = key.sid(Place { slot: 1, ..places()[0] }, "").as_str().to_owned();
         let same = first.bytes().zip(second.bytes()).skip(3).filter(|(a, b)| a == b).count();

@@ -78,8 +78,9 @@ fn server(config: &Config) -> Builder {
         .reactors(config.reactors)
         .limits(config.limits.clone())
         .endpoint("/ws", gateway::Gateway::new(access.clone(), config.limits.rooms_per_socket));
+    let builder = if config.ws_compression { builder.compression(config.compression) } else { builder };
     let builder = events::install(builder, config, &access);
-    let builder = api::install(builder, access);
+    let builder = api::install(builder, access, events::namespaces(config));
     let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);
     config.listen.iter().cloned().fold(builder, Builder::listen)
 }

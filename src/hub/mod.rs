@@ -19,10 +19,11 @@ use rooms::Rooms;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// The longest name of a scope or a room, in bytes; the shortest has one byte.
+/// The longest name that an application should take from outside, in bytes; the shortest has one byte.
 pub const NAME_BYTES: usize = 256;
 
-/// The longest name of a room, in bytes: an application may put a short prefix before a name that it was given.
+/// The longest name of a scope or a room, in bytes: an application may put a short prefix before a name that it was
+/// given.
 pub const ROOM_BYTES: usize = NAME_BYTES + 8;
 
 /// The rooms of one slot. Four fit in place: a `/ws` client has its domain, itself and a group or two.
@@ -51,13 +52,13 @@ impl From<RoomId> for Seated {
     }
 }
 
-/// A name that is empty or longer than [`NAME_BYTES`].
+/// A name that is empty or longer than [`ROOM_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadName;
 
 impl std::fmt::Display for BadName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "a name has 1 to {NAME_BYTES} bytes")
+        write!(f, "a name has 1 to {ROOM_BYTES} bytes")
     }
 }
 
@@ -65,7 +66,7 @@ impl std::error::Error for BadName {}
 
 /// Whether a name may be given to a scope or a room.
 pub fn check_name(name: &str) -> Result<(), BadName> {
-    if name.is_empty() || name.len() > NAME_BYTES { Err(BadName) } else { Ok(()) }
+    if name.is_empty() || name.len() > ROOM_BYTES { Err(BadName) } else { Ok(()) }
 }
 
 /// What [`Hub::claim`] found.

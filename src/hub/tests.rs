@@ -128,9 +128,9 @@ fn a_snapshot_does_not_change() {
 }
 
 #[test]
-fn names_have_one_to_256_bytes() {
+fn names_have_one_to_264_bytes() {
     assert!(check_name("").is_err());
     assert!(check_name("a").is_ok());
-    assert!(check_name(&"a".repeat(256)).is_ok());
-    assert!(check_name(&"a".repeat(257)).is_err());
+    assert!(check_name(&"a".repeat(264)).is_ok());
+    assert!(check_name(&"a".repeat(265)).is_err());
 }

@@ -74,9 +74,10 @@ impl Fanout {
         &'a self,
         dialect: Dialect,
         scratch: &'a mut Vec<u8>,
-        encoded: &mut [u64; Dialect::COUNT],
+        encoded: &mut [u64; Dialect::FORMS],
     ) -> Option<&'a [u8]> {
-        let mut form = |parcel: &'a Parcel| parcel.form(dialect, |dialect| encoded[dialect.index()] += 1);
+        let mut form =
+            |parcel: &'a Parcel| parcel.form(dialect, |dialect| encoded[dialect.form_index()] += 1);
         if let [(only, _)] = self.parcels.as_slice() {
             return form(only).map(|frame| &**frame);
         }

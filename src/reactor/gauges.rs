@@ -1,5 +1,6 @@
 //! What a reactor shows of itself while it runs: counters that one thread writes and anybody reads.
 
+use crate::wire::dialect::Dialect;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Durations {
 pub struct Gauges {
     /// Connections accepted.
     pub accepted: Gauge,
-    /// Connections open now.
+    /// Connections open now; a session without one is none.
     pub links: Gauge,
     /// Pauses of accepting because descriptors or kernel memory ran out.
     pub accept_pauses: Gauge,
@@ -97,6 +98,10 @@ pub struct Gauges {
     pub dropped_slow: Gauge,
     /// Frames dropped because their link was ending, or ended before they were sent.
     pub dropped_closed: Gauge,
+    /// Volatile messages dropped because their link could not take them.
+    pub dropped_volatile: Gauge,
+    /// Messages made in each dialect.
+    pub encoded: [Gauge; Dialect::FORMS],
     /// Bytes waiting in outboxes now.
     pub queued_bytes: Gauge,
     /// Mails waiting now.

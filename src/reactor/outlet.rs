@@ -152,7 +152,7 @@ struct Watch {
     mark: u64,
 }
 
-/// Sums over the life of the reactor, and one gauge.
+/// Sums over the life of the reactor, and two gauges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutletCounts {
     /// Frames accepted for a link.
@@ -165,8 +165,10 @@ pub struct OutletCounts {
     pub dropped_volatile: u64,
     /// Bytes that wait in outboxes now.
     pub queued_bytes: u64,
+    /// Links without a wire now.
+    pub parked: u64,
     /// Messages made in each dialect.
-    pub encoded: [u64; Dialect::COUNT],
+    pub encoded: [u64; Dialect::FORMS],
 }
 
 /// See the module.
@@ -267,10 +269,17 @@ impl Outlet {
             return false;
         }
         let encoded = &mut self.counts.encoded;
-        match parcel.form(self.links[link.slot as usize].dialect, |dialect| encoded[dialect.index()] += 1) {
+        match parcel
+            .form(self.links[link.slot as usize].dialect, |dialect| encoded[dialect.form_index()] += 1)
+        {
             Some(frame) => self.send(link, frame),
             None => false,
         }
+    }
+
+    /// Counts a message that its publisher made in a dialect.
+    pub fn note_made(&mut self, dialect: Dialect) {
+        self.counts.encoded[dialect.form_index()] += 1;
     }
 
     /// Queues a message for the recipients except one slot. With a ticket, the outcome is told by
@@ -447,7 +456,7 @@ impl Outlet {
         let open = self.links.get(slot as usize).filter(|link| link.state == LinkState::Open);
         let dialect = open.map(|link| (link.dialect, !full && link.takes_volatile()));
         let encoded = &mut self.counts.encoded;
-        let mut form = |dialect| parcel.form(dialect, |dialect| encoded[dialect.index()] += 1);
+        let mut form = |dialect| parcel.form(dialect, |dialect| encoded[dialect.form_index()] += 1);
         let Some((form, takes)) = dialect.and_then(|(dialect, takes)| Some((form(dialect)?, takes))) else {
             self.counts.dropped_closed += 1;
             self.counts.deliveries -= 1;

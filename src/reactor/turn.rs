@@ -446,10 +446,14 @@ impl<H: Handler> Reactor<H> {
 
     fn publish_gauges(&self) {
         let counts = self.outlet.counts();
-        self.gauges.links.set(self.outlet.len() as u64);
+        self.gauges.links.set(self.outlet.len() as u64 - counts.parked);
         self.gauges.deliveries.set(counts.deliveries);
         self.gauges.dropped_slow.set(counts.dropped_slow);
         self.gauges.dropped_closed.set(counts.dropped_closed);
+        self.gauges.dropped_volatile.set(counts.dropped_volatile);
+        for (gauge, made) in self.gauges.encoded.iter().zip(counts.encoded) {
+            gauge.set(made);
+        }
         self.gauges.queued_bytes.set(counts.queued_bytes);
         self.gauges.mails.set(self.mailbox.len() as u64);
     }

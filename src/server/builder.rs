@@ -3,6 +3,7 @@
 use super::running::{Running, start};
 use crate::app::socketio::SocketIo;
 use crate::app::{Context, Endpoint, EngineOptions, Mount, Params, Request, Responder, Router, Served};
+use crate::base::compression::Compression;
 use crate::base::ids::MAX_REACTORS;
 use crate::base::limits::Limits;
 use crate::reactor::listener::ListenAddr;
@@ -21,6 +22,7 @@ impl Server {
             admin: Vec::new(),
             reactors: 0,
             limits: Limits::default(),
+            compression: None,
             router: Router::default(),
         }
     }
@@ -58,6 +60,7 @@ pub struct Builder {
     pub(super) admin: Vec<ListenAddr>,
     pub(super) reactors: usize,
     pub(super) limits: Limits,
+    pub(super) compression: Option<Compression>,
     pub(super) router: Router,
 }
 
@@ -85,6 +88,13 @@ impl Builder {
     /// The limits that peers meet.
     pub fn limits(mut self, limits: Limits) -> Builder {
         self.limits = limits;
+        self
+    }
+
+    /// Agrees on permessage-deflate with clients of plain WebSocket endpoints that offer it, which no server does
+    /// without this call. For Engine.IO see [`EngineOptions::compression`].
+    pub fn compression(mut self, compression: Compression) -> Builder {
+        self.compression = Some(compression);
         self
     }
 

@@ -9,6 +9,10 @@ use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::websocket::{Event, WebSocket};
 use crate::wire::frame::{self, Opcode};
 
+/// What one link may say in one go before others have their turn, in bytes of messages: compressed, what is read at a
+/// time can be a thousand times as long.
+const SAY_BYTES: usize = 1 << 20;
+
 impl Worker {
     pub(super) fn frames_received(&mut self, first: LinkId, bytes: &mut [u8], out: &mut Outlet) {
         let mut link = first;
@@ -17,8 +21,11 @@ impl Worker {
             self.heard_from(link, out);
         }
         let mut input = bytes;
+        // Lent out, so that handlers may have the rest; nobody else inflates meanwhile.
+        let mut inflater = std::mem::take(&mut self.inflater);
+        let mut said = 0;
         let failure = loop {
-            let message = match ws.next(&mut input, max_message) {
+            let message = match ws.next(&mut input, max_message, &mut inflater) {
                 Ok(None) => break None,
                 Ok(Some(Event::Text(text))) => Message::Text(text),
                 Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
@@ -45,6 +52,7 @@ impl Worker {
                     break Some(CloseCause::Protocol(code));
                 }
             };
+            said += message.len();
             if out.state(link) == LinkState::Open {
                 match self.frame_message(link, message, out) {
                     Turn::Next => {}
@@ -55,13 +63,14 @@ impl Worker {
                     }
                 }
             }
-            if self.is_congested(out) && !input.is_empty() {
+            if (self.is_congested(out) || said >= SAY_BYTES) && !input.is_empty() {
                 // What its messages caused has to leave before it causes more.
                 out.pause_reading(link);
                 self.core.later.push_back(Later::Bytes { link, bytes: input.to_vec() });
                 break None;
             }
         };
+        self.inflater = inflater;
         self.put_websocket(link, ws);
         if let Some(cause) = failure {
             // Nothing follows a close frame, not even what handlers send when they are told.

@@ -9,6 +9,7 @@ use crate::base::sid::Place;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::reactor::peer::Peer;
 use crate::session::http::{self as session, HttpSession, Stage, Step};
+use crate::wire::deflate::Agreement;
 use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
 use crate::wire::upgrade::{self, AcceptKey};
@@ -92,7 +93,7 @@ enum Outcome {
     /// The connection is to be answered and closed.
     Refuse(Refusal, Response, String),
     /// It becomes a WebSocket.
-    Upgrade(u16, AcceptKey, Admission),
+    Upgrade(u16, AcceptKey, Option<Agreement>, Admission),
     /// It is for an Engine.IO server.
     Engine(Busy, Box<Call>),
     /// A POST for an Engine.IO session begins.
@@ -278,14 +279,14 @@ impl Worker {
                 self.refuse(link, response, reason, out);
             }
             // Another reactor may have given the last place away since this one looked.
-            Outcome::Upgrade(_, _, admission) if !self.shared.take_place() => {
+            Outcome::Upgrade(_, _, _, admission) if !self.shared.take_place() => {
                 let outcome =
                     Outcome::Refuse(Refusal::Full, full_response(http.peer), full_reason(&admission));
                 self.http_outcome(link, outcome, out);
             }
-            Outcome::Upgrade(endpoint, key, admission) => {
+            Outcome::Upgrade(endpoint, key, compression, admission) => {
                 let mut rest = self.end_of_http(link, out);
-                self.open_websocket(link, endpoint, &key, admission, out);
+                self.open_websocket(link, endpoint, &key, compression, admission, out);
                 if !rest.is_empty() {
                     self.frames_received(link, &mut rest, out);
                 }
@@ -440,9 +441,13 @@ impl Worker {
         }
     }
 
+    /// Whether no more sockets are taken here. A session that is polled has no descriptor, but memory all the same.
     pub(super) fn is_full(&self, out: &Outlet) -> bool {
+        let parked = out.counts().parked as usize;
+        let wired = out.len() - parked;
         self.stopping
-            || out.len() > self.shared.max_links_per_reactor
+            || wired > self.shared.max_links_per_reactor
+            || parked > self.shared.max_links_per_reactor
             || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets
     }
 }
@@ -464,8 +469,12 @@ fn upgrade(request: &Request<'_>, busy: Busy, number: u16, shared: &Shared, full
         };
         return Outcome::Answer(busy, response);
     }
-    let key = match upgrade::check_upgrade(head) {
-        Ok(key) => key,
+    let agreed = upgrade::check_upgrade(head).and_then(|key| match shared.router.compression {
+        Some(_) => Ok((key, upgrade::agree_on_compression(head)?)),
+        None => Ok((key, None)),
+    });
+    let (key, compression) = match agreed {
+        Ok(agreed) => agreed,
         Err(error) => {
             return Outcome::Refuse(Refusal::BadRequest, error.response(), format!("bad upgrade: {error}"));
         }
@@ -474,7 +483,7 @@ fn upgrade(request: &Request<'_>, busy: Busy, number: u16, shared: &Shared, full
         Ok(admission) if full => {
             Outcome::Refuse(Refusal::Full, full_response(request.peer), full_reason(&admission))
         }
-        Ok(admission) => Outcome::Upgrade(number, key, admission),
+        Ok(admission) => Outcome::Upgrade(number, key, compression, admission),
         Err(response) => {
             // Not the query: it may carry a token.
             let why = String::from_utf8_lossy(&response.body).into_owned();

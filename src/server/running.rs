@@ -129,8 +129,9 @@ fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
 /// `addrs` gets what is listened on, one by one.
 fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, mut router } = builder;
+    let Builder { listen, admin, reactors, limits, compression, mut router } = builder;
     router.limit_payloads(limits.message_bytes);
+    router.compression = compression;
     if listen.is_empty() {
         return Err(StartError::NoAddress);
     }
@@ -161,11 +162,11 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         router: Arc::new(router),
         sockets: AtomicUsize::new(0),
         max_sockets: limits.connections.unwrap_or(usize::MAX),
-        max_links_per_reactor: links.clamp(1, MAX_SLOTS),
+        max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
     });
     let limits = Arc::new(limits);
     let interest = Arc::new(Interest::new());
-    let sids = Arc::new(SidKey::random(0));
+    let sids = Arc::new(SidKey::random());
     let doors: Vec<_> = (0..count)
         .map(|_| sys::door())
         .collect::<io::Result<_>>()

@@ -210,7 +210,7 @@ impl Worker {
         let epoch = session.epochs;
         session.members.push(Member { number, epoch, owed: None });
         // Lent out: handlers see it beside the session.
-        let Some(handshake) = session.handshake.take() else { return };
+        let handshake = session.handshake.take().unwrap_or_else(|| Box::new(Handshake::forgotten()));
         let connecting = Connecting { handshake: &handshake, auth, query };
         self.core.hub.enter(link.slot, name);
         let mut socket = self.socket(link, namespace, at, epoch, revision, out);
@@ -243,7 +243,8 @@ impl Worker {
             if connected {
                 handshake.trim();
             }
-            session.handshake = Some(handshake);
+            let is_needed = !connected || socketio.has_several() || !handshake.raw_query().is_empty();
+            session.handshake = is_needed.then_some(handshake);
         }
         self.run_jobs(out);
     }
@@ -272,7 +273,7 @@ impl Worker {
         data: &str,
         out: &mut Outlet,
     ) {
-        let frame = parcel::make(&pieces(parser, kind, namespace, None, data, &[]), out.dialect(link));
+        let frame = parcel::make(&pieces(parser, kind, namespace, None, data, &[]), out.dialect(link), None);
         out.send_bytes(link, &frame);
     }
 

@@ -3,9 +3,11 @@
 use super::worker::{Session, Worker};
 use crate::app::{Admission, CloseCause, Context, Endpoint, Refusal, Served, Socket};
 use crate::base::ids::LinkId;
-use crate::hub::{Hub, ROOM_BYTES, check_name};
+use crate::hub::{Hub, check_name};
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::websocket::WebSocket;
+use crate::wire::deflate::Agreement;
+use crate::wire::dialect::Dialect;
 use crate::wire::frame;
 use crate::wire::response::Response;
 use crate::wire::upgrade::{AcceptKey, switching_protocols};
@@ -22,8 +24,8 @@ pub(super) struct Ws {
 }
 
 impl Ws {
-    pub(super) fn new(endpoint: u16) -> Ws {
-        Ws { session: WebSocket::new(), endpoint, left: false }
+    pub(super) fn new(endpoint: u16, deflate: bool) -> Ws {
+        Ws { session: websocket(deflate), endpoint, left: false }
     }
 }
 
@@ -34,6 +36,7 @@ impl Worker {
         link: LinkId,
         endpoint: u16,
         key: &AcceptKey,
+        compression: Option<Agreement>,
         admission: Admission,
         out: &mut Outlet,
     ) {
@@ -42,10 +45,11 @@ impl Worker {
             let response = Response::error(500, "internal", "the connection could not be set up");
             return self.refuse(link, response, Refusal::Endpoint, out);
         }
-        self.set_session(link, Session::WebSocket(Ws::new(endpoint)));
+        self.set_session(link, Session::WebSocket(Ws::new(endpoint, compression.is_some())));
         self.core.own_stats().sockets.add(1);
         // Queued before anybody can find the socket: whoever it replaces may publish when it is told.
-        out.send_bytes(link, &switching_protocols(key, admission.subprotocol.as_deref(), &[]));
+        out.send_bytes(link, &switching_protocols(key, admission.subprotocol.as_deref(), compression, &[]));
+        out.set_dialect(link, with_compression(Dialect::PLAIN, compression));
         self.admit(link, admission, out);
         self.heard_from(link, out);
         let shared = self.shared.clone();
@@ -57,8 +61,8 @@ impl Worker {
     pub(super) fn can_be(&self, admission: &Admission) -> bool {
         let Admission { scope, claim, rooms, .. } = admission;
         let few = rooms.len() + usize::from(claim.is_some()) <= self.core.limits.rooms_per_socket;
-        let fits = |room: &compact_str::CompactString| !room.is_empty() && room.len() <= ROOM_BYTES;
-        let fine = check_name(scope).is_ok() && rooms.iter().chain(claim).all(fits) && few;
+        let mut names = rooms.iter().chain(claim).chain([scope]);
+        let fine = names.all(|name| check_name(name).is_ok()) && few;
         if !fine || scope.starts_with('/') {
             log::error!("an endpoint admitted a connection to a scope or rooms that cannot be");
         }
@@ -132,9 +136,11 @@ impl Worker {
         if out.id_of(link.slot) != Some(link) {
             return;
         }
-        let (left, mount, endpoint, opened) = match self.sessions.get_mut(link.slot as usize) {
-            Some(Session::WebSocket(ws)) => (&mut ws.left, None, ws.endpoint, true),
-            Some(Session::Engine(engine)) => (&mut engine.left, Some(engine.mount), 0, engine.opened),
+        let (left, mount, endpoint, opened, polled) = match self.sessions.get_mut(link.slot as usize) {
+            Some(Session::WebSocket(ws)) => (&mut ws.left, None, ws.endpoint, true, false),
+            Some(Session::Engine(engine)) => {
+                (&mut engine.left, Some(engine.mount), 0, engine.opened, engine.polling.is_some())
+            }
             _ => return,
         };
         if std::mem::replace(left, true) {
@@ -155,6 +161,7 @@ impl Worker {
         self.core.hub.exit(link.slot);
         self.shared.give_place_back();
         self.core.own_stats().sockets.sub(1);
+        self.core.own_stats().polling.sub(u64::from(polled));
         self.core.own_stats().closed[cause.index()].add(1);
     }
 
@@ -184,6 +191,23 @@ impl Worker {
         } else if out.state(link) == LinkState::Open {
             out.set_deadline(link, crate::base::time::Tick::NEVER);
         }
+    }
+}
+
+/// The reading side, which may get compressed messages if that was agreed on.
+pub(super) fn websocket(deflate: bool) -> WebSocket {
+    if deflate { WebSocket::with_deflate() } else { WebSocket::new() }
+}
+
+/// The dialect of a client with which this was agreed on.
+pub(super) fn with_compression(dialect: Dialect, compression: Option<Agreement>) -> Dialect {
+    match compression {
+        Some(agreement) if agreement.has_full_window() => dialect.with_deflate(true),
+        Some(agreement) if agreement.window_bytes() >= Dialect::NARROW_BYTES => {
+            dialect.with_deflate(true).narrow()
+        }
+        // One that looks back even less far gets its messages as they are.
+        _ => dialect,
     }
 }
 

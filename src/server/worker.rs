@@ -12,6 +12,7 @@ use crate::base::time::Now;
 use crate::reactor::Handler;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
+use crate::wire::deflate::{self, Inflater};
 use crate::wire::response::Response;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,6 +70,8 @@ pub(super) struct Worker {
     /// By slot.
     pub(super) sessions: Vec<Session>,
     pub(super) shared: Arc<Shared>,
+    /// For whichever session has a compressed message.
+    pub(super) inflater: Inflater,
     pub(super) stopping: bool,
     /// To be sent as soon as nothing else is under way.
     pub(super) answers: VecDeque<(LinkId, u32, Response)>,
@@ -84,6 +87,7 @@ impl Worker {
             core,
             sessions: Vec::new(),
             shared,
+            inflater: Inflater::new(),
             stopping: false,
             answers: VecDeque::new(),
             answering: false,
@@ -314,6 +318,8 @@ impl Handler for Worker {
             self.sessions.pop();
         }
         self.sessions.shrink_to_fit();
+        self.inflater = Inflater::new();
+        deflate::forget_thread();
         self.answers.shrink_to(64);
         self.core.trim();
     }

@@ -1,13 +1,16 @@
-//! A connection after its upgrade (RFC 6455, sections 5 to 7): bytes in, messages out.
+//! A connection after its upgrade (RFC 6455, sections 5 to 7; RFC 7692, section 6): bytes in, messages out.
 //!
 //! Owns: the order of frames, the message in progress, and the rules of closing. A message that lies
 //! whole in the input is unmasked there and lent out; anything else is collected as it arrives, and
-//! freed when it was delivered, so that an idle connection owns no memory.
+//! freed when it was delivered, so that an idle connection owns no memory. A compressed message is collected as it
+//! comes and inflated when it is whole, by the [`Inflater`] that the caller owns and that lends it out.
 //! Leaves to others: answering pings, the closing handshake's other half, deadlines.
 
 use std::fmt;
 use std::mem;
 
+use crate::wire::deflate::{InflateError, Inflater, most_deflated};
+use crate::wire::frame::RSV1;
 use crate::wire::header::{self, ClientHeader, HeaderError, Kind, MAX_HEADER_BYTES};
 use crate::wire::mask;
 use crate::wire::utf8::Utf8Carry;
@@ -37,6 +40,8 @@ pub enum Event<'a> {
 pub enum WsError {
     /// A frame header breaks a rule.
     Header(HeaderError),
+    /// A compressed message cannot be inflated (RFC 7692, section 7.2.2).
+    Inflate(InflateError),
     /// A continuation without a message to continue (section 5.4).
     NothingToContinue,
     /// A new message before the one in progress has ended (section 5.4).
@@ -55,8 +60,8 @@ impl WsError {
     /// The code to close with (section 7.4.1).
     pub fn close_code(self) -> u16 {
         match self {
-            WsError::Header(HeaderError::TooBig) => 1009,
-            WsError::InvalidText | WsError::InvalidReason => 1007,
+            WsError::Header(HeaderError::TooBig) | WsError::Inflate(InflateError::TooBig) => 1009,
+            WsError::InvalidText | WsError::InvalidReason | WsError::Inflate(InflateError::Corrupt) => 1007,
             _ => 1002,
         }
     }
@@ -66,6 +71,7 @@ impl fmt::Display for WsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WsError::Header(error) => error.fmt(f),
+            WsError::Inflate(error) => error.fmt(f),
             WsError::NothingToContinue => f.write_str("continuation without a message"),
             WsError::Interrupted => f.write_str("new message inside a fragmented one"),
             WsError::InvalidText => f.write_str("text is not UTF-8"),
@@ -84,18 +90,31 @@ impl From<HeaderError> for WsError {
     }
 }
 
+impl From<InflateError> for WsError {
+    fn from(error: InflateError) -> WsError {
+        WsError::Inflate(error)
+    }
+}
+
 /// A WebSocket connection, the server's side: 16 bytes, and a box while something is incomplete.
 #[derive(Debug, Default)]
 pub struct WebSocket {
     partial: Option<Box<Partial>>,
     /// A Close or an error ended it.
     ended: bool,
+    /// The client may send compressed messages.
+    deflate: bool,
 }
 
 impl WebSocket {
     /// A connection that was just upgraded.
     pub const fn new() -> WebSocket {
-        WebSocket { partial: None, ended: false }
+        WebSocket { partial: None, ended: false, deflate: false }
+    }
+
+    /// The same, with permessage-deflate agreed on.
+    pub const fn with_deflate() -> WebSocket {
+        WebSocket { partial: None, ended: false, deflate: true }
     }
 
     /// Whether it owns no memory: nothing is incomplete, nothing is lent out.
@@ -105,12 +124,17 @@ impl WebSocket {
 
     /// The next event of `input`, which is advanced past what was used; `None` when it is used up.
     /// Call until `None`: what an event lent is freed by the call after it.
+    ///
+    /// A message may have `max_message` bytes, also when it is inflated. The inflater may serve other connections
+    /// between two calls.
     pub fn next<'s, 'i: 's>(
         &'s mut self,
         input: &mut &'i mut [u8],
         max_message: usize,
+        inflater: &'s mut Inflater,
     ) -> Result<Option<Event<'s>>, WsError> {
-        let result = self.step(input, max_message);
+        inflater.release();
+        let result = self.step(input, max_message, inflater);
         // The two arms of an event borrow differently, so the end is noted before either is built.
         match result {
             Ok(Ready::Nothing) => Ok(None),
@@ -119,8 +143,13 @@ impl WebSocket {
                 self.ended = matches!(event, Err(_) | Ok(Event::Close { .. }));
                 event.map(Some)
             }
+            Ok(Ready::Inflated(kind)) => {
+                let event = event(kind, inflater.message());
+                self.ended = event.is_err();
+                event.map(Some)
+            }
             Ok(Ready::Control(kind)) => {
-                let WebSocket { partial, ended } = self;
+                let WebSocket { partial, ended, .. } = self;
                 let payload = partial.as_ref().map_or(&[][..], |p| &p.control);
                 let event = event(kind, payload);
                 *ended = matches!(event, Err(_) | Ok(Event::Close { .. }));
@@ -129,17 +158,23 @@ impl WebSocket {
             Ok(Ready::Message) => match self.partial.as_deref().and_then(|p| p.message.as_ref()) {
                 Some(Message::Text(text, _)) => Ok(Some(Event::Text(text))),
                 Some(Message::Binary(bytes)) => Ok(Some(Event::Binary(bytes))),
-                None => Ok(None),
+                Some(Message::Compressed(..)) | None => Ok(None),
             },
             Err(error) => {
                 self.ended = true;
                 self.partial = None;
+                inflater.release();
                 Err(error)
             }
         }
     }
 
-    fn step<'i>(&mut self, input: &mut &'i mut [u8], max: usize) -> Result<Ready<'i>, WsError> {
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i mut [u8],
+        max: usize,
+        inflater: &mut Inflater,
+    ) -> Result<Ready<'i>, WsError> {
         self.free_lent();
         loop {
             if self.ended {
@@ -155,12 +190,23 @@ impl WebSocket {
                 if single && input.len() >= header.len {
                     let payload = take(input, header.len);
                     mask::apply(payload, header.mask, 0);
+                    if header.compressed {
+                        inflater.inflate(payload, max)?;
+                        return Ok(Ready::Inflated(header.kind));
+                    }
                     return Ok(Ready::Whole(header.kind, payload));
                 }
                 self.partial().begin(&header);
             }
             let partial = self.partial();
             let ready = partial.feed(input)?;
+            if matches!(ready, Ready::Message)
+                && let Some((kind, payload)) = partial.take_compressed()
+            {
+                self.free_lent();
+                inflater.inflate(&payload, max)?;
+                return Ok(Ready::Inflated(kind));
+            }
             if !matches!(ready, Ready::Nothing) {
                 return Ok(ready);
             }
@@ -173,14 +219,21 @@ impl WebSocket {
     /// The next header, if it is whole; else what there is of it is kept.
     fn header(&mut self, input: &mut &mut [u8], max: usize) -> Result<Option<ClientHeader>, WsError> {
         let message = self.partial.as_ref().and_then(|p| p.message.as_ref());
-        let (open, room) = (message.is_some(), max.saturating_sub(message.map_or(0, Message::len)));
         let cut = self.partial.as_ref().is_some_and(|p| p.head_len > 0);
+        let first = match &self.partial {
+            Some(partial) if cut => partial.head[0],
+            _ => input[0],
+        };
+        let is_compressed = message.map_or(self.deflate && first & RSV1 != 0, Message::is_compressed);
+        let max = if is_compressed { most_deflated(max) } else { max };
+        let (open, room) = (message.is_some(), max.saturating_sub(message.map_or(0, Message::len)));
+        let deflate = self.deflate;
         let header = if cut {
             let partial = self.partial();
             partial.collect_head(input);
-            header::parse(&partial.head[..usize::from(partial.head_len)], room)?
+            header::parse(&partial.head[..usize::from(partial.head_len)], room, deflate)?
         } else {
-            header::parse(input, room)?
+            header::parse(input, room, deflate)?
         };
         let Some(header) = header else {
             if !input.is_empty() {
@@ -232,6 +285,8 @@ enum Ready<'i> {
     Nothing,
     /// A frame that lay whole in the input.
     Whole(Kind, &'i [u8]),
+    /// A compressed message, which the inflater has.
+    Inflated(Kind),
     /// A control frame that was collected.
     Control(Kind),
     /// A message that was collected.
@@ -253,6 +308,8 @@ enum Message {
     /// Valid so far; the carry is the beginning of its next character.
     Text(String, Utf8Carry),
     Binary(Vec<u8>),
+    /// What it is, and its payload as it came.
+    Compressed(Kind, Vec<u8>),
 }
 
 impl Message {
@@ -260,14 +317,18 @@ impl Message {
     fn len(&self) -> usize {
         match self {
             Message::Text(text, carry) => text.len() + carry.carried(),
-            Message::Binary(bytes) => bytes.len(),
+            Message::Binary(bytes) | Message::Compressed(_, bytes) => bytes.len(),
         }
+    }
+
+    fn is_compressed(&self) -> bool {
+        matches!(self, Message::Compressed(..))
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<(), WsError> {
         match self {
             Message::Text(text, carry) => carry.push(bytes, text).map_err(|_| WsError::InvalidText),
-            Message::Binary(all) => {
+            Message::Binary(all) | Message::Compressed(_, all) => {
                 all.extend_from_slice(bytes);
                 Ok(())
             }
@@ -322,6 +383,7 @@ impl Partial {
     fn begin(&mut self, header: &ClientHeader) {
         let ClientHeader { kind, fin, mask, len, .. } = *header;
         match kind {
+            _ if header.compressed => self.message = Some(Message::Compressed(kind, Vec::new())),
             Kind::Text => self.message = Some(Message::Text(String::new(), Utf8Carry::new())),
             Kind::Binary => self.message = Some(Message::Binary(Vec::new())),
             _ => {}
@@ -357,6 +419,14 @@ impl Partial {
         }
         self.lent = Lent::Message;
         Ok(Ready::Message)
+    }
+
+    /// The kind and the payload of the message that was collected, if it has to be inflated.
+    fn take_compressed(&mut self) -> Option<(Kind, Vec<u8>)> {
+        match &mut self.message {
+            Some(Message::Compressed(kind, payload)) => Some((*kind, mem::take(payload))),
+            _ => None,
+        }
     }
 }
 
@@ -406,16 +476,16 @@ mod tests {
     #[test]
     fn an_idle_connection_is_sixteen_bytes() {
         assert!(size_of::<WebSocket>() <= 16);
-        let mut socket = WebSocket::new();
+        let (mut socket, mut inflater) = (WebSocket::new(), Inflater::new());
         // A ping that is cut in its header, then in its payload.
         let mut bytes = [0x89, 0x82, 0, 0, 0, 0, b'h', b'i'];
         let (mut a, rest) = bytes.split_at_mut(3);
         let (mut b, mut c) = rest.split_at_mut(4);
-        assert_eq!(socket.next(&mut a, 9), Ok(None));
+        assert_eq!(socket.next(&mut a, 9, &mut inflater), Ok(None));
         assert!(!socket.is_idle());
-        assert_eq!(socket.next(&mut b, 9), Ok(None));
-        assert_eq!(socket.next(&mut c, 9), Ok(Some(Event::Ping(b"hi"))));
-        assert_eq!(socket.next(&mut c, 9), Ok(None));
+        assert_eq!(socket.next(&mut b, 9, &mut inflater), Ok(None));
+        assert_eq!(socket.next(&mut c, 9, &mut inflater), Ok(Some(Event::Ping(b"hi"))));
+        assert_eq!(socket.next(&mut c, 9, &mut inflater), Ok(None));
         assert!(socket.is_idle());
     }
 
@@ -424,7 +494,7 @@ mod tests {
         let mut socket = WebSocket::new();
         let mut bytes = [&[0x82, 0xff][..], &(1u64 << 40).to_be_bytes(), &[0; 4], b"abc"].concat();
         let mut input = &mut bytes[..];
-        assert_eq!(socket.next(&mut input, usize::MAX), Ok(None));
+        assert_eq!(socket.next(&mut input, usize::MAX, &mut Inflater::new()), Ok(None));
         let partial = socket.partial.as_ref().unwrap();
         assert!(matches!(&partial.message, Some(Message::Binary(bytes)) if bytes.capacity() < 64));
         assert!(size_of::<Partial>() <= 128);

@@ -1,7 +1,8 @@
 //! WebSocket frames as bytes ready for the wire (RFC 6455, section 5.2).
 //!
 //! Owns: the writing of frames, and [`Frame`], the shared piece of bytes that outboxes hold.
-//! Leaves to others: reading frames ([`super::header`]), HTTP responses ([`super::response`]).
+//! Leaves to others: reading frames ([`super::header`]), compressing what is in them ([`super::deflate`]), HTTP
+//! responses ([`super::response`]).
 
 use std::io;
 use std::ops::Deref;
@@ -56,20 +57,22 @@ impl Frame {
         Frame(bytes.into())
     }
 
-    /// What a single unmasked text or binary frame carries; nothing for anything else.
+    /// What it says, if it is one whole uncompressed message: text or binary, and its payload.
     pub fn message(&self) -> Option<(Opcode, &[u8])> {
-        let opcode = match self.0.first()? {
+        let opcode = match self.first()? {
             0x81 => Opcode::Text,
             0x82 => Opcode::Binary,
             _ => return None,
         };
-        let (start, len) = match *self.0.get(1)? {
-            126 => (4, usize::from(u16::from_be_bytes(self.0.get(2..4)?.try_into().ok()?))),
-            127 => (10, usize::try_from(u64::from_be_bytes(self.0.get(2..10)?.try_into().ok()?)).ok()?),
-            short => (2, usize::from(short)),
+        // The frames of this server are unmasked, so that the second byte is the length or says how it is written.
+        let size = match self.get(1)? {
+            126 => 4,
+            127 => 10,
+            _ => 2,
         };
-        let payload = self.0.get(start..)?;
-        (payload.len() == len).then_some((opcode, payload))
+        let payload = self.get(size..)?;
+        let (head, whole) = header(self[0], 0, payload.len());
+        (self[..size] == head[..whole]).then_some((opcode, payload))
     }
 
     /// Whether both are the same allocation, not only equal bytes.
@@ -92,6 +95,10 @@ impl std::fmt::Debug for Frame {
     }
 }
 
+/// The bit of the first byte that says that the message ends with the frame.
+const FIN: u8 = 0x80;
+/// The bit of the first byte that marks a compressed message, on its first frame (RFC 7692, section 6).
+pub const RSV1: u8 = 0x40;
 /// The longest header of a server frame: two bytes and a 64-bit length, no mask.
 const HEADER_ROOM: usize = 10;
 /// The longest payload of a control frame (section 5.5).
@@ -123,7 +130,16 @@ pub fn encode(opcode: Opcode, payload: &[u8]) -> Frame {
         payload.len() <= CONTROL_BYTES || matches!(opcode, Opcode::Text | Opcode::Binary),
         "control frame too long"
     );
-    let (head, size) = header(0x80 | opcode.bits(), 0, payload.len());
+    whole(FIN | opcode.bits(), payload)
+}
+
+/// A whole message whose payload is compressed (RFC 7692, section 6).
+pub(super) fn encode_compressed(opcode: Opcode, payload: &[u8]) -> Frame {
+    whole(FIN | RSV1 | opcode.bits(), payload)
+}
+
+fn whole(first: u8, payload: &[u8]) -> Frame {
+    let (head, size) = header(first, 0, payload.len());
     // An exact-size iterator lets `collect` allocate once; zeroing costs less than a second copy.
     let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, size + payload.len()).collect();
     let room = Arc::get_mut(&mut bytes).expect("the allocation is not shared yet");
@@ -162,7 +178,7 @@ pub fn encode_masked_part(
     mask: [u8; 4],
     out: &mut Vec<u8>,
 ) {
-    let first = opcode.map_or(0, Opcode::bits) | if fin { 0x80 } else { 0 };
+    let first = opcode.map_or(0, Opcode::bits) | if fin { FIN } else { 0 };
     let (head, size) = header(first, 0x80, payload.len());
     out.extend_from_slice(&head[..size]);
     out.extend_from_slice(&mask);
@@ -209,7 +225,7 @@ impl FrameBuilder {
 
     /// The frame.
     pub fn finish(mut self) -> Frame {
-        let (head, size) = header(0x80 | self.opcode.bits(), 0, self.bytes.len() - HEADER_ROOM);
+        let (head, size) = header(FIN | self.opcode.bits(), 0, self.bytes.len() - HEADER_ROOM);
         // The header ends where the payload begins, so that the two lie in one piece.
         let start = HEADER_ROOM - size;
         self.bytes[start..HEADER_ROOM].copy_from_slice(&head[..size]);

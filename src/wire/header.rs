@@ -2,7 +2,8 @@
 //!
 //! Owns: the rules that one header alone can break. tungstenite takes the bytes apart and refuses
 //! reserved opcodes; the rules that it leaves out stand here, each with its section.
-//! Leaves to others: the order of frames, which is [`crate::session::websocket`]'s.
+//! Leaves to others: the order of frames, which is [`crate::session::websocket`]'s, and what a compressed payload says
+//! ([`super::deflate`]).
 
 use std::fmt;
 use std::io::Cursor;
@@ -46,6 +47,8 @@ pub struct ClientHeader {
     pub kind: Kind,
     /// Whether its message ends with it.
     pub fin: bool,
+    /// Whether it begins a compressed message (RFC 7692, section 6).
+    pub compressed: bool,
     /// The masking key.
     pub mask: [u8; 4],
     /// Bytes of payload. Invariant: at most what the caller had room for, or 125.
@@ -57,7 +60,7 @@ pub struct ClientHeader {
 /// How a header can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderError {
-    /// A reserved bit is set, but no extension was negotiated (section 5.2).
+    /// A reserved bit is set to which no negotiated extension gives a meaning on this frame (section 5.2).
     ReservedBits,
     /// An opcode without meaning (section 5.2).
     ReservedOpcode,
@@ -105,8 +108,9 @@ pub fn size_hint(bytes: &[u8]) -> usize {
 }
 
 /// The header at the start of `input`; `None` while it is cut. `room` is what the message in
-/// progress may still grow by: a data frame that announces more is refused before a byte of it is kept.
-pub fn parse(input: &[u8], room: usize) -> Result<Option<ClientHeader>, HeaderError> {
+/// progress may still grow by: a data frame that announces more is refused before a byte of it is kept. With `deflate`,
+/// the first frame of a message may say that it is compressed.
+pub fn parse(input: &[u8], room: usize, deflate: bool) -> Result<Option<ClientHeader>, HeaderError> {
     let input = &input[..input.len().min(MAX_HEADER_BYTES)];
     let mut cursor = Cursor::new(input);
     // Reading from memory cannot fail, so a reserved opcode is the only error there is.
@@ -114,9 +118,6 @@ pub fn parse(input: &[u8], room: usize) -> Result<Option<ClientHeader>, HeaderEr
     let Some((header, len)) = parsed else { return Ok(None) };
     let size = cursor.position() as usize;
 
-    if header.rsv1 || header.rsv2 || header.rsv3 {
-        return Err(HeaderError::ReservedBits);
-    }
     let kind = match header.opcode {
         OpCode::Data(Data::Continue) => Kind::Continue,
         OpCode::Data(Data::Text) => Kind::Text,
@@ -128,6 +129,10 @@ pub fn parse(input: &[u8], room: usize) -> Result<Option<ClientHeader>, HeaderEr
             return Err(HeaderError::ReservedOpcode);
         }
     };
+    let may_compress = deflate && matches!(kind, Kind::Text | Kind::Binary);
+    if header.rsv1 && !may_compress || header.rsv2 || header.rsv3 {
+        return Err(HeaderError::ReservedBits);
+    }
     let Some(mask) = header.mask else { return Err(HeaderError::Unmasked) };
     if kind.is_control() {
         // The seven bits themselves, because a longer form is over 125 even when its value is not.
@@ -148,7 +153,7 @@ pub fn parse(input: &[u8], room: usize) -> Result<Option<ClientHeader>, HeaderEr
     if !kind.is_control() && len > room {
         return Err(HeaderError::TooBig);
     }
-    Ok(Some(ClientHeader { kind, fin: header.is_final, mask, len, size }))
+    Ok(Some(ClientHeader { kind, fin: header.is_final, compressed: header.rsv1, mask, len, size }))
 }
 
 #[cfg(test)]
@@ -156,21 +161,26 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], room: usize) -> Result<Option<ClientHeader>, HeaderError> {
+        check_with(false, bytes, room)
+    }
+
+    fn check_with(deflate: bool, bytes: &[u8], room: usize) -> Result<Option<ClientHeader>, HeaderError> {
         // Until the last byte is there, a header is neither right nor wrong; what follows is payload.
         for cut in 0..bytes.len() {
-            assert_eq!(parse(&bytes[..cut], room), Ok(None), "{bytes:x?} cut at {cut}");
+            assert_eq!(parse(&bytes[..cut], room, deflate), Ok(None), "{bytes:x?} cut at {cut}");
             assert!(size_hint(&bytes[..cut]) > cut);
         }
         assert_eq!(size_hint(bytes), bytes.len());
         let longer = [bytes, &[0xff; 20]].concat();
-        assert_eq!(parse(&longer, room), parse(bytes, room));
-        parse(bytes, room)
+        assert_eq!(parse(&longer, room, deflate), parse(bytes, room, deflate));
+        parse(bytes, room, deflate)
     }
 
     #[test]
     fn good_headers() {
         let mask = [1, 2, 3, 4];
-        let header = |kind, fin, len, size| Ok(Some(ClientHeader { kind, fin, mask, len, size }));
+        let header =
+            |kind, fin, len, size| Ok(Some(ClientHeader { kind, fin, compressed: false, mask, len, size }));
         assert_eq!(check(&[0x81, 0x80, 1, 2, 3, 4], 9), header(Kind::Text, true, 0, 6));
         assert_eq!(check(&[0x02, 0x85, 1, 2, 3, 4], 5), header(Kind::Binary, false, 5, 6));
         assert_eq!(check(&[0x80, 0xfd, 1, 2, 3, 4], 125), header(Kind::Continue, true, 125, 6));
@@ -183,6 +193,30 @@ mod tests {
         assert_eq!(check(&[0x88, 0xfd, 1, 2, 3, 4], 0), header(Kind::Close, true, 125, 6));
         assert_eq!(check(&[0x89, 0x80, 1, 2, 3, 4], 0), header(Kind::Ping, true, 0, 6));
         assert_eq!(check(&[0x8a, 0x81, 1, 2, 3, 4], 0), header(Kind::Pong, true, 1, 6));
+    }
+
+    #[test]
+    fn the_bit_of_compression_is_for_the_first_frame_of_a_message() {
+        for (first, kind, fin) in [
+            (0xc1, Kind::Text, true),
+            (0xc2, Kind::Binary, true),
+            (0x41, Kind::Text, false),
+            (0x42, Kind::Binary, false),
+        ] {
+            let bytes = [first, 0x85, 1, 2, 3, 4];
+            let expected = ClientHeader { kind, fin, compressed: true, mask: [1, 2, 3, 4], len: 5, size: 6 };
+            assert_eq!(check_with(true, &bytes, 5), Ok(Some(expected)));
+            assert_eq!(check_with(true, &bytes, 4), Err(HeaderError::TooBig));
+            assert_eq!(check_with(false, &bytes, 5), Err(HeaderError::ReservedBits));
+            for bit in [0x10, 0x20] {
+                let bytes = [first | bit, 0x85, 1, 2, 3, 4];
+                assert_eq!(check_with(true, &bytes, 5), Err(HeaderError::ReservedBits));
+            }
+        }
+        for first in [0x40, 0xc0, 0xc8, 0xc9, 0xca] {
+            let bytes = [first, 0x80, 1, 2, 3, 4];
+            assert_eq!(check_with(true, &bytes, 5), Err(HeaderError::ReservedBits), "{first:x}");
+        }
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! reactors deliver it. Leaves to others: the bytes of frames ([`super::frame`]), of Engine.IO packets
 //! ([`super::engine`]) and their compression ([`super::deflate`]).
 
+use super::deflate;
 use super::dialect::Dialect;
 use super::engine::{Revision, base64_frame, binary_frame, message_frame};
 use super::frame::{Frame, Opcode};
+use crate::base::compression::Compression;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 
@@ -37,7 +39,7 @@ struct Forms {
     /// Bytes of all pieces.
     len: usize,
     has_binary: bool,
-    made: [OnceLock<Frame>; Dialect::COUNT],
+    made: [OnceLock<Frame>; Dialect::FORMS],
 }
 
 /// How a parcel is to be treated.
@@ -45,8 +47,8 @@ struct Forms {
 pub struct Settings {
     /// Who cannot take it now does not get it.
     pub volatile: bool,
-    /// The smallest payload that is compressed, in bytes; `None` compresses none.
-    pub compress_from: Option<usize>,
+    /// How it is compressed for those who take it so; `None`: not.
+    pub compression: Option<Compression>,
 }
 
 impl From<Frame> for Parcel {
@@ -80,7 +82,7 @@ impl Parcel {
         let parcel = Parcel::new([piece], settings);
         if let Kind::Forms(forms) = &parcel.0 {
             // It is there already; nobody else has the parcel yet.
-            let _ = forms.made[Dialect::PLAIN.index()].set(frame.clone());
+            let _ = forms.made[Dialect::PLAIN.form_index()].set(frame.clone());
         }
         parcel
     }
@@ -109,9 +111,9 @@ impl Parcel {
             Kind::Plain(frame) => dialect.engine_form().is_none().then_some(frame),
             Kind::Forms(forms) => {
                 let dialect = forms.shared(dialect);
-                Some(forms.made[dialect.index()].get_or_init(|| {
+                Some(forms.made[dialect.form_index()].get_or_init(|| {
                     on_made(dialect);
-                    make(&forms.pieces, dialect)
+                    make(&forms.pieces, dialect, forms.settings.compression)
                 }))
             }
         }
@@ -121,38 +123,50 @@ impl Parcel {
 impl Forms {
     /// The dialect whose form this one shares: text looks the same in all of Engine.IO.
     fn shared(&self, dialect: Dialect) -> Dialect {
-        let deflate =
-            dialect.is_deflate() && self.settings.compress_from.is_some_and(|least| self.longest() >= least);
+        let how = self.settings.compression.filter(|_| takes_deflate(&self.pieces, dialect));
+        let deflate = how.is_some_and(|how| longest(&self.pieces) >= how.threshold_bytes);
         let engine = dialect.engine_form().is_some() && !self.has_binary;
-        let form = if engine { Dialect::engine(Revision::Four, false) } else { dialect };
+        let form = if engine { Dialect::engine(Revision::Four, false) } else { dialect.wide() };
         form.with_deflate(deflate)
-    }
-
-    fn longest(&self) -> usize {
-        self.pieces.iter().map(Piece::len).max().unwrap_or(0)
     }
 }
 
+/// Whether a client of this dialect may get these messages compressed.
+fn takes_deflate(pieces: &[Piece], dialect: Dialect) -> bool {
+    // A packet has a few bytes around its piece.
+    let fits = || longest(pieces) + 16 <= Dialect::NARROW_BYTES;
+    dialect.is_deflate() && (!dialect.is_narrow() || fits())
+}
+
+fn longest(pieces: &[Piece]) -> usize {
+    pieces.iter().map(Piece::len).max().unwrap_or(0)
+}
+
 /// The form of messages in a dialect, for one recipient.
-pub fn make(pieces: &[Piece], dialect: Dialect) -> Frame {
+pub fn make(pieces: &[Piece], dialect: Dialect, compression: Option<Compression>) -> Frame {
+    let compression = compression.filter(|_| takes_deflate(pieces, dialect));
     match pieces {
-        [only] => frame(only, dialect),
+        [only] => frame(only, dialect, compression),
         several => {
             let mut all = Vec::new();
-            several.iter().for_each(|piece| all.extend_from_slice(&frame(piece, dialect)));
+            several.iter().for_each(|piece| all.extend_from_slice(&frame(piece, dialect, compression)));
             Frame::from_bytes(all)
         }
     }
 }
 
-fn frame(piece: &Piece, dialect: Dialect) -> Frame {
-    match (piece, dialect.engine_form()) {
+fn frame(piece: &Piece, dialect: Dialect, compression: Option<Compression>) -> Frame {
+    let frame = match (piece, dialect.engine_form()) {
         (Piece::Text(text), None) => Frame::text(text),
         (Piece::Binary(bytes), None) => Frame::binary(bytes),
         (Piece::Text(text), Some(_)) => message_frame(text),
         (Piece::Binary(bytes), Some((revision, true))) => base64_frame(revision, bytes),
         (Piece::Binary(bytes), Some((revision, false))) => binary_frame(revision, bytes),
-    }
+    };
+    let deflate = |how: Compression| {
+        deflate::with_thread(how.level, |deflater| deflater.frame_if_worth(&frame, how.threshold_bytes))
+    };
+    compression.and_then(deflate).unwrap_or(frame)
 }
 
 impl Piece {
@@ -193,7 +207,7 @@ mod tests {
     #[test]
     fn a_packet_with_an_attachment_is_one_piece_in_each_dialect() {
         let pieces = [Piece::Text("51-[{}]".into()), Piece::Binary([1u8, 2].as_slice().into())];
-        let parcel = Parcel::new(pieces, Settings { volatile: true, compress_from: None });
+        let parcel = Parcel::new(pieces, Settings { volatile: true, compression: None });
         assert!(parcel.is_volatile());
         let mut made = Vec::new();
         let three = Dialect::engine(Revision::Three, false);

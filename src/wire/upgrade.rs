@@ -1,10 +1,11 @@
 //! The opening handshake of a WebSocket, the server's half (RFC 6455, section 4.2).
 //!
-//! Owns: which requests may become a WebSocket, and the 101 response. Extensions are not negotiated,
-//! so offers of them are not even read. Who may connect is the application's question.
+//! Owns: which requests may become a WebSocket, and the 101 response. Offers of extensions are read only if one could
+//! be accepted; [`super::deflate`] says which. Who may connect is the application's question.
 
 use std::fmt;
 
+use super::deflate::{self, Agreement};
 use super::frame::Frame;
 use super::head::{Framing, Head, is_token, list};
 use super::response::{Response, push_header, push_status};
@@ -37,6 +38,8 @@ pub enum UpgradeError {
     Key,
     /// `Sec-WebSocket-Protocol` is not a list of tokens.
     Protocol,
+    /// `Sec-WebSocket-Extensions` is not a list of extensions.
+    Extensions,
     /// The request has a body, whose bytes could be taken for frames.
     Body,
 }
@@ -81,6 +84,7 @@ impl fmt::Display for UpgradeError {
             UpgradeError::Version => "only Sec-WebSocket-Version 13 is supported",
             UpgradeError::Key => "malformed Sec-WebSocket-Key",
             UpgradeError::Protocol => "malformed Sec-WebSocket-Protocol",
+            UpgradeError::Extensions => "malformed Sec-WebSocket-Extensions",
             UpgradeError::Body => "a WebSocket upgrade has no body",
         })
     }
@@ -120,6 +124,11 @@ pub fn check_upgrade(head: &Head<'_>) -> Result<AcceptKey, UpgradeError> {
     Ok(AcceptKey(tungstenite::handshake::derive_accept_key(key)))
 }
 
+/// What is agreed on about compression, if the client offers any that can be accepted; for a server that has it on.
+pub fn agree_on_compression(head: &Head<'_>) -> Result<Option<Agreement>, UpgradeError> {
+    deflate::negotiate(head.all("sec-websocket-extensions")).map_err(|_| UpgradeError::Extensions)
+}
+
 /// The subprotocols that the client offers, in the order of its preference. After
 /// [`check_upgrade`] all of them are tokens.
 pub fn protocols<'h>(head: &'h Head<'_>) -> impl Iterator<Item = &'h str> {
@@ -133,8 +142,13 @@ fn offered_protocols<'h>(head: &'h Head<'_>) -> impl Iterator<Item = Option<&'h 
         .map(|item| std::str::from_utf8(item).ok().filter(|_| is_token(item)))
 }
 
-/// The response that ends HTTP on a connection. `subprotocol` is one of those offered.
-pub fn switching_protocols(accept: &AcceptKey, subprotocol: Option<&str>, headers: &[(&str, &str)]) -> Frame {
+/// The response that ends HTTP on a connection. `subprotocol` is one of those offered, and so is what was agreed on.
+pub fn switching_protocols(
+    accept: &AcceptKey,
+    subprotocol: Option<&str>,
+    compression: Option<Agreement>,
+    headers: &[(&str, &str)],
+) -> Frame {
     let mut out = Vec::with_capacity(160);
     push_status(&mut out, 101);
     push_header(&mut out, "Upgrade", "websocket");
@@ -142,6 +156,9 @@ pub fn switching_protocols(accept: &AcceptKey, subprotocol: Option<&str>, header
     push_header(&mut out, "Sec-WebSocket-Accept", accept.as_str());
     if let Some(subprotocol) = subprotocol {
         push_header(&mut out, "Sec-WebSocket-Protocol", subprotocol);
+    }
+    if let Some(agreement) = compression {
+        push_header(&mut out, "Sec-WebSocket-Extensions", &agreement.to_string());
     }
     for (name, value) in headers {
         push_header(&mut out, name, value);
@@ -205,7 +222,7 @@ mod tests {
         let head = Head::parse(text.as_bytes()).unwrap();
         let key = check_upgrade(&head).unwrap();
         assert_eq!(protocols(&head).collect::<Vec<_>>(), ["chat", "superchat"]);
-        let answer = switching_protocols(&key, Some("chat"), &[("X-A", "b\r\nc")]);
+        let answer = switching_protocols(&key, Some("chat"), None, &[("X-A", "b\r\nc")]);
         assert_eq!(
             std::str::from_utf8(&answer).unwrap(),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

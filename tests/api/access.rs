@@ -1,11 +1,18 @@
 //! Who may ask for what, with which method.
 
 use crate::server::Server;
+use crate::sio::{EIO4, Sio};
 use crate::ws::Client;
 
-const GUARDED: [(&str, &str); 7] = [
+const GUARDED: [(&str, &str); 13] = [
     ("POST", "/api/v1/publish"),
     ("GET", "/api/v1/stats"),
+    ("GET", "/api/v1/namespaces"),
+    ("GET", "/api/v1/rooms"),
+    ("GET", "/api/v1/rooms/g1"),
+    ("POST", "/api/v1/sockets/join"),
+    ("POST", "/api/v1/sockets/leave"),
+    ("POST", "/api/v1/sockets/disconnect"),
     ("GET", "/api/v1/domains"),
     ("GET", "/api/v1/domains/d1/groups"),
     ("GET", "/api/v1/domains/d1/clients"),
@@ -15,13 +22,24 @@ const GUARDED: [(&str, &str); 7] = [
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/"];
 const MESSAGE: &[u8] = br#"{"bizCode":"d1","mode":300,"content":1}"#;
 
+/// What a request with this method to this path may have.
+fn body_for(method: &str, path: &str) -> &'static [u8] {
+    match (method, path) {
+        ("POST", "/api/v1/publish") => MESSAGE,
+        ("POST", "/api/v1/sockets/disconnect") => br#"{"in":["g1"]}"#,
+        ("POST", _) => br#"{"in":["g1"],"rooms":["g2"]}"#,
+        _ => b"",
+    }
+}
+
 #[test]
 fn a_key_is_wanted_where_it_matters() {
     let server = Server::start_with_key(2, "k-1");
     let mut client = Client::connect(&server, "d1", "c1", "");
+    let mut socket = Sio::register(&server, EIO4, &["g1"]);
     let mut http = server.http();
     for (method, path) in GUARDED {
-        let body = if method == "POST" { MESSAGE } else { b"" };
+        let body = body_for(method, path);
         for wrong in ["", "k-1", "Bearer", "Bearer ", "Bearer k-2", "Bearer k-11", "Basic k-1"] {
             let answer = http.request(method, path, &[("Authorization", wrong)], body);
             let (status, code, _) = answer.error();
@@ -31,12 +49,14 @@ fn a_key_is_wanted_where_it_matters() {
         assert_eq!(http.request(method, path, &[], body).status, 401, "{path}");
     }
     client.has_nothing();
+    socket.has_nothing();
     for (method, path) in GUARDED {
-        let body = if method == "POST" { MESSAGE } else { b"" };
+        let body = body_for(method, path);
         let answer = http.request(method, path, &[("authorization", "Bearer k-1")], body);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     }
     assert_eq!(client.next(), r#"{"msgId":null,"mode":300,"content":1}"#);
+    socket.is_disconnected();
     for path in OPEN {
         assert_eq!(http.get(path).status, 200, "{path}");
     }
@@ -46,8 +66,11 @@ fn a_key_is_wanted_where_it_matters() {
 fn methods_are_checked_and_head_has_no_body() {
     let server = Server::start(2);
     let _client = Client::connect(&server, "d1", "c1", "");
+    let _socket = Sio::register(&server, EIO4, &["g1"]);
     let mut http = server.http();
-    for (method, path) in GUARDED.into_iter().chain(OPEN.map(|path| ("GET", path))) {
+    let (actions, guarded): (Vec<_>, Vec<_>) =
+        GUARDED.into_iter().partition(|(_, path)| path.starts_with("/api/v1/sockets/"));
+    for (method, path) in guarded.into_iter().chain(OPEN.map(|path| ("GET", path))) {
         for other in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
             if other != method {
                 let answer = http.request(other, path, &[], b"");
@@ -62,6 +85,15 @@ fn methods_are_checked_and_head_has_no_body() {
             assert_eq!(head.header("content-type"), http.get(path).header("content-type"));
         } else {
             assert_eq!(head.status, 405, "{path}");
+        }
+    }
+    for (_, path) in actions {
+        // It might be the id of a socket, which can be looked at.
+        assert_eq!(http.get(path).error().0, 404, "{path}");
+        assert_eq!(http.request("HEAD", path, &[], b"").status, 404, "{path}");
+        for other in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
+            let answer = http.request(other, path, &[], b"");
+            assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, POST")), "{other} {path}");
         }
     }
     for path in ["/api/v1", "/api/v1/", "/api/v1/publish/", "/api/v1/domains//groups", "/metric", "//"] {
@@ -87,15 +119,17 @@ fn the_first_page_links_to_what_is_served() {
 fn without_a_key_pages_of_other_sites_are_kept_out() {
     let server = Server::start(2);
     let mut client = Client::connect(&server, "d1", "c1", "");
+    let mut socket = Sio::register(&server, EIO4, &["g1"]);
     let mut http = server.http();
     for (method, path) in GUARDED {
-        let body = if method == "POST" { MESSAGE } else { b"" };
+        let body = body_for(method, path);
         for foreign in ["https://evil.example", "null", "http://127.0.0.1:1", ""] {
             let answer = http.request(method, path, &[("Origin", foreign)], body);
             assert_eq!(answer.status, 403, "{path} {foreign:?}");
         }
     }
     client.has_nothing();
+    socket.has_nothing();
     // The server's own page: the host of the request is that of the origin.
     let own = "http://127.0.0.1:3000";
     let host = format!("POST /api/v1/publish HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nOrigin: {own}\r\n");

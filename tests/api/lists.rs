@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// All items of a list, checking every page.
-fn walk(server: &Server, path: &str, limit: usize) -> Vec<Value> {
+pub(crate) fn walk(server: &Server, path: &str, limit: usize) -> Vec<Value> {
     let mut http = server.http();
     let mut items = Vec::new();
     let mut target = format!("{path}?limit={limit}");

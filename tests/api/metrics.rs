@@ -1,18 +1,19 @@
 //! `/metrics`, read by a strict parser of the text format and held against its rules.
 
 use crate::server::Server;
+use crate::sio::{EIO3_POLLING, EIO4, EIO4_POLLING, Sio};
 use crate::ws::Client;
 use std::collections::{BTreeMap, BTreeSet};
 
-type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 /// A sample of a histogram: its suffix, its bound, its value.
 type Sample<'n> = (&'n str, Option<String>, f64);
 
 #[derive(Debug)]
-struct Family {
+pub(crate) struct Family {
     kind: String,
     /// Name, labels, value; in the order of the text.
-    samples: Vec<(String, Labels, f64)>,
+    pub(crate) samples: Vec<(String, Labels, f64)>,
 }
 
 /// Reads a whole text; whatever the format does not allow is a panic.
@@ -135,14 +136,15 @@ fn check_histogram(name: &str, family: &Family) {
 }
 
 /// The value of one sample.
-fn value(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)]) -> f64 {
+pub(crate) fn value(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)]) -> f64 {
     let wanted: Labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let family = &families[name.trim_end_matches("_count")];
     let found = family.samples.iter().find(|(found, labels, _)| found == name && *labels == wanted);
     found.unwrap_or_else(|| panic!("{name} {labels:?} in {family:?}")).2
 }
 
-fn scrape(server: &Server) -> BTreeMap<String, Family> {
+/// The families, all of them as they should be.
+pub(crate) fn scrape(server: &Server) -> BTreeMap<String, Family> {
     let answer = server.get("/metrics");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -164,6 +166,7 @@ fn every_family_is_there_and_keeps_the_rules() {
         "fanfare_messages_in_total",
         "fanfare_deliveries_total",
         "fanfare_dropped_total",
+        "fanfare_encoded_total",
         "fanfare_queued_bytes",
         "fanfare_memory_bytes",
         "fanfare_turn_seconds",
@@ -210,6 +213,55 @@ fn the_numbers_follow_what_happens() {
     assert_eq!(of("fanfare_publish_seconds_count", &[]), 2.0);
     assert!(of("fanfare_memory_bytes", &[("part", "rss")]) > 1e6);
     assert!(of("fanfare_turn_seconds_count", &[("phase", "read")]) > 10.0);
+}
+
+/// Connections of every transport, on all reactors.
+fn connections(server: &Server) -> BTreeMap<String, f64> {
+    let mut sums = BTreeMap::new();
+    for (_, labels, value) in &scrape(server)["fanfare_connections"].samples {
+        *sums.entry(labels["transport"].clone()).or_default() += value;
+    }
+    sums
+}
+
+#[test]
+fn sessions_are_counted_by_what_they_are_on() {
+    let server = Server::start(3);
+    let _plain = [Client::connect(&server, "d1", "c1", ""), Client::connect(&server, "/", "c1", "")];
+    let _socket = Sio::connect(&server, EIO4);
+    let mut first = Sio::connect(&server, EIO4_POLLING);
+    let mut second = Sio::connect(&server, EIO3_POLLING);
+    let third = Sio::connect(&server, EIO4_POLLING);
+    let count = |counts: &BTreeMap<String, f64>, name: &str| counts[name];
+    let before = connections(&server);
+    assert_eq!(before.keys().collect::<Vec<_>>(), ["http", "polling", "websocket"]);
+    assert_eq!((count(&before, "websocket"), count(&before, "polling")), (3.0, 3.0));
+    // Two of each that polls, and the one that asks.
+    assert!(count(&before, "http") >= 7.0, "{before:?}");
+    let stats = server.get("/api/v1/stats").ok();
+    assert_eq!((&stats["sockets"], &stats["polling"]), (&6.into(), &3.into()));
+
+    first.upgrade(&server);
+    second.upgrade(&server);
+    first.has_nothing();
+    second.has_nothing();
+    let after = connections(&server);
+    assert_eq!((count(&after, "websocket"), count(&after, "polling")), (5.0, 1.0));
+    third.close();
+    let families = scrape(&server);
+    assert_eq!(connections(&server)["polling"], 0.0);
+    assert_eq!(value(&families, "fanfare_closed_total", &[("reason", "client")]), 1.0);
+
+    // A namespace and a domain of one name.
+    assert_eq!(value(&families, "fanfare_sockets", &[("scope", "/")]), 3.0);
+    assert_eq!(value(&families, "fanfare_sockets", &[("scope", "/"), ("kind", "domain")]), 1.0);
+
+    let refused = |families| value(families, "fanfare_refused_total", &[("reason", "engine")]);
+    for target in ["/socket.io/?EIO=4&transport=pigeon", "/socket.io/?EIO=4&transport=polling&sid=x"] {
+        assert_eq!(server.get(target).status, 400);
+    }
+    assert!(server.0.try_ws("/socket.io/?EIO=2&transport=websocket").is_err());
+    assert_eq!(refused(&scrape(&server)) - refused(&families), 3.0);
 }
 
 #[test]

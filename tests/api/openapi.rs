@@ -3,6 +3,7 @@
 use crate::http::{Answer, Http};
 use crate::schema::{faults, resolve};
 use crate::server::Server;
+use crate::sio::{EIO4, Sio};
 use crate::ws::Client;
 use serde_json::{Map, Value, json};
 
@@ -14,14 +15,17 @@ struct Fixture {
     server: Server,
     document: Value,
     _client: Client,
+    socket: Sio,
 }
 
 impl Fixture {
     fn start() -> Fixture {
         let server = Server::start_with_key(2, "k");
         let client = Client::connect(&server, "d1", "c1", "g1,g2");
+        let mut socket = Sio::register(&server, EIO4, &["g1", "g3"]);
+        socket.ask(r#"["register",{"user":"u1"}]"#);
         let document = server.http().request("GET", "/api/v1/openapi.json", &[KEY], b"").ok();
-        Fixture { server, document, _client: client }
+        Fixture { server, document, _client: client, socket }
     }
 
     /// Every path with its methods, except the parameters of a path.
@@ -60,7 +64,12 @@ impl Fixture {
             let name = parameter["name"].as_str().unwrap();
             let example = &parameter["example"];
             assert_eq!(faults(&self.document, &parameter["schema"], example), [""; 0], "{name}");
-            let text = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+            // Nobody can guess an id, and an example cannot either.
+            let text = match example.as_str() {
+                Some(_) if name == "id" => self.socket.id.clone(),
+                Some(text) => text.to_owned(),
+                None => example.to_string(),
+            };
             match parameter["in"].as_str().unwrap() {
                 "path" => target = target.replace(&format!("{{{name}}}"), &text),
                 "query" if name != "cursor" || with_cursor => query.push(format!("{name}={text}")),
@@ -73,8 +82,19 @@ impl Fixture {
     }
 }
 
+/// The description of what an operation takes, and examples of that.
+fn body_of(operation: &Value) -> (&Value, Vec<(&String, &Value)>) {
+    let content = &operation["requestBody"]["content"]["application/json"];
+    let examples = content["examples"].as_object().unwrap().iter();
+    (&content["schema"], examples.map(|(name, example)| (name, &example["value"])).collect())
+}
+
 fn post(http: &mut Http, body: &str) -> Answer {
-    http.request("POST", "/api/v1/publish", &[KEY, JSON], body.as_bytes())
+    post_to(http, "/api/v1/publish", body)
+}
+
+fn post_to(http: &mut Http, path: &str, body: &str) -> Answer {
+    http.request("POST", path, &[KEY, JSON], body.as_bytes())
 }
 
 #[test]
@@ -85,13 +105,16 @@ fn whatever_is_described_is_served_as_described() {
     for (path, method, operation) in fixture.operations() {
         for with_cursor in [false, true] {
             let target = fixture.target(path, operation, with_cursor);
-            let body =
-                if method == "POST" { br#"{"bizCode":"d1","mode":300,"content":1}"# } else { &b""[..] };
-            let answer = http.request(&method, &target, &[KEY], body);
+            let operation = Value::from(operation.clone());
+            let body = match method.as_str() {
+                "POST" => body_of(&operation).1[0].1.to_string(),
+                _ => String::new(),
+            };
+            let answer = http.request(&method, &target, &[KEY], body.as_bytes());
             assert_eq!(answer.status, 200, "{method} {target}: {}", answer.text());
             fixture.check(path, &method, &answer);
 
-            let answer = http.request(&method, &target, &[], body);
+            let answer = http.request(&method, &target, &[], body.as_bytes());
             let open = operation.get("security") == Some(&json!([]));
             assert_eq!(answer.status, if open { 200 } else { 401 }, "{method} {target}");
             fixture.check(path, &method, &answer);
@@ -99,20 +122,17 @@ fn whatever_is_described_is_served_as_described() {
         assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{path}");
         count += 1;
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 17);
 }
 
 #[test]
 fn examples_of_messages_work() {
     let fixture = Fixture::start();
     let mut http = fixture.server.http();
-    let content =
-        &fixture.document["paths"]["/api/v1/publish"]["post"]["requestBody"]["content"]["application/json"];
-    let examples = content["examples"].as_object().unwrap();
-    assert!(examples.len() >= 4);
-    for (name, example) in examples {
-        let value = &example["value"];
-        assert_eq!(faults(&fixture.document, &content["schema"], value), [""; 0], "{name}");
+    let (schema, examples) = body_of(&fixture.document["paths"]["/api/v1/publish"]["post"]);
+    assert!(examples.len() >= 7);
+    for (name, value) in examples {
+        assert_eq!(faults(&fixture.document, schema, value), [""; 0], "{name}");
         let answer = post(&mut http, &value.to_string());
         let reports = answer.ok();
         fixture.check("/api/v1/publish", "POST", &answer);
@@ -122,6 +142,25 @@ fn examples_of_messages_work() {
             assert_eq!(report["written"], 1, "{name}");
         }
     }
+}
+
+#[test]
+fn examples_of_actions_work() {
+    let fixture = Fixture::start();
+    let mut http = fixture.server.http();
+    let mut act = |action: &str| {
+        let path = format!("/api/v1/sockets/{action}");
+        let (schema, examples) = body_of(&fixture.document["paths"][&path]["post"]);
+        assert_eq!(faults(&fixture.document, schema, examples[0].1), [""; 0], "{action}");
+        let answer = post_to(&mut http, &path, &examples[0].1.to_string());
+        fixture.check(&path, "POST", &answer);
+        let target = format!("/api/v1/sockets/{}", fixture.socket.id);
+        let rooms = http.request("GET", &target, &[KEY], b"").ok()["rooms"].clone();
+        (answer.ok()["matched"].clone(), rooms)
+    };
+    assert_eq!(act("join"), (json!(1), json!(["g1", "g3", "u1", "g2"])));
+    assert_eq!(act("leave"), (json!(1), json!(["g1", "u1"])));
+    assert_eq!(act("disconnect").0, 0, "nobody is banned");
 }
 
 #[test]
@@ -165,10 +204,28 @@ fn errors_are_as_described() {
         ("/api/v1/domains/{bizCode}/clients", "/api/v1/domains/d1/clients?page=2", 400),
         ("/api/v1/domains/{bizCode}/groups", "/api/v1/domains/d9/groups", 404),
         ("/api/v1/domains/{bizCode}/clients", "/api/v1/domains/d9/clients", 404),
+        ("/api/v1/namespaces", "/api/v1/namespaces?limit=x", 400),
+        ("/api/v1/rooms", "/api/v1/rooms?cursor=x", 400),
+        ("/api/v1/rooms", "/api/v1/rooms?namespace=/old", 404),
+        ("/api/v1/rooms/{room}", "/api/v1/rooms/g1?room=g1", 400),
+        ("/api/v1/rooms/{room}", "/api/v1/rooms/g9", 404),
+        ("/api/v1/sockets/{id}", "/api/v1/sockets/x?limit=1", 400),
+        ("/api/v1/sockets/{id}", "/api/v1/sockets/x", 404),
     ] {
         let answer = http.request("GET", target, &[KEY], b"");
         assert_eq!(answer.status, status, "{target}: {}", answer.text());
         fixture.check(path, "GET", &answer);
+    }
+    for (path, body, status) in [
+        ("/api/v1/publish", r#"{"namespace":"/old","event":"E"}"#, 404),
+        ("/api/v1/publish", r#"{"event":"disconnect"}"#, 400),
+        ("/api/v1/sockets/join", "{}", 400),
+        ("/api/v1/sockets/leave", r#"{"rooms":7}"#, 400),
+        ("/api/v1/sockets/disconnect", r#"{"namespace":"/old"}"#, 404),
+    ] {
+        let answer = post_to(&mut http, path, body);
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        fixture.check(path, "POST", &answer);
     }
     let error = &fixture.document["components"]["schemas"]["Error"];
     for (method, target, status) in [("GET", "/nothing", 404), ("DELETE", "/api/v1/stats", 405)] {
@@ -222,5 +279,83 @@ fn the_schema_and_the_server_refuse_the_same_messages() {
             let (status, _, text) = post(&mut http, &without.to_string()).error();
             assert_eq!((status, text), (400, format!("{name}: is missing")));
         }
+    }
+}
+
+#[test]
+fn the_schema_and_the_server_refuse_the_same_events() {
+    let fixture = Fixture::start();
+    let mut http = fixture.server.http();
+    let mut check = |schema: &str, path: &str, value: &Value, taken: bool| {
+        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        assert_eq!(faults(&fixture.document, &schema, value).is_empty(), taken, "{value}");
+        let status = post_to(&mut http, path, &value.to_string()).status;
+        assert_eq!(status == 200, taken, "{status}: {value}");
+    };
+    let publish = "/api/v1/publish";
+    let event = json!({"to": ["g9"], "event": "E"});
+    let info = json!({"roomName": "g9", "eventName": "E", "text": null});
+    let action = json!({"in": "g9", "rooms": "g1"});
+    let leave = "/api/v1/sockets/leave";
+    for (schema, path, good) in
+        [("Message", publish, &event), ("Message", publish, &info), ("Move", leave, &action)]
+    {
+        check(schema, path, good, true);
+        for unknown in ["from", "Event", "bizCode"] {
+            let mut changed = good.clone();
+            changed[unknown] = json!("x");
+            check(schema, path, &changed, false);
+        }
+    }
+    let mut change =
+        |schema: &str, path: &str, good: &Value, name: &str, values: [Value; 8], taken: [bool; 8]| {
+            for (value, taken) in values.into_iter().zip(taken) {
+                let mut changed = good.clone();
+                changed[name] = value;
+                check(schema, path, &changed, taken);
+            }
+        };
+    let values = || {
+        [
+            json!(null),
+            json!("g8"),
+            json!(""),
+            json!([]),
+            json!(["a", "b"]),
+            json!([7]),
+            json!(true),
+            json!({}),
+        ]
+    };
+    const ROOMS: [bool; 8] = [true, true, false, true, true, false, false, false];
+    const STRING: [bool; 8] = [false, true, false, false, false, false, false, false];
+    const FLAG: [bool; 8] = [true, false, false, false, false, false, true, false];
+    for (name, taken) in [
+        ("to", ROOMS),
+        ("except", ROOMS),
+        ("event", STRING),
+        ("args", [true, false, false, true, true, true, false, false]),
+        ("volatile", FLAG),
+        ("compress", FLAG),
+        ("local", FLAG),
+    ] {
+        change("Message", publish, &event, name, values(), taken);
+    }
+    for (name, taken) in [("roomName", STRING), ("eventName", STRING), ("text", [true; 8])] {
+        change("Message", publish, &info, name, values(), taken);
+    }
+    for (name, taken) in
+        [("in", ROOMS), ("except", ROOMS), ("rooms", [false, true, false, false, true, false, false, false])]
+    {
+        change("Move", leave, &action, name, values(), taken);
+    }
+    let disconnect = "/api/v1/sockets/disconnect";
+    change("Disconnect", disconnect, &json!({"in": ["g9"]}), "close", values(), FLAG);
+    for reserved in
+        ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]
+    {
+        let mut changed = event.clone();
+        changed["event"] = json!(reserved);
+        check("Message", publish, &changed, false);
     }
 }

@@ -55,6 +55,8 @@ fn visit(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut
                     expect(value.as_object().is_none_or(|o| o.contains_key(name)), &format!("no {name}"));
                 }
             }
+            "enum" => expect(argument.as_array().unwrap().contains(value), "none of those"),
+            "not" => expect(!self::faults(document, argument, value).is_empty(), "what it must not be"),
             "oneOf" => {
                 let fits = |one: &&Value| self::faults(document, one, value).is_empty();
                 let count = argument.as_array().unwrap().iter().filter(fits).count();

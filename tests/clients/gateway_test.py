@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import tempfile
 import unittest
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from program import Server
 
 PATIENCE = 30
 
@@ -18,28 +17,8 @@ def soon(awaitable):
     return asyncio.wait_for(awaitable, PATIENCE)
 
 
-class Server:
-    """The program on a free port."""
-
-    def __init__(self, config="", reactors=3):
-        self.folder = tempfile.TemporaryDirectory()
-        path = os.path.join(self.folder.name, "fanfare.toml")
-        with open(path, "w") as file:
-            file.write(config)
-        command = [os.environ["FANFARE_PROGRAM"], "-c", path, "--listen", "127.0.0.1:0"]
-        command += ["--reactors", str(reactors)]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        ready = self.process.stdout.readline()
-        assert "http://" in ready, ready
-        self.addr = ready.split("http://")[1].split()[0]
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        self.folder.cleanup()
+class GatewayServer(Server):
+    """The program, and clients of its gateway."""
 
     async def client(self, domain, name, group="", **options):
         query = urlencode({"bizCode": domain, "clientId": name, "group": group})
@@ -65,7 +44,7 @@ async def deliver(client, **message):
 
 class Gateway(unittest.IsolatedAsyncioTestCase):
     def serve(self, config=""):
-        server = Server(config)
+        server = GatewayServer(config)
         self.addCleanup(server.stop)
         return server
 

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Real clients against the program: npm's ws (node --test) and Python's websockets (unittest).
+# Real clients against the program: npm's ws and socket.io-client from 1.x to 4.x (node --test), Python's websockets and
+# python-socketio (unittest), and rust_socketio; and both protocols by hand, against examples/.
 #
 #   tests/clients/run.sh
 #
 # Takes the release program if it is built, else the debug one; builds the latter if there is neither.
-# FANFARE_PROGRAM names another.
+# FANFARE_PROGRAM names another; its examples lie in the folder examples beside it.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"
@@ -15,11 +16,23 @@ cmp -s $clients/package-lock.json .deps/node/installed && cmp -s $clients/requir
 
 target=${CARGO_TARGET_DIR:-$root/target}
 if [ -z "${FANFARE_PROGRAM:-}" ]; then
+    profile=--release
     FANFARE_PROGRAM=$target/release/fanfare
-    [ -x "$FANFARE_PROGRAM" ] || FANFARE_PROGRAM=$target/debug/fanfare
-    [ -x "$FANFARE_PROGRAM" ] || cargo build --quiet --locked --bin fanfare
+    if [ ! -x "$FANFARE_PROGRAM" ]; then
+        profile=
+        FANFARE_PROGRAM=$target/debug/fanfare
+        [ -x "$FANFARE_PROGRAM" ] || cargo build --quiet --locked --bin fanfare
+    fi
+    for example in engine_echo socketio_suite; do
+        [ -x "$(dirname "$FANFARE_PROGRAM")/examples/$example" ] ||
+            cargo build --quiet --locked $profile --example $example
+    done
 fi
 export FANFARE_PROGRAM FANFARE_ROOT="$root"
+
+# Apart from what fanfare is built of, and once: it does not change.
+cargo build --quiet --locked --manifest-path $clients/rust_client/Cargo.toml --target-dir "$target/rust_client"
+export FANFARE_RUST_CLIENT="$target/rust_client/debug/rust-client"
 
 echo "clients: $FANFARE_PROGRAM"
 node --test --test-reporter=spec $clients/*.test.mjs

@@ -5,11 +5,12 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import assert from 'node:assert/strict';
 
-const root = process.env.FANFARE_ROOT;
-const WebSocket = createRequire(join(root, '.deps/node/'))('ws');
+/** What tools/setup.sh installed. */
+export const installed = createRequire(join(process.env.FANFARE_ROOT, '.deps/node/'));
+export const WebSocket = installed('ws');
 
 /** How long anything may take before it counts as never, in milliseconds. */
 const PATIENCE = 30_000;
@@ -23,13 +24,25 @@ export function soon(promise, what) {
     return Promise.race([promise, never]).finally(() => clearTimeout(timer));
 }
 
-/** Starts a server with this configuration on a free port and stops it when the test context ends. */
-export async function start(t, config = '', reactors = 3) {
+/** Starts a server with this configuration, on a free port or at an address, and stops it when the test context ends. */
+export async function start(t, config = '', reactors = 3, listen = '127.0.0.1:0') {
     const folder = await mkdtemp(join(tmpdir(), 'fanfare-clients-'));
     const file = join(folder, 'fanfare.toml');
     await writeFile(file, config);
-    const args = ['-c', file, '--listen', '127.0.0.1:0', '--reactors', String(reactors)];
-    const child = spawn(process.env.FANFARE_PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const args = ['-c', file, '--listen', listen, '--reactors', String(reactors)];
+    const server = await run(t, process.env.FANFARE_PROGRAM, args);
+    t.after(() => rm(folder, { recursive: true }));
+    return server;
+}
+
+/** Starts one of the examples, which lie beside the program, on a free port. */
+export async function startExample(t, name) {
+    const folder = join(dirname(process.env.FANFARE_PROGRAM), 'examples');
+    return run(t, join(folder, name), ['--listen', '127.0.0.1:0']);
+}
+
+async function run(t, program, args) {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let log = '';
     child.stderr.on('data', (data) => (log += data));
     const exit = once(child, 'exit');
@@ -46,7 +59,6 @@ export async function start(t, config = '', reactors = 3) {
     t.after(async () => {
         child.kill('SIGKILL');
         await exit;
-        await rm(folder, { recursive: true });
     });
     return { addr, child, exit, log: () => log };
 }

@@ -2,6 +2,8 @@
 // Every test program uses another part of it.
 #![allow(dead_code)]
 
+pub(crate) mod frames;
+
 use crate::support::{self, Folder};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
@@ -70,7 +72,7 @@ impl Server {
     /// Proportional set size, in bytes.
     pub(crate) fn weight(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid())).unwrap();
-        let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Pss_Anon:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
@@ -408,8 +410,13 @@ pub(crate) fn upgrade_head(query: &str, more: &str) -> String {
     )
 }
 
-pub(crate) fn upgrade(mut raw: Raw, query: &str) -> Raw {
-    raw.send(upgrade_head(query, "").as_bytes());
+pub(crate) fn upgrade(raw: Raw, query: &str) -> Raw {
+    upgrade_with(raw, query, "")
+}
+
+/// The same with these header lines.
+pub(crate) fn upgrade_with(mut raw: Raw, query: &str, more: &str) -> Raw {
+    raw.send(upgrade_head(query, more).as_bytes());
     let answer = raw.answer().expect("an answer to the upgrade");
     assert_eq!(answer.status, 101, "{}", answer.head);
     assert_eq!(answer.header("sec-websocket-accept"), Some(ACCEPT));

@@ -316,7 +316,12 @@ impl<S: Read + Write> Ws<S> {
             return Err(reply);
         }
         assert_eq!(reply.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-        Ok(Ws { stream, sent: 0 })
+        Ok(Ws::over(stream))
+    }
+
+    /// Over a stream on which hands were shaken.
+    pub fn over(stream: S) -> Ws<S> {
+        Ws { stream, sent: 0 }
     }
 
     /// Sends a text.

@@ -4,7 +4,7 @@ from __future__ import print_function
 import json
 import sys
 
-GOOD = ("OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED")
+GOOD = ("OK", "NON-STRICT", "INFORMATIONAL")
 
 
 def main(path):

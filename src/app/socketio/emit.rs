@@ -80,8 +80,8 @@ impl<'s, 'a> Emit<'s, 'a> {
 
     fn parcel(&self, event: &str, args: &Args) -> Parcel {
         let pieces = event_pieces(self.parser, &self.to.scope, event, args.as_ref(), None);
-        let compress_from = self.cx.core.compress_from.filter(|_| self.compress);
-        Parcel::new(pieces, Settings { volatile: self.volatile, compress_from })
+        let compression = self.cx.core.router.namespace_compression(&self.to.scope).filter(|_| self.compress);
+        Parcel::new(pieces, Settings { volatile: self.volatile, compression })
     }
 }
 

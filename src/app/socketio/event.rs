@@ -55,7 +55,8 @@ impl Ack {
             return;
         }
         let pieces = ack_pieces(parser, &namespace, id, args.as_ref());
-        let frame = parcel::make(&pieces, cx.out.dialect(link));
+        let frame =
+            parcel::make(&pieces, cx.out.dialect(link), cx.core.router.mount(at.mount).options.compression);
         cx.out.send(link, &frame);
     }
 }

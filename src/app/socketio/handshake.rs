@@ -7,7 +7,8 @@ use crate::wire::head::Head;
 /// What is known of the beginning of a connection.
 ///
 /// The whole of it is there while a socket connects (in middlewares and connection handlers). A session keeps only
-/// what it needs for namespaces that it joins later: the parameters of its query that are not Engine.IO's own.
+/// what it needs for namespaces that it joins later: the parameters of its query that are not Engine.IO's own, who
+/// connected and when; and where there are no other namespaces, nothing unless there are such parameters.
 #[derive(Clone, Debug)]
 pub struct Handshake {
     /// The request's head, until the first namespace is joined.
@@ -61,6 +62,11 @@ impl Handshake {
     /// All parameters of the query that are not Engine.IO's own, percent-encoded.
     pub fn raw_query(&self) -> &str {
         &self.query
+    }
+
+    /// What is left of one that was not worth keeping.
+    pub(crate) fn forgotten() -> Handshake {
+        Handshake { head: None, query: "".into(), peer: Peer::Unknown, unix_ms: 0 }
     }
 
     /// Forgets what is large.

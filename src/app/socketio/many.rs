@@ -2,42 +2,66 @@
 
 use super::emit::Emit;
 use super::socket::{CLOSE_CODE, socket_id};
+use super::state::SioSession;
 use crate::app::context::{Context, Core, Job};
+use crate::app::engine::Transport;
 use crate::hub::ROOM_BYTES;
 use crate::reactor::outlet::Outlet;
 use crate::wire::socketio::Revision;
+use compact_str::CompactString;
 
-/// What is known of a socket from afar.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketInfo {
-    /// Its id.
-    pub id: String,
-    /// `polling` or `websocket`.
-    pub transport: &'static str,
-    /// The Engine.IO revision that its client speaks: 3 or 4.
-    pub revision: u8,
-    /// Its rooms, without the one that is its id.
-    pub rooms: Vec<String>,
-    /// The reactor that owns it.
-    pub reactor: usize,
+/// A socket from afar: what its reactor knows of it, lent to a question.
+pub struct SocketInfo<'v> {
+    core: &'v Core,
+    out: &'v Outlet,
+    session: &'v SioSession,
+    namespace: &'v str,
+    epoch: u8,
 }
 
-/// The socket of a namespace in a slot.
-pub(crate) fn socket_info(core: &Core, out: &Outlet, namespace: &str, slot: u32) -> Option<SocketInfo> {
-    let session = core.sio.at(slot)?;
-    let number = core.router.namespace_number(session.mount, namespace)?;
-    let member = session.members.iter().find(|member| member.number == number)?;
-    let rooms = core.hub.rooms_of(slot).filter(|(scope, _)| *scope == namespace);
-    Some(SocketInfo {
-        id: socket_id(core, session.link, member.epoch, session.revision, namespace).into_string(),
-        transport: if out.is_parked(session.link) { "polling" } else { "websocket" },
-        revision: match session.revision {
+impl<'v> SocketInfo<'v> {
+    /// The socket of a namespace in a slot.
+    pub(crate) fn find(
+        core: &'v Core,
+        out: &'v Outlet,
+        namespace: &'v str,
+        slot: u32,
+    ) -> Option<SocketInfo<'v>> {
+        let session = core.sio.at(slot)?;
+        let number = core.router.namespace_number(session.mount, namespace)?;
+        let epoch = session.members.iter().find(|member| member.number == number)?.epoch;
+        Some(SocketInfo { core, out, session, namespace, epoch })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> CompactString {
+        socket_id(self.core, self.session.link, self.epoch, self.session.revision, self.namespace)
+    }
+
+    /// What its session is on now.
+    pub fn transport(&self) -> Transport {
+        if self.out.is_parked(self.session.link) { Transport::Polling } else { Transport::WebSocket }
+    }
+
+    /// The Engine.IO revision that its client speaks: 3 or 4.
+    pub fn revision(&self) -> u8 {
+        match self.session.revision {
             Revision::Four => 3,
             Revision::Five => 4,
-        },
-        rooms: rooms.map(|(_, room)| room.to_owned()).collect(),
-        reactor: usize::from(core.reactor.0),
-    })
+        }
+    }
+
+    /// Its rooms, without the one that is its id, in the order in which it joined them.
+    pub fn rooms(&self) -> impl Iterator<Item = &'v str> + use<'v> {
+        let namespace = self.namespace;
+        let rooms = self.core.hub.rooms_of(self.session.link.slot);
+        rooms.filter(move |(scope, _)| *scope == namespace).map(|(_, room)| room)
+    }
+
+    /// The number of the reactor that owns it.
+    pub fn reactor(&self) -> usize {
+        usize::from(self.core.reactor.0)
+    }
 }
 
 impl Emit<'_, '_> {

@@ -23,6 +23,5 @@ pub use reason::DisconnectReason;
 pub use socket::Socket;
 
 pub(crate) use emit::pieces;
-pub(crate) use many::socket_info;
 pub(crate) use socket::socket_id;
 pub(crate) use state::{Member, NamespaceId, Owed, SioSession, SioSessions};

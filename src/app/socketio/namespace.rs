@@ -193,6 +193,11 @@ impl SocketIo {
         self.namespaces.iter().any(|namespace| namespace.parser == parser)
     }
 
+    /// Whether a session may join another namespace later.
+    pub(crate) fn has_several(&self) -> bool {
+        self.namespaces.len() > 1
+    }
+
     pub(crate) fn namespace_at(&self, number: u16) -> &Namespace {
         &self.namespaces[usize::from(number)]
     }

@@ -6,6 +6,7 @@ use super::state::{NamespaceId, OnAck, Owed};
 use crate::app::context::{Context, Core, Job};
 use crate::app::publish::To;
 use crate::app::socket::JoinError;
+use crate::base::compression::Compression;
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
 use crate::hub::ROOM_BYTES;
@@ -59,7 +60,7 @@ impl<'a> Socket<'a> {
 
     /// The same, dropped if the client does not take it at once.
     pub fn emit_volatile(&mut self, event: &str, args: &Args) -> bool {
-        self.send_event(event, args, None, Settings { volatile: true, ..Settings::default() })
+        self.send_event(event, args, None, Settings { volatile: true, compression: self.compression() })
     }
 
     /// Sends an event that wants an acknowledgement; `done` is called once: with its arguments, or with nothing if
@@ -171,11 +172,16 @@ impl<'a> Socket<'a> {
             return false;
         }
         let pieces = event_pieces(self.namespace.parser, &self.namespace.name, event, args.as_ref(), id);
-        if settings == Settings::default() {
-            let frame = parcel::make(&pieces, self.cx.out.dialect(self.link));
+        if !settings.volatile {
+            let compression = self.compression();
+            let frame = parcel::make(&pieces, self.cx.out.dialect(self.link), compression);
             return self.cx.out.send(self.link, &frame);
         }
         self.cx.out.send_parcel(self.link, &Parcel::new(pieces, settings))
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.cx.core.router.mount(self.at.mount).options.compression
     }
 
     fn check_room(&self, room: &str) -> Result<(), JoinError> {

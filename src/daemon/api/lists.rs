@@ -1,25 +1,14 @@
-//! What there is on this server: domains, and the groups and clients of one.
+//! What there is of the gateway on this server: domains, and the groups and clients of one.
 //!
-//! A domain is a scope; its groups and clients are rooms that the gateway's prefixes tell apart. Nothing is kept for
+//! A domain has a scope; its groups and clients are rooms that the gateway's prefixes tell apart. Nothing is kept for
 //! these lists: the reactors are asked.
 
 use super::Api;
-use super::page::{Names, Page};
-use crate::gateway::{CLIENT, GROUP};
+use super::page::{List, Names, Page};
+use crate::gateway::{CLIENT, GROUP, domain_of, scope_of};
 use fanfare::{Context, Params, Request, Responder, Response};
 use serde::Serialize;
 use std::sync::Arc;
-
-/// One page of a list.
-#[derive(Debug, Serialize)]
-struct List<T> {
-    items: Vec<T>,
-    /// What to ask for the next page with; `null` on the last one.
-    cursor: Option<String>,
-    /// How many there are on all pages, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<u64>,
-}
 
 #[derive(Debug, Serialize)]
 struct Domain {
@@ -47,9 +36,12 @@ pub(super) fn domains(
     };
     let asked = page.clone();
     cx.gather(
-        move |view| asked.first(view.scopes()),
+        move |view| {
+            let domains = view.scopes().filter_map(|(scope, len)| Some((domain_of(scope)?, len)));
+            asked.first(domains)
+        },
         move |cx, parts| {
-            let (names, cursor) = page.merge(parts);
+            let (names, cursor) = page.sum(parts);
             let items = names.into_iter().map(|(name, clients)| Domain { name, clients }).collect();
             responder.send(cx, Response::json(200, &List { items, cursor, total: None }));
         },
@@ -90,17 +82,17 @@ fn rooms(
     domain: &str,
     prefix: char,
     responder: Responder,
-    answer: fn(Names, Option<String>, u64) -> Response,
+    answer: fn(Names<u64>, Option<String>, u64) -> Response,
 ) {
     let page = match Page::read(request) {
         Ok(page) => page,
         Err(refusal) => return responder.send(cx, refusal),
     };
-    let (asked, domain) = (page.clone(), domain.to_owned());
+    let (asked, scope) = (page.clone(), scope_of(domain).into_owned());
     cx.gather(
         move |view| {
-            let clients = view.scope_len(&domain);
-            let rooms = view.rooms(&domain);
+            let clients = view.scope_len(&scope);
+            let rooms = view.rooms(&scope);
             let names = rooms.filter_map(|(room, len)| Some((room.strip_prefix(prefix)?, len)));
             // A reactor without a client of the domain need not walk its rooms.
             (clients, if clients > 0 { asked.first(names) } else { Names::new() })
@@ -110,7 +102,7 @@ fn rooms(
             let response = if clients == 0 {
                 Response::error(404, "not_found", "there is no client of this domain")
             } else {
-                let (names, cursor) = page.merge(parts.into_iter().map(|(_, names)| names).collect());
+                let (names, cursor) = page.sum(parts.into_iter().map(|(_, names)| names).collect());
                 answer(names, cursor, clients)
             };
             responder.send(cx, response);

@@ -1,11 +1,12 @@
 //! `GET /metrics`: the counters as families of Prometheus.
 //!
 //! Counters are read where the reactors write them. Only the sockets by scope are asked for, because nobody counts
-//! them otherwise. A scope is named by clients, so at most the largest [`SCOPES`] get a sample of their own.
+//! them otherwise. A domain is named by clients, so at most the largest [`SCOPES`] get a sample of their own.
 
 use super::Api;
 use super::exposition::{CONTENT_TYPE, Exposition, Kind};
 use super::stats::{dropped, refused};
+use crate::gateway::domain_of;
 use fanfare::{Context, Params, Phase, ReactorStats, Request, Responder, Response, Stats, View};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -79,29 +80,40 @@ fn write(api: &Api, stats: &Stats, scopes: &Scopes) -> String {
 }
 
 fn connections(page: &mut Exposition, stats: &Stats, scopes: &Scopes) {
-    let help = "Open connections; http has those that are no WebSocket yet, or any more.";
+    // A session that is polled is no connection of the kernel: its requests come on those that speak HTTP.
+    let help = "Open WebSockets, sessions that are polled, and connections that speak HTTP.";
     let mut family = page.family("fanfare_connections", Kind::Gauge, help);
     for (number, reactor) in stats.reactors().iter().enumerate() {
         let number = number.to_string();
-        let sockets = reactor.sockets();
-        let http = reactor.gauges.links.get().saturating_sub(sockets);
-        family.sample(&[("transport", "websocket"), ("reactor", &number)], sockets);
+        let polling = reactor.polling();
+        let websocket = reactor.sockets().saturating_sub(polling);
+        let http = reactor.gauges.links.get().saturating_sub(websocket);
+        family.sample(&[("transport", "websocket"), ("reactor", &number)], websocket);
+        family.sample(&[("transport", "polling"), ("reactor", &number)], polling);
         family.sample(&[("transport", "http"), ("reactor", &number)], http);
     }
-    let help = "Open sockets by scope: the largest scopes, and all others as one.";
+    let help = "Open sockets by scope (domain or namespace): the largest scopes, and all others as one.";
     let mut family = page.family("fanfare_sockets", Kind::Gauge, help);
     // A scope that is really called so would make two samples of one name.
     let (same, named): (Vec<_>, Vec<_>) = scopes.largest.iter().partition(|(name, _)| name == OTHER);
     for (name, sockets) in named {
-        family.sample(&[("scope", name)], sockets);
+        match domain_of(name) {
+            // Otherwise it would look like the namespace of that name.
+            Some(domain) if domain.starts_with('/') => {
+                family.sample(&[("scope", domain), ("kind", "domain")], sockets);
+            }
+            Some(domain) => family.sample(&[("scope", domain)], sockets),
+            None => family.sample(&[("scope", name)], sockets),
+        }
     }
     family.sample(&[("scope", OTHER)], scopes.other + same.iter().map(|(_, sockets)| sockets).sum::<u64>());
 
     page.family("fanfare_accepted_total", Kind::Counter, "Connections accepted.")
         .sample(&[], stats.sum(|reactor| reactor.gauges.accepted.get()));
     let help = "Connections and requests refused before they became sockets.";
-    by_reason(page, "fanfare_refused_total", help, stats, |reactor| refused(reactor).collect());
-    by_reason(page, "fanfare_closed_total", "Sockets closed.", stats, |reactor| reactor.closed().collect());
+    by(page, "reason", "fanfare_refused_total", help, stats, |reactor| refused(reactor).collect());
+    let help = "Sockets closed.";
+    by(page, "reason", "fanfare_closed_total", help, stats, |reactor| reactor.closed().collect());
 }
 
 fn traffic(page: &mut Exposition, stats: &Stats) {
@@ -110,7 +122,9 @@ fn traffic(page: &mut Exposition, stats: &Stats) {
     page.family("fanfare_deliveries_total", Kind::Counter, "Messages taken for delivery to one socket.")
         .sample(&[], stats.sum(|reactor| reactor.gauges.deliveries.get()));
     let help = "Messages to one socket (busy: to one reactor) that were not delivered.";
-    by_reason(page, "fanfare_dropped_total", help, stats, |reactor| dropped(reactor).to_vec());
+    by(page, "reason", "fanfare_dropped_total", help, stats, |reactor| dropped(reactor).to_vec());
+    let help = "Messages made in a dialect, once each for all recipients who share it.";
+    by(page, "dialect", "fanfare_encoded_total", help, stats, |reactor| reactor.encoded().collect());
     page.family("fanfare_queued_bytes", Kind::Gauge, "Bytes that wait for readers.")
         .sample(&[], stats.sum(|reactor| reactor.gauges.queued_bytes.get()));
 }
@@ -127,21 +141,22 @@ fn times(page: &mut Exposition, stats: &Stats) {
         .histogram(&[], stats.reactors().iter().map(ReactorStats::publish_seconds));
 }
 
-/// A counter with the label `reason`, summed over the reactors.
-fn by_reason(
+/// A counter with one label, summed over the reactors.
+fn by(
     page: &mut Exposition,
+    label: &str,
     name: &'static str,
     help: &str,
     stats: &Stats,
     of: impl Fn(&ReactorStats) -> Vec<(&'static str, u64)>,
 ) {
     let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
-    for (reason, count) in stats.reactors().iter().flat_map(of) {
-        *sums.entry(reason).or_default() += count;
+    for (value, count) in stats.reactors().iter().flat_map(of) {
+        *sums.entry(value).or_default() += count;
     }
     let mut family = page.family(name, Kind::Counter, help);
-    for (reason, count) in sums {
-        family.sample(&[("reason", reason)], count);
+    for (value, count) in sums {
+        family.sample(&[(label, value)], count);
     }
 }
 

@@ -3,14 +3,18 @@
 //! Owns the table of routes and the check of the key. What each route does is in the file of its subject; what they
 //! answer is described for programs in `openapi.json`, which the tests hold against the server.
 
+mod actions;
 mod body;
 mod exposition;
+mod fields;
 mod lists;
 mod metrics;
+mod namespaces;
 mod page;
 mod process;
 mod publish;
 mod stats;
+mod target;
 
 use crate::access::Access;
 use fanfare::{Builder, Context, Params, Request, Responder, Response};
@@ -20,6 +24,8 @@ use std::sync::Arc;
 /// What all handlers share.
 struct Api {
     access: Arc<Access>,
+    /// Those of Socket.IO that are served, sorted.
+    namespaces: Vec<String>,
     process: Process,
 }
 
@@ -45,9 +51,16 @@ const fn route(method: &'static str, path: &'static str, who: Who, handler: Hand
 }
 
 /// Everything that is served here.
-const ROUTES: [Route; 10] = [
+const ROUTES: [Route; 17] = [
     route("POST", "/api/v1/publish", Who::KeyHolder, publish::serve),
     route("GET", "/api/v1/stats", Who::KeyHolder, stats::serve),
+    route("GET", "/api/v1/namespaces", Who::KeyHolder, namespaces::namespaces),
+    route("GET", "/api/v1/rooms", Who::KeyHolder, namespaces::rooms),
+    route("GET", "/api/v1/rooms/{room}", Who::KeyHolder, namespaces::room),
+    route("GET", "/api/v1/sockets/{id}", Who::KeyHolder, namespaces::socket),
+    route("POST", "/api/v1/sockets/join", Who::KeyHolder, actions::join),
+    route("POST", "/api/v1/sockets/leave", Who::KeyHolder, actions::leave),
+    route("POST", "/api/v1/sockets/disconnect", Who::KeyHolder, actions::disconnect),
     route("GET", "/api/v1/domains", Who::KeyHolder, lists::domains),
     route("GET", "/api/v1/domains/{bizCode}/groups", Who::KeyHolder, lists::groups),
     route("GET", "/api/v1/domains/{bizCode}/clients", Who::KeyHolder, lists::clients),
@@ -66,9 +79,10 @@ const OPENAPI: &str = include_str!("openapi.json");
 
 const HOME: &str = include_str!("home.html");
 
-/// Adds the routes to a server.
-pub(crate) fn install(builder: Builder, access: Arc<Access>) -> Builder {
-    let api = Arc::new(Api { access, process: Process::new() });
+/// Adds the routes to a server that serves these namespaces.
+pub(crate) fn install(builder: Builder, access: Arc<Access>, mut namespaces: Vec<String>) -> Builder {
+    namespaces.sort();
+    let api = Arc::new(Api { access, namespaces, process: Process::new() });
     ROUTES.iter().fold(builder, |builder, route| {
         let api = api.clone();
         let handler =

@@ -7,6 +7,9 @@
 
 use super::bad_request;
 use fanfare::{Request, Response};
+use serde::Serialize;
+use std::cmp::Ordering;
+use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, BinaryHeap};
 
 /// The length of a page that does not say.
@@ -14,8 +17,52 @@ const DEFAULT_LIMIT: usize = 100;
 /// The longest page.
 const MAX_LIMIT: usize = 1_000;
 
-/// Names with a number each.
-pub(super) type Names = Vec<(String, u64)>;
+/// Names with something each.
+pub(super) type Names<V> = Vec<(String, V)>;
+
+/// One page of a list, as it is told.
+#[derive(Debug, Serialize)]
+pub(super) struct List<T> {
+    pub(super) items: Vec<T>,
+    /// What to ask for the next page with; `null` on the last one.
+    pub(super) cursor: Option<String>,
+    /// How many there are on all pages, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) total: Option<u64>,
+}
+
+/// The parameters of a query, each at most once.
+#[derive(Debug)]
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads a query that has these parameters and no others.
+    pub(super) fn read(request: &Request<'_>, known: &[&str]) -> Result<Parameters, Response> {
+        let query = request.query().map_err(|error| bad_request(&error.to_string()))?;
+        Parameters::from_pairs(query.iter(), known).map_err(|message| bad_request(&message))
+    }
+
+    fn from_pairs<'q>(
+        pairs: impl Iterator<Item = (&'q str, &'q str)>,
+        known: &[&str],
+    ) -> Result<Parameters, String> {
+        let mut found = Parameters(Vec::new());
+        for (name, value) in pairs {
+            if !known.contains(&name) {
+                return Err(format!("{name}: unknown parameter; known are {}", known.join(", ")));
+            }
+            if found.get(name).is_some() {
+                return Err(format!("{name}: is given more than once"));
+            }
+            found.0.push((name.to_owned(), value.to_owned()));
+        }
+        Ok(found)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}
 
 /// Which page is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,53 +72,92 @@ pub(super) struct Page {
     after: String,
 }
 
+/// Ordered by its name alone.
+struct Entry<N, V>(N, V);
+
+impl<N: Ord, V> Ord for Entry<N, V> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl<N: Ord, V> PartialOrd for Entry<N, V> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<N: Ord, V> PartialEq for Entry<N, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<N: Ord, V> Eq for Entry<N, V> {}
+
 impl Page {
-    /// Reads `limit` and `cursor`.
+    /// The parameters of a page.
+    pub(super) const PARAMETERS: [&str; 2] = ["limit", "cursor"];
+
+    /// Reads a query that asks for a page and nothing else.
     pub(super) fn read(request: &Request<'_>) -> Result<Page, Response> {
-        let query = request.query().map_err(|error| bad_request(&error.to_string()))?;
-        Page::from_pairs(query.iter()).map_err(|message| bad_request(&message))
+        Page::of(&Parameters::read(request, &Page::PARAMETERS)?)
     }
 
-    fn from_pairs<'q>(pairs: impl Iterator<Item = (&'q str, &'q str)>) -> Result<Page, String> {
-        let (mut limit, mut after) = (None, None);
-        for (name, value) in pairs {
-            let twice = match name {
-                "limit" => limit.replace(read_limit(value)?).is_some(),
-                "cursor" => after.replace(decode(value).ok_or("cursor: not one of this server")?).is_some(),
-                _ => return Err(format!("{name}: unknown parameter; known are limit and cursor")),
-            };
-            if twice {
-                return Err(format!("{name}: is given more than once"));
-            }
-        }
-        Ok(Page { limit: limit.unwrap_or(DEFAULT_LIMIT), after: after.unwrap_or_default() })
+    /// The page that is asked for with these parameters.
+    pub(super) fn of(parameters: &Parameters) -> Result<Page, Response> {
+        Page::from_parameters(parameters).map_err(|message| bad_request(&message))
+    }
+
+    fn from_parameters(parameters: &Parameters) -> Result<Page, String> {
+        let limit = parameters.get("limit").map_or(Ok(DEFAULT_LIMIT), read_limit)?;
+        let after = match parameters.get("cursor") {
+            Some(cursor) => decode(cursor).ok_or("cursor: not one of this server")?,
+            None => String::new(),
+        };
+        Ok(Page { limit, after })
     }
 
     /// The first names of one reactor behind the cursor, one more than a page has.
-    pub(super) fn first<'n>(&self, names: impl Iterator<Item = (&'n str, u64)>) -> Names {
-        let mut first: BinaryHeap<(&str, u64)> = BinaryHeap::new();
-        for entry in names.filter(|(name, _)| *name > self.after.as_str()) {
+    pub(super) fn first<N: AsRef<str> + Ord, V>(&self, names: impl Iterator<Item = (N, V)>) -> Names<V> {
+        let mut first: BinaryHeap<Entry<N, V>> = BinaryHeap::new();
+        for (name, value) in names.filter(|(name, _)| name.as_ref() > self.after.as_str()) {
             if first.len() <= self.limit {
-                first.push(entry);
+                first.push(Entry(name, value));
             } else if let Some(mut last) = first.peek_mut()
-                && entry < *last
+                && name < last.0
             {
-                *last = entry;
+                *last = Entry(name, value);
             }
         }
-        first.into_sorted_vec().into_iter().map(|(name, number)| (name.to_owned(), number)).collect()
+        let sorted = first.into_sorted_vec().into_iter();
+        sorted.map(|Entry(name, value)| (name.as_ref().to_owned(), value)).collect()
     }
 
-    /// The page, and the cursor of the next one if there is one.
-    pub(super) fn merge(&self, parts: Vec<Names>) -> (Names, Option<String>) {
-        let mut all = BTreeMap::new();
-        for (name, number) in parts.into_iter().flatten() {
-            *all.entry(name).or_insert(0) += number;
+    /// The page, and the cursor of the next one if there is one. What several reactors tell of one name is added up.
+    pub(super) fn merge<V>(
+        &self,
+        parts: Vec<Names<V>>,
+        add: impl Fn(&mut V, V),
+    ) -> (Names<V>, Option<String>) {
+        let mut all: BTreeMap<String, V> = BTreeMap::new();
+        for (name, value) in parts.into_iter().flatten() {
+            match all.entry(name) {
+                Occupied(mut entry) => add(entry.get_mut(), value),
+                Vacant(entry) => {
+                    entry.insert(value);
+                }
+            }
         }
         let more = all.len() > self.limit;
-        let page: Names = all.into_iter().take(self.limit).collect();
+        let page: Names<V> = all.into_iter().take(self.limit).collect();
         let cursor = page.last().filter(|_| more).map(|(name, _)| encode(name));
         (page, cursor)
+    }
+
+    /// The same, of names with a number each.
+    pub(super) fn sum(&self, parts: Vec<Names<u64>>) -> (Names<u64>, Option<String>) {
+        self.merge(parts, |sum, number| *sum += number)
     }
 }
 
@@ -97,7 +183,8 @@ mod tests {
     use super::*;
 
     fn page(pairs: &[(&'static str, &'static str)]) -> Result<Page, String> {
-        Page::from_pairs(pairs.iter().copied())
+        let parameters = Parameters::from_pairs(pairs.iter().copied(), &Page::PARAMETERS)?;
+        Page::from_parameters(&parameters)
     }
 
     #[test]
@@ -118,7 +205,11 @@ mod tests {
             );
         }
         assert_eq!(page(&[("limit", "1"), ("limit", "1")]).unwrap_err(), "limit: is given more than once");
-        assert!(page(&[("limt", "1")]).unwrap_err().starts_with("limt: unknown parameter"));
+        assert!(
+            page(&[("limt", "1")])
+                .unwrap_err()
+                .starts_with("limt: unknown parameter; known are limit, cursor")
+        );
     }
 
     #[test]
@@ -135,16 +226,16 @@ mod tests {
         }
         for limit in [1, 2, 10, 56, 57, 58] {
             let mut page = Page { limit, after: String::new() };
-            let mut seen = Names::new();
+            let mut seen: Names<u64> = Names::new();
             loop {
-                let (names, cursor) = page.merge(vec![page.first(on(0)), page.first(on(1))]);
+                let (names, cursor) = page.sum(vec![page.first(on(0)), page.first(on(1))]);
                 assert!(names.len() == limit || cursor.is_none());
                 seen.extend(names);
                 assert!(seen.len() <= expected.len());
                 let Some(cursor) = cursor else { break };
                 page.after = decode(&cursor).unwrap();
             }
-            assert_eq!(seen, expected.clone().into_iter().collect::<Names>(), "limit {limit}");
+            assert_eq!(seen, expected.clone().into_iter().collect::<Names<u64>>(), "limit {limit}");
         }
     }
 }

@@ -25,14 +25,18 @@ struct Answer {
 struct Counters {
     /// Accepted and not yet closed, whatever they speak.
     connections: u64,
-    /// Those of them that are open WebSockets.
+    /// Clients: open WebSockets, and sessions that are polled.
     sockets: u64,
+    /// Those of them that are polled.
+    polling: u64,
     accepted: u64,
     refused: Counts,
     closed: Counts,
     messages_in: u64,
     deliveries: u64,
     dropped: Counts,
+    /// Messages made, by dialect.
+    encoded: Counts,
     queued_bytes: u64,
 }
 
@@ -52,9 +56,10 @@ pub(super) fn serve(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &P
 }
 
 /// Messages that were not delivered, by reason.
-pub(super) fn dropped(reactor: &ReactorStats) -> [(&'static str, u64); 3] {
+pub(super) fn dropped(reactor: &ReactorStats) -> [(&'static str, u64); 4] {
     [
         ("slow", reactor.gauges.dropped_slow.get()),
+        ("volatile", reactor.gauges.dropped_volatile.get()),
         ("closed", reactor.gauges.dropped_closed.get()),
         ("busy", reactor.dropped_busy()),
     ]
@@ -70,12 +75,14 @@ impl Counters {
         Counters {
             connections: reactor.gauges.links.get(),
             sockets: reactor.sockets(),
+            polling: reactor.polling(),
             accepted: reactor.gauges.accepted.get(),
             refused: refused(reactor).collect(),
             closed: reactor.closed().collect(),
             messages_in: reactor.messages_in(),
             deliveries: reactor.gauges.deliveries.get(),
             dropped: dropped(reactor).into_iter().collect(),
+            encoded: reactor.encoded().collect(),
             queued_bytes: reactor.gauges.queued_bytes.get(),
         }
     }
@@ -83,12 +90,14 @@ impl Counters {
     fn add(&mut self, other: &Counters) {
         self.connections += other.connections;
         self.sockets += other.sockets;
+        self.polling += other.polling;
         self.accepted += other.accepted;
         add_counts(&mut self.refused, &other.refused);
         add_counts(&mut self.closed, &other.closed);
         self.messages_in += other.messages_in;
         self.deliveries += other.deliveries;
         add_counts(&mut self.dropped, &other.dropped);
+        add_counts(&mut self.encoded, &other.encoded);
         self.queued_bytes += other.queued_bytes;
     }
 }

@@ -156,12 +156,6 @@ pub(crate) const KEYS: &[Key] = &[
         slot: |config| Slot::Switch(&mut config.socketio.compression),
     },
     Key {
-        name: "socketio.compression_threshold_bytes",
-        flag: None,
-        about: "The shortest message that is compressed",
-        slot: |config| Slot::Size(&mut config.socketio.compression_threshold_bytes, 0..=GIB),
-    },
-    Key {
         name: "socketio.cors",
         flag: None,
         about: "Origins whose pages may use polling: a list, * or off",
@@ -232,6 +226,24 @@ pub(crate) const KEYS: &[Key] = &[
         flag: None,
         about: "Rooms that one connection may be in; a client's own is one of them",
         slot: |config| Slot::Size(&mut config.limits.rooms_per_socket, 1..=1_000_000),
+    },
+    Key {
+        name: "ws.compression",
+        flag: None,
+        about: "Compress messages of /ws for clients that offer permessage-deflate",
+        slot: |config| Slot::Switch(&mut config.ws_compression),
+    },
+    Key {
+        name: "compression.threshold_bytes",
+        flag: None,
+        about: "Where compression is on: messages shorter than this are sent as they are",
+        slot: |config| Slot::Size(&mut config.compression.threshold_bytes, 0..=GIB),
+    },
+    Key {
+        name: "compression.level",
+        flag: None,
+        about: "Where compression is on: from 1, the fastest, to 9, the smallest",
+        slot: |config| Slot::Small(&mut config.compression.level, 1..=9),
     },
 ];
 

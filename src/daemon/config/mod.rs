@@ -12,7 +12,7 @@ pub(crate) use keys::{KEYS, Key};
 pub(crate) use slot::Value;
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 
-use fanfare::{Limits, ListenAddr};
+use fanfare::{Compression, Limits, ListenAddr};
 use log::LevelFilter;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -38,6 +38,10 @@ pub(crate) struct Config {
     pub(crate) admin_listen: Vec<ListenAddr>,
     pub(crate) socketio: SocketIoConfig,
     pub(crate) limits: Limits,
+    /// Clients of `/ws` may have it.
+    pub(crate) ws_compression: bool,
+    /// How, for all who have it.
+    pub(crate) compression: Compression,
 }
 
 impl Default for Config {
@@ -53,6 +57,8 @@ impl Default for Config {
             admin_listen: Vec::new(),
             socketio: SocketIoConfig::default(),
             limits: Limits::default(),
+            ws_compression: false,
+            compression: Compression::default(),
         }
     }
 }

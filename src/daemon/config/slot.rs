@@ -97,6 +97,7 @@ impl Value {
 pub(super) enum Slot<'c> {
     Size(&'c mut usize, RangeInclusive<u64>),
     Seconds(&'c mut u32, RangeInclusive<u64>),
+    Small(&'c mut u8, RangeInclusive<u64>),
     Millis(&'c mut u32, RangeInclusive<u64>),
     /// 0 is no number.
     Count(&'c mut Option<usize>, RangeInclusive<u64>),
@@ -122,6 +123,7 @@ impl Slot<'_> {
     pub(super) fn expected(&self) -> String {
         match self {
             Slot::Size(_, range)
+            | Slot::Small(_, range)
             | Slot::Seconds(_, range)
             | Slot::Millis(_, range)
             | Slot::Count(_, range) => {
@@ -149,6 +151,7 @@ impl Slot<'_> {
     pub(super) fn set(self, value: &Value) -> Option<()> {
         match self {
             Slot::Size(at, range) => *at = usize::try_from(value.number(&range)?).ok()?,
+            Slot::Small(at, range) => *at = u8::try_from(value.number(&range)?).ok()?,
             Slot::Seconds(at, range) | Slot::Millis(at, range) => {
                 *at = u32::try_from(value.number(&range)?).ok()?;
             }
@@ -210,6 +213,7 @@ impl Slot<'_> {
         };
         Some(match self {
             Slot::Size(at, _) => at.to_string(),
+            Slot::Small(at, _) => at.to_string(),
             Slot::Seconds(at, _) | Slot::Millis(at, _) => at.to_string(),
             Slot::Count(at, _) => at.unwrap_or(0).to_string(),
             Slot::Switch(at) => at.to_string(),

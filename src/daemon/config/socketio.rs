@@ -35,8 +35,6 @@ pub(crate) struct SocketIoConfig {
     /// Speak msgpack whatever `parser` says. All of them are served.
     pub(crate) msgpack_namespaces: Vec<String>,
     pub(crate) compression: bool,
-    /// Shorter messages are not compressed.
-    pub(crate) compression_threshold_bytes: usize,
     pub(crate) cors: Cors,
     /// Pages of other origins may send cookies; never together with [`Cors::Any`].
     pub(crate) cors_credentials: bool,
@@ -63,7 +61,6 @@ impl Default for SocketIoConfig {
             parser: Parser::Json,
             msgpack_namespaces: Vec::new(),
             compression: false,
-            compression_threshold_bytes: 1_024,
             cors: Cors::Off,
             cors_credentials: false,
             cookie: None,

@@ -34,7 +34,6 @@ fn the_bounds_themselves_are_taken() {
         ("socketio.connect_timeout_ms", 10, 604_800_000),
         ("socketio.upgrade_timeout_ms", 10, 604_800_000),
         ("socketio.max_payload_bytes", 1, 1 << 30),
-        ("socketio.compression_threshold_bytes", 0, 1 << 30),
         ("limits.message_bytes", 1, 1 << 30),
         ("limits.outbox_bytes", 1, 1 << 30),
         ("limits.handshake_s", 1, 3_600),
@@ -42,6 +41,8 @@ fn the_bounds_themselves_are_taken() {
         ("limits.connections", 0, 1 << 32),
         ("limits.head_bytes", 128, 1 << 20),
         ("limits.rooms_per_socket", 1, 1_000_000),
+        ("compression.threshold_bytes", 0, 1 << 30),
+        ("compression.level", 1, 9),
     ] {
         let key = Key::find(name).unwrap();
         let mut config = Config::default();

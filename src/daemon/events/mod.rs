@@ -5,6 +5,8 @@
 
 mod payload;
 
+pub(crate) use payload::{Fault, check_event, check_name};
+
 use crate::access::Access;
 use crate::config::{self, Config};
 use fanfare::socketio::{
@@ -12,12 +14,40 @@ use fanfare::socketio::{
     Transport,
 };
 use fanfare::{Builder, JoinError, Request};
-use payload::{Fault, Info, Names};
+use payload::{Info, Names};
+use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 
 /// The namespace of this application.
 pub(crate) const NAMESPACE: &str = "/";
+
+/// How an event went, in the order in which the fields are documented.
+#[derive(Serialize)]
+struct Done {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    ok: bool,
+    error: Problem<'a>,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    code: &'a str,
+    message: &'a str,
+}
+
+/// The namespaces that are served: that of this application, and those that the configuration names besides.
+pub(crate) fn namespaces(config: &Config) -> Vec<String> {
+    std::iter::once(NAMESPACE.to_owned()).chain(config.socketio.namespaces.iter().cloned()).collect()
+}
 
 /// Adds the Socket.IO server.
 pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -> Builder {
@@ -76,6 +106,7 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
             let allowed = access.check_origin(request.header("origin"));
             allowed.map_err(|_| "this origin is not allowed".to_owned())
         });
+    let engine = if settings.compression { engine.compression(config.compression) } else { engine };
     match &settings.cookie {
         Some(name) => engine.cookie(name),
         None => engine,
@@ -100,7 +131,7 @@ fn answer(
     act: fn(&mut Socket<'_>, &Names) -> Result<(), Fault>,
 ) {
     match Names::read(event).and_then(|names| act(socket, &names)) {
-        Ok(()) => acknowledge(socket, event, &json!({ "ok": true })),
+        Ok(()) => acknowledge(socket, event, &Done { ok: true, delivered: None }),
         Err(fault) => refuse(socket, event, &fault),
     }
 }
@@ -150,7 +181,7 @@ fn broadcast_info(socket: &mut Socket<'_>, event: &mut Event<'_>) -> Result<(), 
         None => emit.emit(&info.event, &args),
         Some(ack) => emit.emit_with_report(&info.event, &args, move |cx, report| {
             let mut args = Args::new();
-            if args.push(&json!({ "ok": true, "delivered": report.delivered() })).is_ok() {
+            if args.push(&Done { ok: true, delivered: Some(report.delivered()) }).is_ok() {
                 ack.send(cx, &args);
             }
         }),
@@ -158,7 +189,7 @@ fn broadcast_info(socket: &mut Socket<'_>, event: &mut Event<'_>) -> Result<(), 
     Ok(())
 }
 
-fn acknowledge(socket: &mut Socket<'_>, event: &mut Event<'_>, value: &serde_json::Value) {
+fn acknowledge(socket: &mut Socket<'_>, event: &mut Event<'_>, value: &Done) {
     let mut args = Args::new();
     if let Some(ack) = event.take_ack()
         && args.push(value).is_ok()
@@ -172,13 +203,13 @@ fn refuse(socket: &mut Socket<'_>, event: &mut Event<'_>, fault: &Fault) {
     let (code, message) = (fault.code, &fault.message);
     if let Some(ack) = event.take_ack() {
         let mut args = Args::new();
-        if args.push(&json!({ "ok": false, "error": { "code": code, "message": message } })).is_ok() {
+        if args.push(&Refused { ok: false, error: Problem { event: None, code, message } }).is_ok() {
             ack.send(socket.context(), &args);
         }
         return;
     }
     let mut args = Args::new();
-    if args.push(&json!({ "event": event.name(), "code": code, "message": message })).is_ok() {
+    if args.push(&Problem { event: Some(event.name()), code, message }).is_ok() {
         socket.emit("exception", &args);
     }
 }

@@ -56,9 +56,9 @@ pub(super) struct Names {
 
 #[derive(Deserialize)]
 struct NameFields<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     user: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     group: Option<&'a RawValue>,
 }
 
@@ -99,15 +99,15 @@ pub(super) struct Info<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct InfoFields<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     room_name: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     event_name: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     text: Option<&'a RawValue>,
 }
 
-/// `null` is a text like any other; only an absent one is absent.
+/// `null` is a value like any other; only an absent field is absent.
 fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
 }
@@ -174,6 +174,7 @@ mod tests {
             (&long, "user"),
             (r#"{"group":5}"#, "group"),
             (r#"{"group":["a",5]}"#, "group"),
+            (r#"{"user":"u","group":null}"#, "group"),
             (r#"{"group":["a",""]}"#, "group"),
         ] {
             let fault = Names::parse(payload).unwrap_err();

@@ -69,14 +69,14 @@ impl Address {
         }
     }
 
-    /// The rooms of that.
-    pub(crate) fn to(&self, domain: &str) -> To {
+    /// The rooms of that, in the scope of a domain.
+    pub(crate) fn to(&self, scope: &str) -> To {
         match self {
-            Address::Client(client) => To::room(domain, &client_room(client)),
+            Address::Client(client) => To::room(scope, &client_room(client)),
             Address::Groups(groups) => {
-                groups.iter().fold(To::everybody(domain), |to, group| to.and_room(&group_room(group)))
+                groups.iter().fold(To::everybody(scope), |to, group| to.and_room(&group_room(group)))
             }
-            Address::Domain => To::everybody(domain),
+            Address::Domain => To::everybody(scope),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Application 2: the JSON gateway at `/ws`, on the library's public API only.
 //!
-//! A business domain is a scope. In it a client's own room is `@` and its id, a group's room is `#` and its name, so
-//! that a client and a group of one name do not meet.
+//! A business domain is a scope, see [`scope`]. In it a client's own room is `@` and its id, a group's room is `#` and
+//! its name, so that a client and a group of one name do not meet.
 
 mod message;
+mod scope;
 
 pub(crate) use message::{Address, Fault, Outgoing, check_id, groups};
+pub(crate) use scope::{domain_of, scope_of};
 
 use crate::access::Access;
 use fanfare::{
@@ -56,7 +58,7 @@ impl Gateway {
         }
         self.access.check_token(once("token")?)?;
         self.access.check_origin(request.header("origin"))?;
-        let admission = Admission::to_scope(domain).claim(&client_room(client));
+        let admission = Admission::to_scope(&scope_of(domain)).claim(&client_room(client));
         Ok(groups.into_iter().fold(admission, |admission, group| admission.room(&group_room(group))))
     }
 }
@@ -84,7 +86,8 @@ impl Endpoint for Gateway {
     }
 
     fn on_close(&self, socket: &mut Socket<'_>, cause: &CloseCause) {
-        log::debug!("{:?} in {:?}: {}", client_of(socket), socket.scope(), cause.name());
+        let domain = domain_of(socket.scope()).unwrap_or_default();
+        log::debug!("{:?} in {domain:?}: {}", client_of(socket), cause.name());
     }
 }
 

@@ -25,6 +25,7 @@ impl Outlet {
     pub fn open_parked(&mut self) -> LinkId {
         let link = self.open();
         self.links[link.slot as usize].marks.set(Marks::PARKED, true);
+        self.counts.parked += 1;
         link
     }
 
@@ -84,7 +85,7 @@ impl Outlet {
         self.settle(other.slot);
         let first = self.links[other.slot as usize].outbox.take();
         let found = &mut self.links[parked.slot as usize];
-        found.marks.set(Marks::PARKED, false);
+        self.counts.parked -= u64::from(found.marks.take(Marks::PARKED));
         found.marks.set(Marks::AWAITED, false);
         let (mut sent, mut shift) = (0, 0);
         if let Some(mut first) = first {

@@ -332,3 +332,17 @@ fn what_a_link_had_not_taken_when_it_ended_is_counted() {
     let counts = outlet.counts();
     assert_eq!((counts.deliveries, counts.dropped_closed, counts.queued_bytes), (3, 2, 0));
 }
+
+#[test]
+fn parked_links_are_counted_until_they_have_a_wire_or_are_gone() {
+    let (mut outlet, ids, _) = outlet(1, 1000);
+    let (upgraded, gone) = (outlet.open_parked(), outlet.open_parked());
+    assert_eq!((outlet.len(), outlet.counts().parked), (3, 2));
+    outlet.adopt(upgraded, ids[0]);
+    assert_eq!(outlet.counts().parked, 1);
+    outlet.abort(gone);
+    assert_eq!(outlet.counts().parked, 1, "it is there until the end of the turn");
+    outlet.take_dead().into_iter().for_each(|link| outlet.free(link));
+    outlet.free(upgraded);
+    assert_eq!((outlet.len(), outlet.counts().parked), (0, 0));
+}

@@ -11,11 +11,13 @@ use crate::server::worker::{Session, Worker};
 use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::{
-    self, EngineError, PacketType, PayloadReader, Revision, compose, open_packet, text_frame,
+    self, Data, EngineError, PacketType, PayloadReader, Revision, compose, open_packet, text_frame, undouble,
 };
 use crate::wire::response::Response;
 use std::borrow::Cow;
 
+/// The most packets in one answer: some clients (python-engineio) refuse more.
+const PACKETS_A_POLL: usize = 16;
 /// Time for a GET that was sent before its client closed, in milliseconds.
 const PART_MS: u64 = 100;
 
@@ -43,6 +45,10 @@ pub(in crate::server) struct Polling {
     pub(super) probed: bool,
     /// The POST with which the client closed, not answered yet.
     farewell: Option<Asker>,
+    /// The client has sent text that is not ASCII and was encoded once; see [`engine::undouble`].
+    once: bool,
+    /// What an answer did not have room for, as frames.
+    pub(super) rest: Vec<u8>,
     /// Answers are scripts that call the function of this index.
     jsonp: Option<Box<str>>,
 }
@@ -95,6 +101,7 @@ impl Worker {
         engine.polling = Some(Box::new(polling));
         self.set_session(session, Session::Engine(Box::new(engine)));
         self.core.own_stats().sockets.add(1);
+        self.core.own_stats().polling.add(1);
 
         let open = self.open_packet(session, asker.mount, true);
         let response = self.payload(session, &text_frame(PacketType::Open, &open));
@@ -201,8 +208,13 @@ impl Worker {
             return;
         };
         let probed = polling.probed;
-        let mut frames = Vec::new();
-        out.take_parked(session, &mut frames);
+        let mut frames = std::mem::take(&mut polling.rest);
+        if over || frames.is_empty() {
+            out.take_parked(session, &mut frames);
+        }
+        if !over {
+            polling.rest = frames.split_off(engine::end_of(&frames, PACKETS_A_POLL));
+        }
         if over {
             frames.extend_from_slice(&text_frame(PacketType::Close, ""));
         } else if frames.is_empty() && probed {
@@ -313,8 +325,23 @@ impl Worker {
         mut reader: PayloadReader<'_>,
         out: &mut Outlet,
     ) -> Result<Option<Later>, Fault> {
+        let is_text = matches!(reader.rest(), Some((engine::BodyKind::Text, _)));
+        let is_old = self.engine(session).is_some_and(|engine| engine.revision == Revision::Three);
+        let mends = is_text && is_old && self.core.sio.get(session).is_some();
         while let Some(packet) = reader.next() {
-            let packet = packet.map_err(|_| Fault::Broken)?;
+            let mut packet = packet.map_err(|_| Fault::Broken)?;
+            if let Data::Text(text) = &packet.data
+                && mends
+                && !text.is_ascii()
+            {
+                match undouble(text) {
+                    Some(mended) if !self.polling(session).is_some_and(|polling| polling.once) => {
+                        packet.data = Data::Text(mended.into());
+                    }
+                    Some(_) => {}
+                    None => self.polling(session).into_iter().for_each(|polling| polling.once = true),
+                }
+            }
             self.engine_packet(session, &packet, out)?;
             if self.is_congested(out)
                 && let Some((kind, rest)) = reader.rest()
@@ -449,7 +476,9 @@ impl Worker {
     fn payload(&mut self, session: LinkId, frames: &[u8]) -> Response {
         let Some(engine) = self.engine(session) else { return Response::empty(500) };
         let jsonp = engine.polling.as_deref().and_then(|polling| polling.jsonp.clone());
-        let payload = compose(engine.revision, !engine.base64 && jsonp.is_none(), frames);
+        let (revision, binary_ok) = (engine.revision, !engine.base64 && jsonp.is_none());
+        let ascii = self.core.sio.get(session).is_some();
+        let payload = compose(revision, binary_ok, ascii, frames);
         let response = match jsonp {
             _ if payload.is_binary => Response::bytes(200, "application/octet-stream", payload.bytes),
             Some(index) => {

@@ -5,9 +5,11 @@ use crate::app::socketio::Handshake;
 use crate::app::{Core, Mount, Request, Served, Transport};
 use crate::base::ids::ReactorId;
 use crate::base::sid::Place;
+use crate::wire::deflate::Agreement;
 use crate::wire::engine::{self, BodyKind, EngineError, Query, Revision};
+use crate::wire::head::Head;
 use crate::wire::response::Response;
-use crate::wire::upgrade::{self, AcceptKey};
+use crate::wire::upgrade::{self, AcceptKey, UpgradeError};
 
 /// A request, understood as far as that is possible without the session.
 pub(in crate::server) struct Call {
@@ -27,7 +29,7 @@ pub(in crate::server) enum Wants {
     /// A session.
     Session(Newcomer),
     /// A session on a WebSocket.
-    WebSocket(Newcomer, AcceptKey),
+    WebSocket(Newcomer, Handshaken),
     /// What waits for a session.
     Poll(Place),
     /// To hand packets to a session.
@@ -35,9 +37,15 @@ pub(in crate::server) enum Wants {
     /// To hand packets to a session, of which the end has not arrived.
     BeginPost(Place),
     /// To change a session's transport.
-    Upgrade(Place, AcceptKey),
+    Upgrade(Place, Handshaken),
     /// A session of another reactor.
     Elsewhere(ReactorId),
+}
+
+/// What was agreed on for a WebSocket.
+pub(in crate::server) struct Handshaken {
+    pub(in crate::server) key: AcceptKey,
+    pub(in crate::server) compression: Option<Agreement>,
 }
 
 /// Who wants a session.
@@ -102,7 +110,7 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
             return Ok(Wants::Elsewhere(place.reactor));
         }
         return match (request.method(), transport) {
-            ("GET", Transport::WebSocket) if upgrades => match upgrade::check_upgrade(head) {
+            ("GET", Transport::WebSocket) if upgrades => match handshaken(mount, head) {
                 Ok(key) => Ok(Wants::Upgrade(place, key)),
                 Err(error) => Ok(Wants::UpgradeRefusal(error.response())),
             },
@@ -134,7 +142,7 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
     if !upgrades {
         return Ok(Wants::Session(newcomer));
     }
-    match upgrade::check_upgrade(head) {
+    match handshaken(mount, head) {
         Ok(key) => Ok(Wants::WebSocket(newcomer, key)),
         Err(error) => Ok(Wants::UpgradeRefusal(error.response())),
     }
@@ -154,6 +162,15 @@ fn allow(mount: &Mount, request: &Request<'_>) -> Result<Option<crate::app::Admi
             endpoint.on_upgrade(request).map(Some).map_err(forbidden)
         }
     }
+}
+
+fn handshaken(mount: &Mount, head: &Head<'_>) -> Result<Handshaken, UpgradeError> {
+    let key = upgrade::check_upgrade(head)?;
+    let compression = match mount.options.compression {
+        Some(_) => upgrade::agree_on_compression(head)?,
+        None => None,
+    };
+    Ok(Handshaken { key, compression })
 }
 
 fn body(request: &Request<'_>, is_form: bool) -> Body {

@@ -4,17 +4,18 @@
 //! polls are sent home; when the client has none in flight it sends `5`, and the session adopts the WebSocket.
 
 use super::Fault;
-use super::request::Newcomer;
+use super::request::{Handshaken, Newcomer};
 use crate::app::CloseCause;
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
 use crate::reactor::outlet::{LinkState, Outlet};
+use crate::server::websocket::{websocket, with_compression};
 use crate::server::worker::{Session, Worker};
 use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::{PacketType, Revision, from_binary, from_text, text_frame};
-use crate::wire::frame::encode_close_empty;
-use crate::wire::upgrade::{AcceptKey, switching_protocols};
+use crate::wire::frame::{Frame, encode_close_empty};
+use crate::wire::upgrade::switching_protocols;
 
 /// A WebSocket that wants to take over a session.
 pub(in crate::server) struct Probe {
@@ -40,18 +41,20 @@ impl Worker {
         link: LinkId,
         mount: u16,
         newcomer: Newcomer,
-        key: &AcceptKey,
+        agreed: &Handshaken,
         out: &mut Outlet,
     ) {
         let (revision, base64) = (newcomer.revision, newcomer.base64);
-        let engine = self.new_engine(link, mount, revision, base64);
+        let mut engine = self.new_engine(link, mount, revision, base64);
+        engine.ws = websocket(agreed.compression.is_some());
         self.set_session(link, Session::Engine(Box::new(engine)));
         self.core.own_stats().sockets.add(1);
-        out.set_dialect(link, Dialect::engine(revision, base64));
+        let dialect = with_compression(Dialect::engine(revision, base64), agreed.compression);
+        out.set_dialect(link, dialect);
         let cookie = self.cookie(link, mount);
         let headers: Vec<(&str, &str)> =
             cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
-        out.send_bytes(link, &switching_protocols(key, None, &headers));
+        out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &headers));
         match revision {
             // Some programs of that age listen for messages only after they were told that the WebSocket is open.
             Revision::Three => self.greeted.push_back((self.core.now.ms, link, newcomer)),
@@ -89,12 +92,12 @@ impl Worker {
         link: LinkId,
         mount: u16,
         place: Place,
-        key: &AcceptKey,
+        agreed: &Handshaken,
         out: &mut Outlet,
     ) {
         let timeout = self.mount(mount).options.upgrade_timeout_ms;
         let allowed = self.mount(mount).options.allow_upgrades;
-        out.send_bytes(link, &switching_protocols(key, None, &[]));
+        out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &[]));
         let session = self.engine_at(place, mount, out);
         let is_open = session.is_some_and(|session| out.state(session) == LinkState::Open);
         let polling = session.and_then(|session| self.polling(session)).filter(|_| is_open && allowed);
@@ -105,7 +108,9 @@ impl Worker {
             return out.finish(link);
         };
         polling.probe = Some(link);
-        let probe = Probe { ws: WebSocket::new(), mount, session };
+        let ws = websocket(agreed.compression.is_some());
+        let probe = Probe { ws, mount, session };
+        out.set_dialect(link, with_compression(Dialect::PLAIN, agreed.compression));
         self.set_session(link, Session::Probe(Box::new(probe)));
         out.set_deadline(link, self.core.now.tick.plus_ms(u64::from(timeout)));
     }
@@ -148,8 +153,16 @@ impl Worker {
         // The slot of the WebSocket's link is free of sessions when it dies.
         self.set_session(link, Session::Gone);
         let Some(engine) = self.engine(session) else { return };
-        engine.polling = None;
-        let dialect = Dialect::engine(engine.revision, engine.base64);
+        let rest = engine.polling.take().map_or_else(Vec::new, |polling| polling.rest);
+        // What no answer had room for goes first.
+        out.send_bytes(link, &Frame::from_bytes(rest));
+        let Some(engine) = self.engine(session) else { return };
+        let agreed = out.dialect(link);
+        let dialect = Dialect::engine(engine.revision, engine.base64).with_deflate(agreed.is_deflate());
+        let dialect = if agreed.is_narrow() { dialect.narrow() } else { dialect };
+        let left = engine.left;
+        // One that has left is counted nowhere any more.
+        self.core.own_stats().polling.sub(u64::from(!left));
         out.set_dialect(session, dialect);
         out.adopt(session, link);
         self.engine_reschedule(session, out);

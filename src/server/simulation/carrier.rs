@@ -379,7 +379,7 @@ impl Carrier {
                 break;
             }
         }
-        let payload = compose(self.revision, !self.base64, &frames);
+        let payload = compose(self.revision, !self.base64, false, &frames);
         let (kind, length) = (payload.content_type(), payload.bytes.len());
         let at = self.line(Purpose::Post, net);
         let head = format!(

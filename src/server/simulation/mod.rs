@@ -133,7 +133,7 @@ impl World {
             .collect();
         let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect() };
         let interest = Arc::new(Interest::new());
-        let sids = Arc::new(SidKey::random(0));
+        let sids = Arc::new(SidKey::random());
         let machine = |number: usize| {
             let router = shared.router.clone();
             let reactor = ReactorId(number as u8);

@@ -4,6 +4,7 @@
 //! is encoded once for both. The formats are those of [`super::payload`], which reads them.
 //! Leaves to others: JSONP ([`super::jsonp`]), headers other than the type, compression.
 
+use super::latin;
 use super::packet::{Revision, base64_len, push_base64};
 use super::payload::{LENGTH_END, SEPARATOR};
 use crate::wire::frame::Opcode;
@@ -31,18 +32,28 @@ impl Payload {
 /// `binary_ok`: the client did not ask for base64. Only revision 3 has a binary form; it is used if
 /// it is allowed and something is binary.
 ///
+/// `ascii`: messages are Socket.IO packets, and in the text form of revision 3 their JSON is written in ASCII, which
+/// clients of 1.x need.
+///
 /// # Panics
 ///
 /// If there is no frame, or if the bytes are not such frames.
-pub fn compose(revision: Revision, binary_ok: bool, frames: &[u8]) -> Payload {
+pub fn compose(revision: Revision, binary_ok: bool, ascii: bool, frames: &[u8]) -> Payload {
     assert!(!frames.is_empty(), "a poll is answered when there is something to say");
     match revision {
         Revision::Three if binary_ok && Packets(frames).any(|(opcode, _)| opcode == Opcode::Binary) => {
             Payload { bytes: in_binary(frames), is_binary: true }
         }
-        Revision::Three => Payload { bytes: counted(frames), is_binary: false },
+        Revision::Three => Payload { bytes: counted(frames, ascii), is_binary: false },
         Revision::Four => Payload { bytes: separated(frames), is_binary: false },
     }
+}
+
+/// Where the first `count` of these frames end.
+pub fn end_of(frames: &[u8], count: usize) -> usize {
+    let mut packets = Packets(frames);
+    packets.by_ref().take(count).for_each(drop);
+    frames.len() - packets.0.len()
 }
 
 fn in_binary(frames: &[u8]) -> Vec<u8> {
@@ -57,9 +68,14 @@ fn in_binary(frames: &[u8]) -> Vec<u8> {
     out
 }
 
-fn counted(frames: &[u8]) -> Vec<u8> {
+fn counted(frames: &[u8], ascii: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(frames.len() + frames.len() / 4);
     for (opcode, packet) in Packets(frames) {
+        let escaped = match std::str::from_utf8(packet) {
+            Ok(text) if ascii && opcode == Opcode::Text && !text.is_ascii() => Some(latin::escape(text)),
+            _ => None,
+        };
+        let packet = escaped.as_deref().map_or(packet, str::as_bytes);
         let length = match opcode {
             Opcode::Binary => base64_len(Revision::Three, packet.len() - 1),
             _ => utf_16_len(packet),
@@ -133,9 +149,17 @@ mod tests {
     use crate::wire::frame::{Frame, encode};
     use Revision::{Four, Three};
 
+    #[test]
+    fn frames_are_counted_whatever_their_lengths() {
+        let all = [message_frame("a"), message_frame(&"b".repeat(300)), binary_frame(Four, &[0; 70_000])];
+        let bytes: Vec<u8> = all.iter().flat_map(|frame| frame.to_vec()).collect();
+        let ends = [0, all[0].len(), all[0].len() + all[1].len(), bytes.len(), bytes.len()];
+        assert_eq!([0, 1, 2, 3, 4].map(|count| end_of(&bytes, count)), ends);
+    }
+
     fn check(revision: Revision, binary_ok: bool, frames: &[Frame], expected: &[u8], is_binary: bool) {
         let frames: Vec<u8> = frames.iter().flat_map(|frame| frame.to_vec()).collect();
-        let payload = compose(revision, binary_ok, &frames);
+        let payload = compose(revision, binary_ok, false, &frames);
         assert_eq!(payload, Payload { bytes: expected.to_vec(), is_binary });
     }
 
@@ -186,7 +210,7 @@ mod tests {
 
     #[test]
     fn types_of_the_answers() {
-        let answer = |frame: Frame| compose(Three, true, &frame).content_type();
+        let answer = |frame: Frame| compose(Three, true, false, &frame).content_type();
         assert_eq!(answer(message_frame("")), "text/plain; charset=UTF-8");
         assert_eq!(answer(binary_frame(Three, &[])), "application/octet-stream");
     }
@@ -194,12 +218,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "not a whole message of ours")]
     fn control_frames_are_no_packets() {
-        compose(Four, true, &encode(Opcode::Ping, b""));
+        compose(Four, true, false, &encode(Opcode::Ping, b""));
     }
 
     #[test]
     #[should_panic(expected = "something to say")]
     fn nothing_is_no_answer() {
-        compose(Four, true, b"");
+        compose(Four, true, false, b"");
     }
 }

@@ -11,13 +11,15 @@
 mod compose;
 mod handshake;
 mod jsonp;
+mod latin;
 mod packet;
 mod payload;
 mod query;
 
-pub use compose::{Payload, compose};
+pub use compose::{Payload, compose, end_of};
 pub use handshake::{EngineError, open_packet};
 pub use jsonp::{digits_of, unwrap_form, wrap};
+pub use latin::undouble;
 pub use packet::{
     BadPacket, Data, Packet, PacketType, Revision, base64_frame, binary_frame, from_binary, from_text,
     message_frame, text_frame,

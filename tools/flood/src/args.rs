@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::compare::CompareArgs;
 use crate::load::{Mode, Pick};
 use crate::shared::Options;
+use crate::speech::{Protocol, Speech, Transport};
 use crate::sys;
 use crate::target::{Defaults, Target};
 use crate::token::TOKEN_BYTES_MIN;
@@ -35,15 +36,10 @@ pub enum Command {
     Broadcast(BroadcastArgs),
     /// Send bytes to an echo endpoint and compare what comes back.
     Echo(EchoArgs),
+    /// Close all connections at once and have them return as client libraries do: how long does that take?
+    Storm(StormArgs),
     /// Set a fanfare server against the bare send() loop, in interleaved rounds.
     Compare(CompareArgs),
-}
-
-/// How the connections speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Protocol {
-    /// Plain WebSocket.
-    Ws,
 }
 
 /// What every command takes.
@@ -53,6 +49,7 @@ pub struct Common {
     ///
     /// An n in braces is the number of the connection, {n%K} its remainder. Without a path it is /ws, or /echo for
     /// `echo`; without braces and a bizCode every connection gets a bizCode, a clientId and one of 100 groups.
+    /// For Socket.IO it may begin with http:// too, and without a path it is /socket.io/.
     #[arg(long, default_value = "ws://127.0.0.1:3000")]
     pub url: String,
     /// How many connections.
@@ -61,13 +58,25 @@ pub struct Common {
     /// The protocol on the connections.
     #[arg(long, value_enum, default_value_t = Protocol::Ws)]
     pub protocol: Protocol,
+    /// How Socket.IO is carried [default: websocket].
+    #[arg(long, value_enum)]
+    pub transport: Option<Transport>,
+    /// The user that each Socket.IO connection registers as, with its number as in the URL; empty for none [default: c
+    /// and the number, none for `echo`].
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The group that each Socket.IO connection registers in, likewise [default: one of g0 to g99 for `hold` and
+    /// `storm`, g0 for `rate` and `broadcast`, none for `echo`].
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
     /// Flood threads, each with a descriptor table of its own; as many as are needed if absent.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// The server's process: reports its processor time and memory.
     #[arg(long)]
     pub pid: Option<u32>,
-    /// Every connection says something this often, so that it is not idle; 0 for never.
+    /// Every plain WebSocket says something this often, so that it is not idle; 0 for never [default: 25, 0 for
+    /// `echo`]. Socket.IO has pings of its own.
     #[arg(long, value_name = "SECONDS")]
     pub heartbeat_s: Option<f64>,
     /// Give up when nothing happens for this long.
@@ -119,7 +128,7 @@ pub struct RateArgs {
     /// How long.
     #[arg(long, default_value_t = 10.0, value_parser = seconds)]
     pub seconds: f64,
-    /// 100 to one client, 200 to a group, 300 to a domain.
+    /// 100 to one client (or user), 200 to a group, 300 to a domain (which Socket.IO has not).
     #[arg(long, value_enum, default_value = "100")]
     pub mode: Mode,
     /// To which client (mode 100).
@@ -185,11 +194,75 @@ pub struct EchoArgs {
     pub binary: bool,
 }
 
+/// `storm`.
+#[derive(Debug, Args)]
+pub struct StormArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// All have to be back after this time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    pub within: f64,
+    /// How long they are held before.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// At the end one connection of each domain broadcasts, and all others must receive it.
+    #[arg(long)]
+    pub broadcast: bool,
+}
+
 impl Common {
+    /// Whether a message can be sent to each connection alone.
+    pub fn require_user(&self) -> Result<(), String> {
+        if self.user.as_deref() == Some("") {
+            return Err("--user: messages to one connection need a name for each".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether a message can be sent to the group of each connection.
+    pub fn require_group(&self) -> Result<(), String> {
+        if self.group.as_deref() == Some("") {
+            return Err("--group: a broadcast needs a name for those who hear it".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether a message can be sent to the domain of each connection.
+    pub fn require_domain(&self) -> Result<(), String> {
+        if self.protocol != Protocol::Ws {
+            return Err(
+                "--mode 300: Socket.IO has no domains; --mode 200 and --group say who hears it".to_owned()
+            );
+        }
+        Ok(())
+    }
+
     /// The target and the options, or what is wrong with the flags.
     pub fn plan(&self, defaults: Defaults) -> Result<(Target, Options), String> {
-        let target = Target::parse(&self.url, defaults)?;
-        let per_table = sys::connections_per_table();
+        let speech =
+            Speech { protocol: self.protocol, transport: self.transport.unwrap_or(Transport::Websocket) };
+        let target = match self.protocol.revision() {
+            None => {
+                for (flag, given) in [
+                    ("--transport", self.transport.is_some()),
+                    ("--user", self.user.is_some()),
+                    ("--group", self.group.is_some()),
+                ] {
+                    if given {
+                        return Err(format!("{flag}: for --protocol sio3 and sio4 only"));
+                    }
+                }
+                Target::parse(&self.url, defaults)?
+            }
+            Some(_) if self.heartbeat_s.is_some() => {
+                return Err("--heartbeat-s: Socket.IO has pings of its own".to_owned());
+            }
+            Some(revision) => {
+                Target::socketio(&self.url, defaults, revision, self.user.as_deref(), self.group.as_deref())?
+            }
+        };
+        let per_table = (sys::connections_per_table() / speech.descriptors()).max(1);
         let needed = self.connections.div_ceil(per_table);
         let threads = self.threads.unwrap_or(needed);
         if threads < needed {
@@ -197,11 +270,13 @@ impl Common {
                 "--threads {threads}: {needed} are needed, {per_table} connections fit in a descriptor table"
             ));
         }
-        let heartbeat_s = self.heartbeat_s.unwrap_or(if defaults == Defaults::Echo { 0.0 } else { 25.0 });
+        let silent = defaults == Defaults::Echo || self.protocol != Protocol::Ws;
+        let heartbeat_s = self.heartbeat_s.unwrap_or(if silent { 0.0 } else { 25.0 });
         if !(0.0..=86_400.0).contains(&heartbeat_s) {
             return Err(format!("--heartbeat-s {heartbeat_s}: 0 to 86400 seconds"));
         }
         let options = Options {
+            speech,
             connections: self.connections,
             threads: threads.min(self.connections),
             heartbeat: (heartbeat_s > 0.0).then(|| Duration::from_secs_f64(heartbeat_s.max(0.1))),

@@ -73,7 +73,7 @@ impl Crew {
         for (index, poll) in polls.into_iter().enumerate() {
             let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
             let (orders, inbox) = channel();
-            let worker = Worker::new(poll, inbox, load(), Arc::clone(&shared), index as u32);
+            let worker = Worker::new(poll, inbox, load(), Arc::clone(&shared), index as u32)?;
             let state = Arc::clone(&shared);
             let thread = thread::Builder::new().name(format!("flood-{index}")).spawn(move || {
                 let outcome = worker.run();
@@ -133,7 +133,7 @@ impl Crew {
     }
 
     /// Waits until `look` says that it is done; it also says how far things are. With a `deadline`, its
-    /// passing is what is waited for.
+    /// passing is what is waited for, and nothing need happen before.
     pub fn wait(
         &mut self,
         what: &'static str,
@@ -165,7 +165,7 @@ impl Crew {
             if self.interrupt.load(Relaxed) || self.shared.failed.load(Relaxed) > 0 {
                 return Ended::Interrupted;
             }
-            if now - changed > timeout + Duration::from_secs(1) {
+            if deadline.is_none() && now - changed > timeout + Duration::from_secs(1) {
                 return Ended::Stalled;
             }
             thread::sleep(deadline.map_or(LOOK, |deadline| deadline - now).min(LOOK));

@@ -1,6 +1,6 @@
 //! The load tool of fanfare, as a library for its two programs and their tests.
 //!
-//! `fanfare-flood` opens very many WebSocket connections to a server on this machine, numbers every
+//! `fanfare-flood` opens very many WebSocket or Socket.IO connections to a server on this machine, numbers every
 //! message and reconciles what arrives. `fanfare-bare` is what a server of this kind is measured against.
 //!
 //! Reading order: [`args`] (what can be asked), [`run`] (a command from start to verdict), [`crew`] (the threads),
@@ -17,6 +17,7 @@ pub mod report;
 pub mod roster;
 pub mod run;
 pub mod shared;
+pub mod speech;
 pub mod stats;
 pub mod sys;
 pub mod tally;

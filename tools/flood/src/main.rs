@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Rate(args) => (&args.common, run::rate(args)),
         Command::Broadcast(args) => (&args.common, run::broadcast(args)),
         Command::Echo(args) => (&args.common, run::echo(args)),
+        Command::Storm(args) => (&args.common, run::storm(args)),
         Command::Compare(args) => return status(compare::compare(args)),
     };
     status(outcome.and_then(|report| show(common, &report)))

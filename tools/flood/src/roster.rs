@@ -1,10 +1,11 @@
-//! Who the connections are to the gateway: client id, domain and groups of each number.
+//! Who the connections are to the server: client id, domain and groups of each number.
 //!
-//! Worked out from the URL before anything connects, so that every worker knows who has to hear what.
+//! To a Socket.IO server they are a user and, as domain and as group, the group that they register in. Worked out
+//! from the URL and the flags before anything connects, so that every worker knows who has to hear what.
 
 use hashbrown::HashMap;
 
-use crate::target::{Template, query_value};
+use crate::target::{Names, Target, Template, query_value};
 
 /// The connections of a run, by number.
 #[derive(Debug, Default)]
@@ -17,8 +18,37 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// Reads the parameters of `count` connections out of their paths.
-    pub fn new(path: &Template, count: u32) -> Self {
+    /// The `count` connections to a target.
+    pub fn new(target: &Target, count: u32) -> Self {
+        match &target.names {
+            Some(names) => Self::from_names(names, count),
+            None => Self::from_paths(&target.path, count),
+        }
+    }
+
+    /// A room of Socket.IO is its own domain: only its name says who is in it.
+    fn from_names(names: &Names, count: u32) -> Self {
+        let mut roster = Self::default();
+        let mut groups = HashMap::new();
+        for number in 0..count {
+            let name = names.group.expand(number);
+            let fresh = groups.len() as u32;
+            let group = *groups.entry(name).or_insert_with_key(|name| {
+                roster.group_names.push(name.as_str().into());
+                roster.members.push(Vec::new());
+                fresh
+            });
+            roster.members[group as usize].push(number);
+            roster.domain.push(group);
+            roster.groups.push([group].into());
+            roster.client.push(names.user.expand(number).into());
+        }
+        roster
+    }
+
+    /// Reads the parameters of connections out of their paths. What is percent-encoded cannot be compared with a
+    /// `from`, and counts as no client id.
+    fn from_paths(path: &Template, count: u32) -> Self {
         let mut roster = Self::default();
         let (mut domains, mut groups) = (HashMap::new(), HashMap::new());
         for number in 0..count {
@@ -31,7 +61,9 @@ impl Roster {
             }
             roster.members[domain as usize].push(number);
             roster.domain.push(domain);
-            roster.client.push(value("clientId").into());
+            roster.client.push(
+                Some(value("clientId")).filter(|id| !id.contains(['%', '+'])).unwrap_or_default().into(),
+            );
             let mine = value("group").split(',').filter(|name| !name.is_empty()).map(|name| {
                 *groups.entry(name.to_owned()).or_insert_with(|| {
                     roster.group_names.push(name.into());
@@ -48,10 +80,9 @@ impl Roster {
         self.domain.len() as u32
     }
 
-    /// The client id, where it can be compared with a `from` (it is not percent-encoded).
+    /// The client id, or the user.
     pub fn client(&self, number: u32) -> Option<&str> {
-        let client = &*self.client[number as usize];
-        (!client.is_empty() && !client.contains(['%', '+'])).then_some(client)
+        Some(&*self.client[number as usize]).filter(|client| !client.is_empty())
     }
 
     /// The domain, as an index.
@@ -71,7 +102,8 @@ impl Roster {
 
     /// The name of the first group that a connection is in.
     pub fn group(&self, number: u32) -> Option<&str> {
-        self.groups[number as usize].first().map(|group| &*self.group_names[*group as usize])
+        let name = self.groups[number as usize].first().map(|group| &*self.group_names[*group as usize]);
+        name.filter(|name| !name.is_empty())
     }
 
     /// Whether `number` hears what `sender` says to its domain or, with `group`, to its first group.
@@ -91,12 +123,25 @@ mod tests {
     #[test]
     fn who_hears_whom() {
         let path = Template::parse("/ws?bizCode=d{n%2}&clientId=c{n}&group=g{n%4},all").unwrap();
-        let roster = Roster::new(&path, 10);
+        let roster = Roster::from_paths(&path, 10);
         assert_eq!((roster.count(), roster.domains()), (10, 2));
         assert_eq!(roster.members(1), [1, 3, 5, 7, 9]);
         assert_eq!(roster.client(3), Some("c3"));
         assert_eq!(roster.group(5), Some("g1"));
         assert!(roster.hears(4, 2, false) && !roster.hears(3, 2, false) && !roster.hears(2, 2, false));
         assert!(roster.hears(6, 2, true) && !roster.hears(4, 2, true));
+    }
+
+    #[test]
+    fn a_group_of_socketio_is_a_domain() {
+        let template = |text| Template::parse(text).unwrap();
+        let names = Names { user: template("u{n}"), group: template("g{n%3}") };
+        let roster = Roster::from_names(&names, 7);
+        assert_eq!((roster.count(), roster.domains()), (7, 3));
+        assert_eq!(roster.members(0), [0, 3, 6]);
+        assert_eq!((roster.client(4), roster.group(4)), (Some("u4"), Some("g1")));
+        assert!(roster.hears(6, 3, true) && roster.hears(6, 3, false) && !roster.hears(5, 3, false));
+        let nobody = Roster::from_names(&Names { user: template(""), group: template("") }, 2);
+        assert_eq!((nobody.client(0), nobody.group(0)), (None, None));
     }
 }

@@ -4,11 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::roster::Roster;
+use crate::speech::Speech;
 use crate::target::Target;
 
 /// How a run is to be done, from the flags.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
+    /// What they speak.
+    pub speech: Speech,
     /// Connections in all.
     pub connections: u32,
     /// Flood threads.
@@ -54,6 +57,12 @@ pub struct Shared {
     pub expected: AtomicU64,
     /// Receipts that arrived.
     pub receipts: AtomicU64,
+    /// Cut by a storm, on purpose.
+    pub dropped: AtomicU64,
+    /// Open again after that.
+    pub returned: AtomicU64,
+    /// Workers that have cut all of theirs.
+    pub stormed: AtomicU32,
     /// Workers whose connections are all open or given up.
     pub ramped: AtomicU32,
     /// Workers that have followed `Prepare`.
@@ -82,6 +91,9 @@ impl Shared {
             received: AtomicU64::new(0),
             expected: AtomicU64::new(0),
             receipts: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            returned: AtomicU64::new(0),
+            stormed: AtomicU32::new(0),
             ramped: AtomicU32::new(0),
             prepared: AtomicU32::new(0),
             spent: AtomicU32::new(0),

@@ -22,6 +22,21 @@ fn count_many(reasons: &mut Reasons, what: String, times: u64) {
     *reasons.entry(if known { what } else { "others".to_owned() }).or_default() += times;
 }
 
+/// What a storm did.
+#[derive(Debug, Default)]
+pub struct Storm {
+    /// Connections that were cut.
+    pub dropped: u64,
+    /// Connections that came back.
+    pub back: u64,
+    /// Attempts to come back.
+    pub attempts: u64,
+    /// From the storm to being back.
+    pub time: Latency,
+    /// Why attempts failed.
+    pub refusals: Reasons,
+}
+
 /// One worker's account, or the sum of all.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -47,6 +62,8 @@ pub struct Tally {
     pub latency: Latency,
     /// Messages that went wrong.
     pub faults: Faults,
+    /// How connections came back after a storm.
+    pub storm: Storm,
     /// Numbered messages sent.
     pub sent: u64,
     /// Distinct numbered messages that arrived.
@@ -57,7 +74,7 @@ pub struct Tally {
     pub receipts: u64,
     /// Sum of `delivered` over the receipts.
     pub receipts_delivered: u64,
-    /// Heartbeats sent.
+    /// Heartbeats sent, pings sent or, with Socket.IO 3 and later, pings of the server.
     pub heartbeats: u64,
     /// Heartbeats answered.
     pub heartbeats_answered: u64,
@@ -81,12 +98,17 @@ impl Tally {
             (&mut self.closes, other.closes),
             (&mut self.farewells, other.farewells),
             (&mut self.answers, other.answers),
+            (&mut self.storm.refusals, other.storm.refusals),
         ] {
             theirs.into_iter().for_each(|(what, times)| count_many(mine, what, times));
         }
         self.connect.merge(&other.connect);
         self.latency.merge(&other.latency);
         self.faults.merge(other.faults);
+        self.storm.dropped += other.storm.dropped;
+        self.storm.back += other.storm.back;
+        self.storm.attempts += other.storm.attempts;
+        self.storm.time.merge(&other.storm.time);
         self.sent += other.sent;
         self.received += other.received;
         self.writes += other.writes;

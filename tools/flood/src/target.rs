@@ -3,19 +3,28 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::wire::engine::Revision;
+
 /// Query of a gateway connection when the URL says nothing about it.
 const HOLD_QUERY: &str = "bizCode=d{n%4}&clientId=c{n}&group=g{n%100}";
 /// The same with everybody in one domain, so that everybody hears a broadcast.
 const ONE_DOMAIN_QUERY: &str = "bizCode=d0&clientId=c{n}&group=g{n%100}";
 
+/// The user of a Socket.IO connection when the flags say nothing about it.
+const USER: &str = "c{n}";
+/// The group of it, for many small ones.
+const MANY_GROUPS: &str = "g{n%100}";
+/// The same with everybody in one group.
+const ONE_GROUP: &str = "g0";
+
 /// What is filled in where the URL is silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defaults {
-    /// `/ws` with four domains.
+    /// `/ws` with four domains; a hundred groups of Socket.IO.
     Hold,
-    /// `/ws` with one domain.
+    /// `/ws` with one domain; one group of Socket.IO.
     OneDomain,
-    /// `/echo` and no query.
+    /// `/echo` and no query; no user and no group of Socket.IO.
     Echo,
 }
 
@@ -70,6 +79,15 @@ impl Template {
     }
 }
 
+/// The user and the group that each Socket.IO connection registers; empty for none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The user.
+    pub user: Template,
+    /// The group.
+    pub group: Template,
+}
+
 /// A server on this machine and what each connection asks of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -77,8 +95,10 @@ pub struct Target {
     pub address: SocketAddr,
     /// The `Host` header.
     pub host: String,
-    /// Path and query.
+    /// Path and query; for Socket.IO the transport and the session's id come behind it.
     pub path: Template,
+    /// Who the connections are, where the query does not say it.
+    pub names: Option<Names>,
     /// The URL as it is used, defaults included.
     pub url: String,
     /// What was filled in or looks odd, for the report.
@@ -88,15 +108,8 @@ pub struct Target {
 impl Target {
     /// Reads a `ws://` URL, refuses any host but loopback, and fills in what is missing.
     pub fn parse(url: &str, defaults: Defaults) -> Result<Self, String> {
-        let rest = url.strip_prefix("ws://").ok_or_else(|| format!("'{url}': only ws:// URLs are taken"))?;
-        let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let address = loopback(authority).map_err(|what| format!("'{url}': {what}"))?;
-        let (mut tail, mut notes) = (tail.to_owned(), Vec::new());
-        if matches!(tail.split('?').next(), Some("" | "/")) {
-            let path = if defaults == Defaults::Echo { "/echo" } else { "/ws" };
-            tail.replace_range(..tail.find('?').unwrap_or(tail.len()), path);
-            notes.push(format!("the URL has no path: {path} taken"));
-        }
+        let path = if defaults == Defaults::Echo { "/echo" } else { "/ws" };
+        let Parts { address, authority, mut tail, mut notes } = Parts::of(url, &["ws://"], path)?;
         let query = match defaults {
             Defaults::Hold => HOLD_QUERY,
             Defaults::OneDomain => ONE_DOMAIN_QUERY,
@@ -114,11 +127,69 @@ impl Target {
                 notes.push(format!("the URL has no {{n}} and no bizCode: {query} added"));
             }
         }
+        let url = format!("ws://{authority}{tail}");
+        Ok(Self { address, host: authority, path: Template::parse(&tail)?, names: None, url, notes })
+    }
+
+    /// Reads the URL of a Socket.IO server, `http://` or `ws://`, likewise; `user` and `group` as the flags have
+    /// them.
+    pub fn socketio(
+        url: &str,
+        defaults: Defaults,
+        revision: Revision,
+        user: Option<&str>,
+        group: Option<&str>,
+    ) -> Result<Self, String> {
+        let parts = Parts::of(url, &["http://", "ws://"], "/socket.io/")?;
+        let Parts { address, authority, mut tail, mut notes } = parts;
+        tail.push(if tail.contains('?') { '&' } else { '?' });
+        tail.push_str(&format!("EIO={}", revision.number()));
+        let (default_user, default_group) = match defaults {
+            Defaults::Hold => (USER, MANY_GROUPS),
+            Defaults::OneDomain => (USER, ONE_GROUP),
+            Defaults::Echo => ("", ""),
+        };
+        for (flag, given, taken) in [("--user", user, default_user), ("--group", group, default_group)] {
+            if given.is_none() && !taken.is_empty() {
+                notes.push(format!("no {flag}: {taken} taken"));
+            }
+        }
+        let name = |text: &str| match text.chars().find(|c| matches!(c, '"' | '\\') || c.is_control()) {
+            Some(odd) => Err(format!("'{text}': {odd:?} cannot stand in a name here")),
+            None => Template::parse(text),
+        };
+        let names =
+            Names { user: name(user.unwrap_or(default_user))?, group: name(group.unwrap_or(default_group))? };
+        let url = format!("http://{authority}{tail}");
+        Ok(Self { address, host: authority, path: Template::parse(&tail)?, names: Some(names), url, notes })
+    }
+}
+
+/// A URL taken apart.
+struct Parts {
+    address: SocketAddr,
+    authority: String,
+    /// Path and query.
+    tail: String,
+    notes: Vec<String>,
+}
+
+impl Parts {
+    /// Takes one of these schemes, loopback only, and `path` where there is none.
+    fn of(url: &str, schemes: &[&str], path: &str) -> Result<Self, String> {
+        let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+        let rest = rest.ok_or_else(|| format!("'{url}': only {} URLs are taken", schemes.join(" and ")))?;
+        let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let address = loopback(authority).map_err(|what| format!("'{url}': {what}"))?;
         if let Some(odd) = tail.chars().find(|c| c.is_whitespace() || c.is_control()) {
             return Err(format!("'{url}': {odd:?} cannot stand in a URL"));
         }
-        let path = Template::parse(&tail)?;
-        Ok(Self { address, host: authority.to_owned(), path, url: format!("ws://{authority}{tail}"), notes })
+        let (mut tail, mut notes) = (tail.to_owned(), Vec::new());
+        if matches!(tail.split('?').next(), Some("" | "/")) {
+            tail.replace_range(..tail.find('?').unwrap_or(tail.len()), path);
+            notes.push(format!("the URL has no path: {path} taken"));
+        }
+        Ok(Self { address, authority: authority.to_owned(), tail, notes })
     }
 }
 
@@ -193,5 +264,20 @@ mod tests {
         assert!(target.notes.is_empty());
         let target = Target::parse("ws://127.0.0.1:3000/?x=1", Defaults::Echo).unwrap();
         assert_eq!(target.path.expand(5), "/echo?x=1");
+    }
+
+    #[test]
+    fn a_socketio_server_has_its_own_path_and_names() {
+        let parse = |url: &str, user| Target::socketio(url, Defaults::Hold, Revision::Four, user, None);
+        let target = parse("http://127.0.0.1:3000", None).unwrap();
+        assert_eq!(target.path.expand(5), "/socket.io/?EIO=4");
+        assert_eq!(target.names.unwrap().group.expand(105), "g5");
+        assert_eq!(target.notes.len(), 3);
+        let target = parse("ws://localhost:3000/other/?token={n}", Some("")).unwrap();
+        assert_eq!(target.path.expand(5), "/other/?token=5&EIO=4");
+        assert_eq!((target.names.unwrap().user.expand(1).as_str(), target.notes.len()), ("", 1));
+        assert!(parse("http://10.0.0.1:3000/", None).is_err());
+        assert!(parse("https://127.0.0.1:3000/", None).is_err());
+        assert!(parse("http://127.0.0.1:3000/", Some("a\"b")).is_err());
     }
 }

@@ -23,11 +23,12 @@ fn mixed(limit: usize) -> (Outlet, Vec<LinkId>) {
 fn parcel(text: &str, binary: Option<&[u8]>, volatile: bool) -> Parcel {
     let binary = binary.map(|bytes| Piece::Binary(bytes.into()));
     let pieces = std::iter::once(Piece::Text(text.into())).chain(binary);
-    Parcel::new(pieces, Settings { volatile, compress_from: None })
+    Parcel::new(pieces, Settings { volatile, compression: None })
 }
 
 fn made(outlet: &Outlet) -> Vec<(&'static str, u64)> {
-    let counts = Dialect::all().map(|dialect| (dialect.name(), outlet.counts().encoded[dialect.index()]));
+    let counts =
+        Dialect::forms().map(|dialect| (dialect.name(), outlet.counts().encoded[dialect.form_index()]));
     counts.filter(|(_, count)| *count > 0).collect()
 }
 

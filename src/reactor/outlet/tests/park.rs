@@ -20,7 +20,7 @@ fn taken(outlet: &mut Outlet, link: LinkId) -> Option<String> {
 }
 
 fn volatile(text: &str) -> Parcel {
-    let settings = crate::wire::parcel::Settings { volatile: true, compress_from: None };
+    let settings = crate::wire::parcel::Settings { volatile: true, compression: None };
     Parcel::of_frame(&Frame::text(text), settings)
 }
 

@@ -11,11 +11,11 @@ use hashbrown::HashMap;
 use mio::Waker;
 
 use crate::ledger::{Ledger, Stream};
-use crate::load::inbox::{Inbox, put_message};
-use crate::load::{Load, Sent, To};
+use crate::load::envelope::{self, Address};
+use crate::load::inbox::Inbox;
+use crate::load::{Incoming, Load, Sent, To, events, gateway};
 use crate::stats::nanoseconds;
 use crate::token::{TO_ALL, Token};
-use crate::wire::frame::opcode;
 use crate::worker::Floor;
 
 /// The mode of a message to a domain.
@@ -30,6 +30,7 @@ pub struct Board {
     in_flight: u32,
     bytes: usize,
     receipt: bool,
+    like_gateway: bool,
     /// Messages of each sender that may leave at all.
     goal: AtomicU32,
     /// By sender and message: workers that still wait for it.
@@ -59,6 +60,7 @@ impl Board {
             in_flight,
             bytes: 0,
             receipt: false,
+            like_gateway: false,
             goal: AtomicU32::new(0),
             waiting: (0..cells).map(|_| AtomicU32::new(0)).collect(),
             completed: AtomicU64::new(0),
@@ -71,6 +73,21 @@ impl Board {
     /// Sets the size of a content and whether a receipt is asked for.
     pub fn with_content(self, bytes: usize, receipt: bool) -> Self {
         Self { bytes, receipt, ..self }
+    }
+
+    /// Makes the frames of Socket.IO as long as those of the gateway for the same content: the content takes what
+    /// the envelope leaves. For comparisons.
+    pub fn like_gateway(self, like_gateway: bool) -> Self {
+        Self { like_gateway, ..self }
+    }
+
+    /// Bytes of the content of message `number` of a sender.
+    fn content_bytes(&self, floor: &Floor, sender: u32, number: u32) -> usize {
+        if !self.like_gateway {
+            return self.bytes;
+        }
+        let from = floor.shared.roster.client(sender).unwrap_or_default();
+        self.bytes + gateway::domain_envelope_bytes(from, number) - events::ENVELOPE_BYTES
     }
 
     /// Who sends.
@@ -171,8 +188,8 @@ impl Load for Broadcast {
         self.halted = true;
     }
 
-    fn message(&mut self, floor: &mut Floor, slot: u32, _: u8, payload: &[u8], now_ns: u64) {
-        let Some(token) = self.inbox.take(floor, slot, payload, now_ns) else { return };
+    fn message(&mut self, floor: &mut Floor, slot: u32, incoming: Incoming<'_>, now_ns: u64) {
+        let Some(token) = self.inbox.take(floor, slot, incoming.payload, now_ns) else { return };
         let sent = self.board.get().is_some_and(|board| token.number < board.messages);
         if let Some(place) = self.places.get(&token.sender).filter(|_| sent) {
             self.done(floor, *place, token.number, now_ns);
@@ -197,10 +214,8 @@ impl Load for Broadcast {
                 }
                 let run = floor.shared.run;
                 let token = Token { run, sender: number, number: *next, to: TO_ALL, time_ns: now_ns };
-                self.scratch.clear();
-                let receipt = if board.receipt { r#","receipt":true"# } else { "" };
-                put_message(&mut self.scratch, MODE, &token, board.bytes, receipt);
-                floor.send(slot, opcode::TEXT, &self.scratch);
+                let (bytes, scratch) = (board.content_bytes(floor, number, *next), &mut self.scratch);
+                envelope::send(floor, scratch, slot, &token, bytes, Address::Domain, board.receipt);
                 *next += 1;
             }
             floor.flush();

@@ -1,11 +1,16 @@
 //! Echo: every connection sends, and wants the same bytes back, with a few messages in flight.
+//!
+//! A Socket.IO server has no connection that echoes: there an event is sent whose acknowledgement has to bring its
+//! argument back.
 
 use std::time::Instant;
 
 use crate::ledger::{Fault, Ledger, Stream};
-use crate::load::{Load, Sent, To};
+use crate::load::{Incoming, Load, Sent, To, events};
 use crate::stats::nanoseconds;
-use crate::token::Token;
+use crate::token::{TOKEN_BYTES_MIN, Token};
+use crate::wire::frame::opcode;
+use crate::wire::socketio::kind;
 use crate::worker::Floor;
 
 /// Connections whose first messages leave in one turn.
@@ -27,6 +32,7 @@ pub struct Echo {
     finished: u32,
     ledger: Ledger,
     base: u32,
+    content: Vec<u8>,
     scratch: Vec<u8>,
 }
 
@@ -44,6 +50,7 @@ impl Echo {
             finished: 0,
             ledger: Ledger::default(),
             base: 0,
+            content: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -57,9 +64,36 @@ impl Echo {
         let sender = floor.base + slot;
         let token = Token { run: floor.shared.run, sender, number: *next, to: sender, time_ns };
         *next += 1;
+        self.content.clear();
+        token.put(&mut self.content, self.bytes);
+        if floor.shared.options.speech.protocol.revision().is_none() {
+            floor.send(slot, self.opcode, &self.content);
+            return;
+        }
         self.scratch.clear();
-        token.put(&mut self.scratch, self.bytes);
-        floor.send(slot, self.opcode, &self.scratch);
+        let binary = self.opcode == opcode::BINARY;
+        events::put_echo(&mut self.scratch, acknowledgement(token.number), &self.content, binary);
+        floor.send(slot, opcode::TEXT, &self.scratch);
+        if binary {
+            floor.attach(slot, &self.content);
+        }
+    }
+
+    /// The token of what came back, if that is this connection's own bytes, of the right length and kind.
+    fn token(&self, floor: &Floor, number: u32, incoming: Incoming<'_>) -> Option<Token> {
+        let (id, opcode, content) = match floor.shared.options.speech.protocol.revision() {
+            None => (None, incoming.opcode, incoming.payload),
+            Some(_) => {
+                events::read_echo(&incoming).map(|(id, opcode, content)| (Some(id), opcode, content))?
+            }
+        };
+        Token::read(content).filter(|token| {
+            token.run == floor.shared.run
+                && token.sender == number
+                && opcode == self.opcode
+                && content.len() == self.bytes.max(TOKEN_BYTES_MIN)
+                && id.is_none_or(|id| id == u64::from(acknowledgement(token.number)))
+        })
     }
 
     fn finish_one(&mut self, floor: &Floor) {
@@ -68,6 +102,11 @@ impl Echo {
             floor.shared.spent.fetch_add(1, std::sync::atomic::Ordering::Release);
         }
     }
+}
+
+/// The id under which a message is acknowledged; 0 was that of `register`.
+fn acknowledgement(number: u32) -> u32 {
+    number.wrapping_add(1)
 }
 
 impl Load for Echo {
@@ -84,17 +123,16 @@ impl Load for Echo {
         self.running = false;
     }
 
-    fn message(&mut self, floor: &mut Floor, slot: u32, opcode: u8, payload: &[u8], now_ns: u64) {
+    fn message(&mut self, floor: &mut Floor, slot: u32, incoming: Incoming<'_>, now_ns: u64) {
         let number = floor.base + slot;
-        let token = Token::read(payload).filter(|token| {
-            // Whatever is not this connection's own bytes, of the right length and kind, is corrupt.
-            let length = self.bytes.max(crate::token::TOKEN_BYTES_MIN);
-            token.run == floor.shared.run
-                && token.sender == number
-                && opcode == self.opcode
-                && payload.len() == length
-        });
-        let Some(token) = token else {
+        let socketio = floor.shared.options.speech.protocol.revision().is_some();
+        if socketio && incoming.payload.first() == Some(&kind::EVENT) {
+            // The server's own affair: an echo is an acknowledgement.
+            floor.tally.strangers += 1;
+            return;
+        }
+        let Some(token) = self.token(floor, number, incoming) else {
+            let payload = incoming.payload;
             self.ledger.faults.add(Fault::Corrupted, || {
                 let shown = String::from_utf8_lossy(&payload[..payload.len().min(160)]);
                 format!("connection {number} got back {shown}")

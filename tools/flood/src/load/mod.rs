@@ -1,7 +1,10 @@
-//! What the connections do once they are open; one file a command.
+//! What the connections do once they are open; one file a command, and one a protocol for what messages look like.
 
 mod broadcast;
 mod echo;
+mod envelope;
+pub(crate) mod events;
+mod gateway;
 mod inbox;
 mod rate;
 
@@ -36,6 +39,17 @@ pub enum To {
     Group,
 }
 
+/// A whole message.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// Of the WebSocket message; text for a packet of Socket.IO.
+    pub opcode: u8,
+    /// The payload, or the Socket.IO packet.
+    pub payload: &'a [u8],
+    /// The attachments of the packet.
+    pub attachments: &'a [Vec<u8>],
+}
+
 /// A worker's part in a command. Called by the worker only, and never blocks.
 pub trait Load: Send {
     /// The ramp is over everywhere; nothing is sent before every worker has done this.
@@ -45,7 +59,7 @@ pub trait Load: Send {
     /// Sending ends; messages may still arrive.
     fn halt(&mut self);
     /// A whole message arrived.
-    fn message(&mut self, floor: &mut Floor, slot: u32, opcode: u8, payload: &[u8], now_ns: u64);
+    fn message(&mut self, floor: &mut Floor, slot: u32, incoming: Incoming<'_>, now_ns: u64);
     /// Sends what is due; returns when something will be due again.
     fn turn(&mut self, floor: &mut Floor, now: Instant) -> Option<Instant>;
     /// The server has ended a connection.

@@ -11,11 +11,11 @@ use clap::ValueEnum;
 use hashbrown::HashMap;
 
 use crate::ledger::Ledger;
-use crate::load::inbox::{Inbox, put_message};
-use crate::load::{Load, Sent, To};
+use crate::load::envelope::{self, Address};
+use crate::load::inbox::Inbox;
+use crate::load::{Incoming, Load, Sent, To};
 use crate::stats::nanoseconds;
 use crate::token::{TO_ALL, Token};
-use crate::wire::frame::opcode;
 use crate::worker::Floor;
 
 /// Messages that may leave in one turn: answers have to be read in between.
@@ -24,7 +24,7 @@ const PER_TURN_MAX: u32 = 256;
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// To one client of the domain.
+    /// To one client of the domain, or to one user.
     #[value(name = "100")]
     Client,
     /// To the first group of the sender; of the default URL's, somebody else is in it from 101 connections on.
@@ -49,9 +49,9 @@ impl Mode {
 /// To whom a unicast goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pick {
-    /// To anyone of the domain.
+    /// To anyone of the domain (or of the group).
     Random,
-    /// To the next of the domain.
+    /// To the next of the domain (or of the group).
     Next,
 }
 
@@ -157,18 +157,15 @@ impl Rate {
         let number = self.streams.entry((sender, to)).or_default();
         let token = Token { run: floor.shared.run, sender, number: *number, to, time_ns };
         *number += 1;
-        let roster = &floor.shared.roster;
-        let target = match plan.mode {
-            Mode::Client => format!(r#","targetClientId":"{}""#, roster.client(to).unwrap_or_default()),
-            Mode::Group => format!(r#","group":"{}""#, roster.group(sender).unwrap_or_default()),
-            Mode::Domain => String::new(),
+        let shared = Arc::clone(&floor.shared);
+        let address = match plan.mode {
+            Mode::Client => Address::Client(shared.roster.client(to).unwrap_or_default()),
+            Mode::Group => Address::Group(shared.roster.group(sender).unwrap_or_default()),
+            Mode::Domain => Address::Domain,
         };
-        let receipt = if plan.receipt { r#","receipt":true"# } else { "" };
-        self.scratch.clear();
-        put_message(&mut self.scratch, plan.mode.number(), &token, plan.bytes, &format!("{target}{receipt}"));
         // Before it leaves, so that nobody has received more than is expected.
-        floor.shared.expected.fetch_add(u64::from(audience), Ordering::Relaxed);
-        floor.send(slot, opcode::TEXT, &self.scratch);
+        shared.expected.fetch_add(u64::from(audience), Ordering::Relaxed);
+        envelope::send(floor, &mut self.scratch, slot, &token, plan.bytes, address, plan.receipt);
     }
 
     /// When message `index` of this worker is meant to leave, since the start.
@@ -218,8 +215,8 @@ impl Load for Rate {
         self.start = None;
     }
 
-    fn message(&mut self, floor: &mut Floor, slot: u32, _: u8, payload: &[u8], now_ns: u64) {
-        self.inbox.take(floor, slot, payload, now_ns);
+    fn message(&mut self, floor: &mut Floor, slot: u32, incoming: Incoming<'_>, now_ns: u64) {
+        self.inbox.take(floor, slot, incoming.payload, now_ns);
     }
 
     fn turn(&mut self, floor: &mut Floor, _: Instant) -> Option<Instant> {

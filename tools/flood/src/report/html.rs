@@ -33,7 +33,7 @@ fn page(report: &Report) -> String {
     let mut out = String::from("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">");
     let title = format!("fanfare-flood {}: {} connections", report.command, report.connections.opened);
     let _ = write!(out, "<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>");
-    let _ = write!(out, "<p><code>{}</code></p>", escape(&report.url));
+    let _ = write!(out, "<p><code>{} {}</code></p>", report.protocol, escape(&report.url));
     for failure in &report.failures {
         let _ = write!(out, "<p class=\"bad\">failed: {}</p>", escape(failure));
     }
@@ -59,6 +59,13 @@ fn page(report: &Report) -> String {
         ("c", "worst", line(|point| point.max_us)),
     ];
     chart(&mut out, "Latency in milliseconds", &lines);
+    if let Some(storm) = &report.storm {
+        let _ = write!(out, "<h2>Storm</h2><p>{} cut, {} back", storm.dropped, storm.back);
+        if let Some(seconds) = storm.all_back_s {
+            let _ = write!(out, " after {seconds:.2} s");
+        }
+        let _ = write!(out, ", {} attempts</p>", storm.attempts);
+    }
     let numbers = serde_json::to_string_pretty(report).unwrap_or_default();
     let _ = write!(out, "<h2>All numbers</h2><pre>{}</pre></body></html>", escape(&numbers));
     out

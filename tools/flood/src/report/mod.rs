@@ -17,6 +17,8 @@ use crate::tally::Reasons;
 #[expect(missing_docs, reason = "the names say it; the README explains those that need it")]
 pub struct Report {
     pub command: &'static str,
+    /// The protocol and, for Socket.IO, the transport.
+    pub protocol: String,
     pub url: String,
     pub ok: bool,
     pub interrupted: bool,
@@ -28,6 +30,7 @@ pub struct Report {
     pub messages: Option<Messages>,
     pub rates: Option<Rates>,
     pub latency_us: Option<Percentiles>,
+    pub storm: Option<Storm>,
     pub server: Option<Server>,
     pub heartbeats: u64,
     pub heartbeats_answered: u64,
@@ -91,6 +94,23 @@ pub struct Rates {
     pub burst: f64,
     /// The worst lag of the tool itself behind its plan.
     pub lag_us: Option<f64>,
+}
+
+/// The part about a storm.
+#[derive(Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Storm {
+    /// Connections that were cut at once.
+    pub dropped: u64,
+    pub back: u64,
+    /// Until the last one was back.
+    pub all_back_s: Option<f64>,
+    pub within_s: f64,
+    /// From the cut to being back.
+    pub back_us: Option<Percentiles>,
+    pub attempts: u64,
+    /// Why attempts failed.
+    pub refusals: Reasons,
 }
 
 /// The part about the server's process.

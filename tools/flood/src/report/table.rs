@@ -40,6 +40,15 @@ pub fn print_table(report: &Report) {
         rows.add_if("", "own lag, worst", rates.lag_us.map(|lag| format!("{lag:.0} us")));
     }
     rows.percentiles("latency", report.latency_us.as_ref());
+    if let Some(storm) = &report.storm {
+        rows.add("storm", "cut", storm.dropped);
+        rows.add("", "back", storm.back);
+        rows.add("", "attempts", storm.attempts);
+        let all = storm.all_back_s.map_or("never".to_owned(), |seconds| format!("{seconds:.2} s"));
+        rows.add("", "all back after", format!("{all} (allowed: {} s)", storm.within_s));
+        rows.percentiles("time to be back", storm.back_us.as_ref());
+        rows.reasons("attempts failed", &storm.refusals);
+    }
     if let Some(server) = &report.server {
         rows.add("server", "process", server.pid);
         let (before, held) = (mib(server.pss_before), server.pss_held.map_or("-".to_owned(), mib));
@@ -59,7 +68,7 @@ pub fn print_table(report: &Report) {
         let answered = format!("{}, {} answered", report.heartbeats, report.heartbeats_answered);
         rows.add("heartbeats", "sent", answered);
     }
-    rows.reasons("not upgraded", &report.refusals);
+    rows.reasons("not opened", &report.refusals);
     rows.reasons("ended by the server", &report.closes);
     rows.reasons("close answered by", &report.farewells);
     rows.reasons("error answers", &report.answers);
@@ -67,7 +76,7 @@ pub fn print_table(report: &Report) {
         format!("{:.2} s in {} threads, {:.1} s in all", report.flood_cpu_s, report.threads, report.seconds);
     rows.add("fanfare-flood", "CPU", own);
 
-    println!("fanfare-flood {} {}", report.command, report.url);
+    println!("fanfare-flood {} {} {}", report.command, report.protocol, report.url);
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).add_rows(rows.0);
     println!("{table}");

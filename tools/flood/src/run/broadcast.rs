@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     /// Bytes of a content.
     pub(crate) bytes: usize,
     pub(crate) receipt: bool,
+    /// Frames of Socket.IO are as long as those of the gateway would be, see [`Board::like_gateway`].
+    pub(crate) like_gateway: bool,
 }
 
 /// Connections that broadcast in stretches, each of which is measured.
@@ -50,6 +52,7 @@ pub fn broadcast(args: &BroadcastArgs) -> Result<Report, Failure> {
         senders: args.senders,
         bytes: args.payload,
         receipt: args.receipt,
+        like_gateway: false,
     };
     let mut broadcasts = Broadcasts::start(&args.common, plan)?;
     if broadcasts.open(plan)? && broadcasts.stretch(args.warmup, "warming up") {
@@ -64,6 +67,7 @@ impl Broadcasts {
         if u64::from(plan.senders) * u64::from(plan.messages) > CELLS_MAX {
             return Err(Failure::Usage(format!("--senders times --messages: {CELLS_MAX} at most")));
         }
+        common.require_group().map_err(Failure::Usage)?;
         if plan.senders > common.connections {
             return Err(Failure::Usage("--senders: more than --connections".to_owned()));
         }
@@ -141,7 +145,8 @@ pub(super) fn announce(
     let owners = senders.iter().map(|sender| shared.worker_of(*sender)).collect();
     let wakers = session.crew.wakers();
     let fresh = Board::new(senders, plan.messages, plan.in_flight, wakers, owners)
-        .with_content(plan.bytes, plan.receipt);
+        .with_content(plan.bytes, plan.receipt)
+        .like_gateway(plan.like_gateway);
     board.get_or_init(|| fresh);
     let ended = session.crew.begin();
     session.judge(ended, "preparing");

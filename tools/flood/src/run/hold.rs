@@ -11,10 +11,14 @@ use crate::run::{Failure, LINGER, SETTLE, Session};
 use crate::target::Defaults;
 
 /// The broadcast at the end; its senders are chosen by domain.
-const ONE: Plan = Plan { messages: 1, in_flight: 1, senders: 0, bytes: 0, receipt: false };
+const ONE: Plan =
+    Plan { messages: 1, in_flight: 1, senders: 0, bytes: 0, receipt: false, like_gateway: false };
 
 /// Opens the connections, holds them, and lets one of each domain broadcast at the end if that was asked.
 pub fn hold(args: &HoldArgs) -> Result<Report, Failure> {
+    if args.broadcast {
+        args.common.require_group().map_err(Failure::Usage)?;
+    }
     let board: Arc<OnceLock<Board>> = Arc::default();
     let load = || Box::new(Broadcast::new(Arc::clone(&board))) as _;
     let mut session = Session::start("hold", &args.common, Defaults::Hold, load)?;
@@ -37,26 +41,30 @@ pub fn hold(args: &HoldArgs) -> Result<Report, Failure> {
         if !session.judge(held, "holding") || !args.broadcast {
             break 'run;
         }
-        let roster = &session.crew.shared.roster;
-        let first_open = |domain| {
-            roster.members(domain).iter().copied().find(|number| session.crew.shared.is_open(*number))
-        };
-        let senders: Vec<u32> = (0..roster.domains()).filter_map(first_open).collect();
-        expected = Some(announce(&mut session, &board, senders, ONE)?);
-        let total = expected.unwrap_or(0);
-        if total == 0 {
-            session.report.notes.push("no domain has a second connection to hear a broadcast".to_owned());
-        }
-        let (start, before) = (Instant::now(), session.cpu());
-        board.get().expect("announced").raise(1);
-        let ended = wait_completed(&mut session, &board, 1, "broadcast");
-        let seconds = start.elapsed().as_secs_f64();
-        let cpu = before.zip(session.cpu());
-        let senders = audiences(&session.crew.shared, &board).len() as u64;
-        session.measured(seconds, senders, total, cpu);
-        if session.judge(ended, "broadcast") {
-            session.crew.pass("lingering", LINGER);
-        }
+        expected = Some(broadcast_once(&mut session, &board)?);
     }
     session.finish(expected)
+}
+
+/// Has one connection of each domain broadcast; returns how many arrivals that has to cause.
+pub(super) fn broadcast_once(session: &mut Session, board: &OnceLock<Board>) -> Result<u64, Failure> {
+    let roster = &session.crew.shared.roster;
+    let first_open =
+        |domain| roster.members(domain).iter().copied().find(|number| session.crew.shared.is_open(*number));
+    let senders: Vec<u32> = (0..roster.domains()).filter_map(first_open).collect();
+    let total = announce(session, board, senders, ONE)?;
+    if total == 0 {
+        session.report.notes.push("no domain has a second connection to hear a broadcast".to_owned());
+    }
+    let (start, before) = (Instant::now(), session.cpu());
+    board.get().expect("announced").raise(1);
+    let ended = wait_completed(session, board, 1, "broadcast");
+    let seconds = start.elapsed().as_secs_f64();
+    let cpu = before.zip(session.cpu());
+    let senders = audiences(&session.crew.shared, board).len() as u64;
+    session.measured(seconds, senders, total, cpu);
+    if session.judge(ended, "broadcast") {
+        session.crew.pass("lingering", LINGER);
+    }
+    Ok(total)
 }

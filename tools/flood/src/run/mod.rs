@@ -4,12 +4,14 @@ mod broadcast;
 mod echo;
 mod hold;
 mod rate;
+mod storm;
 
 pub use broadcast::broadcast;
 pub(crate) use broadcast::{Broadcasts, Plan};
 pub use echo::echo;
 pub use hold::hold;
 pub use rate::rate;
+pub use storm::storm;
 
 use std::io;
 use std::sync::Arc;
@@ -83,12 +85,13 @@ impl Session {
         }
         let report = Report {
             command,
+            protocol: options.speech.to_string(),
             url: target.url.clone(),
             notes: target.notes.clone(),
             threads: options.threads,
             ..Report::default()
         };
-        let roster = Roster::new(&target.path, options.connections);
+        let roster = Roster::new(&target, options.connections);
         let shared = Arc::new(Shared::new(options, target, roster));
         let crew = Crew::start(shared, interrupt_flag()?, common.quiet || common.json, load)?;
         Ok(Self { crew, report, probe, server, started: Instant::now(), cpu_before })
@@ -197,11 +200,11 @@ impl Session {
         report.latency_us = tally.latency.percentiles();
         report.latency_points = tally.latency.over_time(LATENCY_POINTS);
         if let Some(rates) = &mut report.rates {
-            rates.burst = tally.sent as f64
-                / tally.writes.saturating_sub(tally.heartbeats + tally.opened).max(1) as f64;
+            rates.burst = tally.sent as f64 / tally.writes.max(1) as f64;
         }
         report.heartbeats = tally.heartbeats;
         report.heartbeats_answered = tally.heartbeats_answered;
+        report.storm = report.storm.map(|storm| storm::account(storm, &tally.storm));
         if tally.heartbeats_answered < tally.heartbeats {
             let missing = tally.heartbeats - tally.heartbeats_answered;
             report.notes.push(format!("{missing} heartbeats were not answered"));

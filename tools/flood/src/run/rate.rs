@@ -14,9 +14,16 @@ use crate::target::Defaults;
 
 /// Sends at the rate until the time is over, then waits for what is still on its way.
 pub fn rate(args: &RateArgs) -> Result<Report, Failure> {
+    let common = &args.common;
+    match args.mode {
+        Mode::Client => common.require_user(),
+        Mode::Group => common.require_group(),
+        Mode::Domain => common.require_domain(),
+    }
+    .map_err(Failure::Usage)?;
     let plan: Arc<OnceLock<RatePlan>> = Arc::default();
     let load = || Box::new(Rate::new(Arc::clone(&plan), args.mode)) as _;
-    let mut session = Session::start("rate", &args.common, Defaults::OneDomain, load)?;
+    let mut session = Session::start("rate", common, Defaults::OneDomain, load)?;
     let roster = &session.crew.shared.roster;
     let known = (0..roster.count()).all(|number| match args.mode {
         Mode::Client => roster.client(number).is_some(),

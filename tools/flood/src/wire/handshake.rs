@@ -48,6 +48,17 @@ pub struct Refusal {
     pub retry_after_s: Option<u32>,
 }
 
+impl Refusal {
+    /// In a few words.
+    pub fn reason(&self) -> String {
+        match (self.status, self.code.as_str()) {
+            (0, what) => what.to_owned(),
+            (status, "") => status.to_string(),
+            (status, code) => format!("{status} {code}"),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Body {
     code: serde_json::Value,

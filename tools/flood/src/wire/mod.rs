@@ -1,3 +1,6 @@
-//! WebSocket as a client speaks it: the handshake's request and answer, frames out of a buffer.
+//! What a client reads and writes: HTTP, the WebSocket handshake and its frames, Engine.IO, Socket.IO.
+pub mod engine;
 pub mod frame;
 pub mod handshake;
+pub mod http;
+pub mod socketio;

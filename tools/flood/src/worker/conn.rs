@@ -1,4 +1,4 @@
-//! One connection as its worker keeps it: 16 bytes while it is idle.
+//! One connection as its worker keeps it: 16 bytes while it is idle, and 16 more for a session of Socket.IO.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -14,13 +14,16 @@ pub(crate) enum State {
     Connecting,
     /// The request has left, the answer is not complete.
     Handshaking,
-    /// Upgraded.
+    /// There is a connection, and the session on it is not ready.
+    Greeting,
+    /// Upgraded, and the session on it is ready.
     Open,
-    /// The tool has sent its close frame.
+    /// The tool has said goodbye.
     Closing,
 }
 
-/// A connection; its number is the worker's base plus its slot.
+/// A connection; its number is the worker's base plus its slot. With polling it is the first of the client's
+/// connections, the state is the client's, and there may be no stream between two requests.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) stream: Option<TcpStream>,
@@ -42,6 +45,42 @@ pub(crate) struct Extra {
     pub(crate) fragments: Option<(u8, Vec<u8>)>,
     /// What the kernel would not take.
     pub(crate) outbound: Vec<u8>,
+    /// A packet of Socket.IO that waits for its attachments.
+    pub(crate) partial: Option<Partial>,
+}
+
+/// A packet of Socket.IO whose attachments are not all there.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    pub(crate) packet: Vec<u8>,
+    pub(crate) expected: usize,
+    pub(crate) attachments: Vec<Vec<u8>>,
+}
+
+/// Where a session of Socket.IO is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Default)]
+pub(crate) enum Stage {
+    /// The open packet has not come.
+    #[default]
+    Opening,
+    /// The server has not said that the namespace is joined.
+    Joining,
+    /// `register` is not acknowledged.
+    Registering,
+    /// All of it is done.
+    Ready,
+}
+
+/// What a session of Socket.IO needs for as long as it lasts; times in milliseconds since the run began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Client {
+    /// When the server's last ping (or pong) came, or the open packet.
+    pub(crate) heard_ms: u32,
+    /// When its next look is due; tells that look from those of earlier sessions.
+    pub(crate) look_ms: u32,
+    /// The id of the next event that is to be acknowledged.
+    pub(crate) acks: u32,
+    pub(crate) stage: Stage,
 }
 
 impl Conn {
@@ -60,10 +99,21 @@ impl Conn {
                 && extra.inbound.is_empty()
                 && extra.fragments.is_none()
                 && extra.outbound.is_empty()
+                && extra.partial.is_none()
         });
         if idle {
             self.extra = None;
         }
+    }
+
+    /// Closes the stream, and forgets what was read and written of it.
+    pub(crate) fn unplug(&mut self) {
+        self.stream = None;
+        if let Some(extra) = &mut self.extra {
+            extra.inbound.clear();
+            extra.outbound.clear();
+        }
+        self.relax();
     }
 
     /// Writes `bytes` after what is waiting; keeps what the kernel does not take.

@@ -3,13 +3,19 @@
 //! A turn: readiness, orders, connects, heartbeats, the load's own sending, flush, reap.
 
 mod conn;
+mod dial;
 mod floor;
+mod polling;
 mod ramp;
 mod read;
+mod session;
+mod storm;
 mod timer;
+mod upgrade;
 
 pub use floor::Floor;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -21,11 +27,14 @@ use mio::{Events, Poll, Token};
 use crate::ledger::Ledger;
 use crate::load::{Load, Sent};
 use crate::shared::Shared;
+use crate::stats::nanoseconds;
 use crate::sys;
 use crate::tally::{Tally, count};
+use crate::wire::engine::kind as engine;
 use crate::wire::frame::opcode;
-use conn::{Conn, State};
+use conn::State;
 use ramp::Ramp;
+use session::{Pings, milliseconds};
 use timer::Timer;
 
 /// The token of a worker's waker.
@@ -48,6 +57,8 @@ pub enum Order {
     Start,
     /// Send no more.
     Halt,
+    /// Cut every connection, and come back; times count from here.
+    Storm(Instant),
     /// Close every connection, and end at this time at the latest.
     Close(Instant),
 }
@@ -72,6 +83,9 @@ pub(crate) struct Worker {
     ramp: Ramp,
     buffer: Vec<u8>,
     heartbeats_due: u64,
+    /// What a Socket.IO server said about pings, and when the sessions are looked at, in that order.
+    pings: Pings,
+    looks: VecDeque<(u32, u32)>,
     started: Instant,
     /// The next slot to close and the time by which all must be.
     closing: Option<(u32, Instant)>,
@@ -93,19 +107,21 @@ impl Worker {
         load: Box<dyn Load>,
         shared: Arc<Shared>,
         index: u32,
-    ) -> Self {
-        Self {
-            poll,
+    ) -> io::Result<Self> {
+        Ok(Self {
             orders,
             load,
-            floor: Floor::new(shared, index),
+            floor: Floor::new(shared, poll.registry().try_clone()?, index),
+            poll,
             ramp: Ramp::new(),
             buffer: vec![0; RECEIVE_BYTES],
             heartbeats_due: 0,
+            pings: Pings::default(),
+            looks: VecDeque::new(),
             started: Instant::now(),
             closing: None,
             published: Published::default(),
-        }
+        })
     }
 
     /// The thread's whole life.
@@ -130,10 +146,11 @@ impl Worker {
             let now = Instant::now();
             self.follow_orders(now);
             let mut next = now + IDLE_WAIT;
-            if let Some(due) = self.ramp.pump(&mut self.floor, self.poll.registry(), now) {
+            if let Some(due) = self.ramp.pump(&mut self.floor, now) {
                 next = next.min(due);
             }
-            if self.heartbeat(now) {
+            let now_ms = milliseconds(nanoseconds(self.floor.shared.epoch, now));
+            if self.heartbeat(now) || self.look_at_pings(now_ms) {
                 next = now;
             }
             let due = self.load.turn(&mut self.floor, now);
@@ -142,6 +159,7 @@ impl Worker {
             if self.close_some(now) {
                 next = now;
             }
+            self.floor.post();
             self.reap();
             self.publish();
             if self.closed_all(now) {
@@ -166,6 +184,7 @@ impl Worker {
                 }
                 Ok(Order::Start) => self.load.start(&mut self.floor, now),
                 Ok(Order::Halt) => self.load.halt(),
+                Ok(Order::Storm(at)) => self.storm(at),
                 Ok(Order::Close(deadline)) => self.begin_closing(deadline),
                 Err(TryRecvError::Empty) => return,
                 // The coordinator is gone: so is the reason to go on.
@@ -207,14 +226,18 @@ impl Worker {
         end < due
     }
 
-    /// Sends a turn's worth of close frames; true when there are more to send.
+    /// Sends a turn's worth of close frames (or, at polling, packets); true when there are more to send.
     fn close_some(&mut self, now: Instant) -> bool {
         let Some((mut next, deadline)) = self.closing else { return false };
         let mut left = PER_TURN_MAX;
         while left > 0 && next < self.floor.slots() && now < deadline {
             if self.floor.is_open(next) {
-                self.floor.queue(next, opcode::CLOSE, &1000u16.to_be_bytes());
-                self.floor.flush();
+                if self.floor.polls(next) {
+                    self.floor.queue(next, opcode::TEXT, &[engine::CLOSE]);
+                } else {
+                    self.floor.queue(next, opcode::CLOSE, &1000u16.to_be_bytes());
+                    self.floor.flush();
+                }
                 self.floor.conns[next as usize].state = State::Closing;
                 left -= 1;
             }
@@ -228,15 +251,14 @@ impl Worker {
     fn closed_all(&mut self, now: Instant) -> bool {
         let Some((next, deadline)) = self.closing else { return false };
         if now >= deadline {
-            let left = self.floor.conns.iter().filter(|conn| conn.stream.is_some()).count() as u64;
+            let left = self.floor.conns.iter().filter(|conn| conn.state == State::Closing).count() as u64;
             if left > 0 {
-                *self.floor.tally.farewells.entry("no answer to the close frame".to_owned()).or_default() +=
-                    left;
+                *self.floor.tally.farewells.entry("no answer to the goodbye".to_owned()).or_default() += left;
             }
             return true;
         }
         next == self.floor.slots() && self.floor.shared.opened.load(Relaxed) == 0
-            || next == self.floor.slots() && self.floor.conns.iter().all(|conn| conn.stream.is_none())
+            || next == self.floor.slots() && self.floor.conns.iter().all(|conn| conn.state != State::Closing)
     }
 
     /// Ends a connection that was open, or an attempt at one.
@@ -245,9 +267,11 @@ impl Worker {
         let floor = &mut self.floor;
         match floor.conns[slot as usize].state {
             State::Absent => {}
-            State::Connecting | State::Handshaking => self.ramp.broken(floor, slot, why, Instant::now()),
+            State::Connecting | State::Handshaking | State::Greeting => {
+                self.ramp.broken(floor, slot, why, Instant::now())
+            }
             State::Open => {
-                floor.conns[slot as usize] = Conn::absent();
+                floor.hang_up(slot);
                 floor.shared.set_open(number, false);
                 floor.shared.opened.fetch_sub(1, Relaxed);
                 floor.shared.lost.fetch_add(1, Relaxed);
@@ -256,7 +280,7 @@ impl Worker {
                 self.load.closed(floor, slot);
             }
             State::Closing => {
-                floor.conns[slot as usize] = Conn::absent();
+                floor.hang_up(slot);
                 floor.shared.opened.fetch_sub(1, Relaxed);
                 count(&mut floor.tally.farewells, why);
             }

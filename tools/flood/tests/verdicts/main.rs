@@ -1,5 +1,7 @@
 //! The tool against a server that does things wrong on purpose: it has to notice, name it, and exit with 1.
 
+mod socketio;
+mod storm;
 mod stub;
 
 use std::process::{Command, Output, Stdio};
@@ -14,8 +16,11 @@ fn flood(arguments: &[&str]) -> Output {
 
 /// Runs a command with `--json`; the exit status and the line.
 fn run(wrong: Wrong, path: &str, arguments: &[&str]) -> (i32, Value) {
-    let url = format!("ws://{}{path}", serve(wrong));
-    let output = flood(&[arguments, &["--json", "--timeout-s", "2", "--url", &url]].concat());
+    run_at(&format!("ws://{}{path}", serve(wrong)), arguments)
+}
+
+fn run_at(url: &str, arguments: &[&str]) -> (i32, Value) {
+    let output = flood(&[arguments, &["--json", "--timeout-s", "2", "--url", url]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(
         text.lines().count(),
@@ -182,7 +187,22 @@ fn what_cannot_be_followed_is_2() {
         &["hold", "--url", "ws://10.0.0.1:3000/ws"][..],
         &["hold", "--url", "ws://example.com/ws"],
         &["hold", "--connections", "0"],
-        &["hold", "--protocol", "sio4"],
+        &["hold", "--protocol", "sio4", "--heartbeat-s", "5"],
+        &["hold", "--protocol", "sio5"],
+        &["hold", "--protocol", "sio4", "--transport", "pigeon"],
+        &["hold", "--protocol", "sio4", "--url", "http://10.0.0.1:3000/"],
+        &["hold", "--protocol", "sio4", "--user", "a\"b"],
+        &["hold", "--protocol", "sio4", "--group", "", "--broadcast"],
+        &["hold", "--url", "http://127.0.0.1:3000/"],
+        &["hold", "--transport", "polling"],
+        &["hold", "--user", "c{n}"],
+        &["hold", "--group", "g"],
+        &["rate", "--protocol", "sio3", "--mode", "300"],
+        &["rate", "--protocol", "sio3", "--user", ""],
+        &["broadcast", "--protocol", "sio4", "--group", ""],
+        &["storm", "--protocol", "sio4", "--group", "", "--broadcast"],
+        &["storm", "--within", "-1"],
+        &["compare", "--protocol", "sio9"],
         &["hold", "--pid", "4294967294"],
         &["broadcast", "--payload", "3"],
         &["nonsense"],

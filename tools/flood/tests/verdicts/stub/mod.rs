@@ -1,4 +1,6 @@
-//! A small gateway on std threads that does what it is told to do wrong.
+//! A small gateway on std threads that does what it is told to do wrong, and (in `sio`) a Socket.IO server.
+
+pub(crate) mod sio;
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -29,8 +31,18 @@ pub(crate) enum Wrong {
     Cuts,
     /// Answers every upgrade with 503.
     Full,
-    /// Answers the first upgrade of each client with 503, then takes it.
+    /// Answers the first upgrade of each client (of Socket.IO: every other) with 503, then takes it.
     FullAtFirst,
+    /// Answers everybody after the fourth with 503.
+    FullAfterwards,
+    /// Answers the fifth to the eighth with 503.
+    FullForAWhile,
+    /// Socket.IO: sends no ping and answers none.
+    Deaf,
+    /// Socket.IO: refuses the namespace.
+    Denies,
+    /// Socket.IO: closes the connection after each answer to a request.
+    Closes,
     /// Splits every frame into fragments, and sends a ping before each.
     Fragments,
     /// Says in the receipts that one more was reached.
@@ -79,13 +91,18 @@ fn connection(
     let path = head.split(' ').nth(1)?.to_owned();
     let value = |name| query_value(&path, name).unwrap_or_default().to_owned();
     let name = value("clientId");
-    let before = {
+    let (before, clients_before) = {
         let mut seen = seen.lock().unwrap();
+        let all: u32 = seen.values().sum();
         let times = seen.entry(name.clone()).or_default();
         *times += 1;
-        *times - 1
+        (*times - 1, all)
     };
-    if wrong == Wrong::Full || wrong == Wrong::FullAtFirst && before == 0 {
+    if wrong == Wrong::Full
+        || wrong == Wrong::FullAtFirst && before == 0
+        || wrong == Wrong::FullAfterwards && clients_before >= 4
+        || wrong == Wrong::FullForAWhile && (4..8).contains(&clients_before)
+    {
         let body = r#"{"code":"full","message":"no room"}"#;
         let length = body.len();
         let answer = format!(
@@ -113,6 +130,8 @@ fn connection(
     {
         let mut clients = clients.lock().unwrap();
         stream.write_all(answer.as_bytes()).ok()?;
+        // Whoever comes back takes the place of the one that was cut.
+        clients.retain(|other| (&other.domain, &other.name) != (&client.domain, &client.name));
         clients.push(client);
     }
     let domain = value("bizCode");
