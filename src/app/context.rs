@@ -39,7 +39,7 @@ enum Waiting {
 pub(crate) enum Job {
     Respond { link: LinkId, number: u32, response: Response },
     Closed { link: LinkId, cause: CloseCause },
-    CloseSession { link: LinkId, code: u16 },
+    CloseSession { link: LinkId, cause: CloseCause },
     Disconnect { link: LinkId, number: u16, epoch: u8 },
     Reschedule { link: LinkId },
 }

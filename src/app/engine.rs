@@ -40,6 +40,7 @@ pub struct EngineOptions {
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) allow_eio3: bool,
+    pub(crate) jsonp: bool,
     pub(crate) cookie: Option<String>,
     pub(crate) cors: Cors,
     pub(crate) compression: Option<Compression>,
@@ -66,6 +67,7 @@ impl EngineOptions {
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
             allow_eio3: true,
+            jsonp: true,
             cookie: None,
             cors: Cors::default(),
             compression: None,
@@ -115,6 +117,13 @@ impl EngineOptions {
     /// Whether clients of protocol revision 3 (Socket.IO 1.x and 2.x) are served. Default yes.
     pub fn allow_eio3(mut self, allow: bool) -> EngineOptions {
         self.allow_eio3 = allow;
+        self
+    }
+
+    /// Whether scripts may poll (JSONP), as browsers did that cannot ask across origins. A script does not say which page
+    /// loads it, so that no check of origins keeps a page out that uses one. Default yes.
+    pub fn jsonp(mut self, allow: bool) -> EngineOptions {
+        self.jsonp = allow;
         self
     }
 

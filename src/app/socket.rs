@@ -102,7 +102,7 @@ impl<'a> Socket<'a> {
         }
         out.seal(self.link, core.now.tick.plus_ms(CLOSE_MS));
         core.jobs.push_back(if is_engine {
-            Job::CloseSession { link: self.link, code }
+            Job::CloseSession { link: self.link, cause: CloseCause::Handler(code) }
         } else {
             Job::Closed { link: self.link, cause: CloseCause::Handler(code) }
         });

@@ -174,8 +174,8 @@ impl Worker {
                 }
             }
             PacketType::Ack | PacketType::BinaryAck => {
-                let owed = session.member(number).and_then(|member| take_owed(member, decoded.id));
-                if let Some(owed) = owed {
+                let member = session.member(number).zip(decoded.id);
+                if let Some(owed) = member.and_then(|(member, id)| take_owed(member, id)) {
                     let mut socket = self.socket(link, namespace, at, epoch, revision, out);
                     (owed.done)(&mut socket, Some(decoded.args));
                 }
@@ -364,9 +364,8 @@ impl Worker {
         let mut late: Vec<(u16, u8, Owed)> = Vec::new();
         for member in &mut session.members {
             let (number, epoch) = (member.number, member.epoch);
-            let Some(owed) = member.owed() else { continue };
-            let is_late = |owed: &mut Owed| owed.until.is_some_and(|until| now.is_past(until));
-            late.extend(owed.extract_if(.., is_late).map(|owed| (number, epoch, owed)));
+            let Some(owing) = member.owing() else { continue };
+            late.extend(owing.take_late(now).into_iter().map(|owed| (number, epoch, owed)));
             member.tidy();
         }
         for (number, epoch, owed) in late {
@@ -382,16 +381,14 @@ impl Worker {
 
 /// What a socket that left still owed will not come.
 fn forgive(socket: &mut Socket<'_>) {
-    let owed = socket.parting.as_mut().and_then(Member::owed).map(std::mem::take);
-    for owed in owed.into_iter().flatten() {
+    let owing = socket.parting.as_mut().and_then(Member::owing).map(std::mem::take);
+    for owed in owing.into_iter().flat_map(|owing| owing.into_all()) {
         (owed.done)(socket, None);
     }
 }
 
-fn take_owed(member: &mut Member, id: Option<u64>) -> Option<Owed> {
-    let owed = member.owed()?;
-    let place = owed.iter().position(|owed| Some(owed.id) == id)?;
-    let taken = owed.swap_remove(place);
+fn take_owed(member: &mut Member, id: u64) -> Option<Owed> {
+    let taken = member.owing()?.take(id);
     member.tidy();
-    Some(taken)
+    taken
 }

@@ -2,8 +2,10 @@
 
 use super::emit::{Emit, event_pieces};
 use super::namespace::Namespace;
-use super::state::{Member, NamespaceId, OnAck, Owed};
+use super::owed::{MAX_OWED, OnAck, Owed};
+use super::state::{Member, NamespaceId};
 use crate::app::context::{Context, Core, Job};
+use crate::app::endpoint::CloseCause;
 use crate::app::publish::To;
 use crate::app::socket::JoinError;
 use crate::base::compression::Compression;
@@ -67,7 +69,8 @@ impl<'a> Socket<'a> {
     }
 
     /// Sends an event that wants an acknowledgement; `done` is called once: with its arguments, or with nothing if
-    /// none came within the time or the socket left before.
+    /// none came within the time or the socket left before. A client that owes more than 16,384 is disconnected, as one
+    /// that does not read.
     pub fn emit_with_ack(
         &mut self,
         event: &str,
@@ -82,7 +85,12 @@ impl<'a> Socket<'a> {
         let member = self.cx.core.sio.get(self.link).and_then(|session| session.member(number));
         let Some(member) = member else { return done(self, None) };
         let until = timeout_ms.map(|ms| now.in_ms(ms));
-        member.owe(Owed { id, until, done });
+        if !member.owing_mut().push(Owed { id, until, done }, now) {
+            self.cx.out.note(self.link, log::Level::Warn, || {
+                format!("slow consumer, closed: it owes more than {MAX_OWED} acknowledgements")
+            });
+            self.cx.core.jobs.push_back(Job::CloseSession { link: self.link, cause: CloseCause::Slow });
+        }
         if until.is_some() {
             self.cx.core.jobs.push_back(Job::Reschedule { link: self.link });
         }
@@ -173,7 +181,7 @@ impl<'a> Socket<'a> {
     /// Leaves the namespace; with `close`, all of them, and the connection ends.
     pub fn disconnect(&mut self, close: bool) {
         let job = if close {
-            Job::CloseSession { link: self.link, code: CLOSE_CODE }
+            Job::CloseSession { link: self.link, cause: CloseCause::Handler(CLOSE_CODE) }
         } else {
             Job::Disconnect { link: self.link, number: self.at.number, epoch: self.epoch }
         };

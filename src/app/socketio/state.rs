@@ -2,12 +2,11 @@
 //! handlers keep with its sockets.
 
 use super::handshake::Handshake;
-use super::socket::Socket;
+use super::owed::Owing;
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
 use crate::session::packets::Decoder;
 use crate::wire::socketio::Revision;
-use crate::wire::socketio::args::ArgsRef;
 use smallvec::SmallVec;
 use std::any::Any;
 
@@ -16,17 +15,6 @@ use std::any::Any;
 pub(crate) struct NamespaceId {
     pub(crate) mount: u16,
     pub(crate) number: u16,
-}
-
-/// Called with the arguments of an acknowledgement, or without if none came in time or at all.
-pub(crate) type OnAck = Box<dyn FnOnce(&mut Socket<'_>, Option<ArgsRef<'_>>)>;
-
-/// An acknowledgement that the client owes.
-pub(crate) struct Owed {
-    pub(crate) id: u64,
-    /// When it is too late, if ever.
-    pub(crate) until: Option<u32>,
-    pub(crate) done: OnAck,
 }
 
 /// A membership of a namespace.
@@ -41,8 +29,7 @@ pub(crate) struct Member {
 /// What a membership has that most have not.
 #[derive(Default)]
 pub(crate) struct More {
-    /// Acknowledgements that the client owes.
-    pub(crate) owed: Vec<Owed>,
+    owing: Owing,
     /// What handlers keep with the socket: one value of a type.
     values: Vec<Box<dyn Any + Send>>,
 }
@@ -52,18 +39,19 @@ impl Member {
         Member { number, epoch, more: None }
     }
 
-    /// Acknowledgements that the client owes.
-    pub(crate) fn owed(&mut self) -> Option<&mut Vec<Owed>> {
-        self.more.as_deref_mut().map(|more| &mut more.owed)
+    /// Acknowledgements that the client owes, if there are any.
+    pub(crate) fn owing(&mut self) -> Option<&mut Owing> {
+        self.more.as_deref_mut().map(|more| &mut more.owing)
     }
 
-    pub(crate) fn owe(&mut self, owed: Owed) {
-        self.more.get_or_insert_default().owed.push(owed);
+    /// The same, to add one.
+    pub(crate) fn owing_mut(&mut self) -> &mut Owing {
+        &mut self.more.get_or_insert_default().owing
     }
 
     /// Gives the memory back of what is not there any more.
     pub(crate) fn tidy(&mut self) {
-        if self.more.as_deref().is_some_and(|more| more.owed.is_empty() && more.values.is_empty()) {
+        if self.more.as_deref().is_some_and(|more| more.owing.is_empty() && more.values.is_empty()) {
             self.more = None;
         }
     }
@@ -139,10 +127,9 @@ impl SioSession {
 
     /// The next thing that has to happen at some time.
     pub(crate) fn next_due(&self, now: Now) -> Option<u32> {
-        let owed =
-            self.members.iter().filter_map(|member| member.more.as_deref()).flat_map(|more| &more.owed);
-        let until = owed.filter_map(|owed| owed.until).chain(self.connect_by);
-        until.min_by_key(|at| at.wrapping_sub(now.ms) as i32)
+        let owing = self.members.iter().filter_map(|member| member.more.as_deref());
+        let due = owing.filter_map(|more| more.owing.due());
+        due.chain(self.connect_by).min_by_key(|at| now.until(*at))
     }
 }
 

@@ -103,6 +103,7 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
         .transports(&transports)
         .allow_upgrades(settings.allow_upgrades)
         .allow_eio3(settings.eio3)
+        .jsonp(access.origins.is_empty())
         .cors(Cors { origins, credentials: settings.cors_credentials })
         .allow_request(move |request: &Request<'_>| {
             let allowed = access.check_origin(request.header("origin"));

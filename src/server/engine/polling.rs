@@ -16,8 +16,8 @@ use crate::wire::engine::{
 use crate::wire::response::Response;
 use std::borrow::Cow;
 
-/// The most packets in one answer: some clients (python-engineio) refuse more.
-const PACKETS_A_POLL: usize = 16;
+/// The most packets in one answer to clients in Python: python-engineio refuses more unless it is told otherwise.
+const PYTHON_PACKETS: usize = 16;
 /// Time for a GET that was sent before its client closed, in milliseconds.
 const PART_MS: u64 = 100;
 
@@ -51,6 +51,8 @@ pub(in crate::server) struct Polling {
     farewell: Option<Asker>,
     /// The client has sent text that is not ASCII and was encoded once; see [`engine::undouble`].
     once: bool,
+    /// The client is written in Python.
+    python: bool,
     /// What an answer did not have room for, as frames.
     pub(super) rest: Vec<u8>,
     /// Answers are scripts that call the function of this index.
@@ -108,7 +110,9 @@ impl Worker {
         let session = out.open_parked();
         // Polled payloads of revision 4 are text.
         out.set_dialect(session, Dialect::engine(revision, base64 || revision == Revision::Four));
-        let polling = Polling { jsonp, ..Polling::default() };
+        let agent = handshake.header("user-agent").unwrap_or_default();
+        let python = agent.get(..6).is_some_and(|name| name.eq_ignore_ascii_case(b"python"));
+        let polling = Polling { jsonp, python, ..Polling::default() };
         let mut engine = self.new_engine(session, asker.mount, revision, base64);
         engine.polling = Some(Box::new(polling));
         self.set_session(session, Session::Engine(Box::new(engine)));
@@ -144,7 +148,7 @@ impl Worker {
 
     pub(super) fn new_engine(&self, link: LinkId, mount: u16, revision: Revision, base64: bool) -> Engine {
         Engine {
-            link,
+            generation: link.generation,
             ws: WebSocket::new(),
             polling: None,
             due: Engine::first_due(revision, &self.mount(mount).options, self.core.now),
@@ -228,8 +232,8 @@ impl Worker {
         if last || frames.is_empty() {
             out.take_parked(session, &mut frames);
         }
-        if !last {
-            polling.rest = frames.split_off(engine::end_of(&frames, PACKETS_A_POLL));
+        if !last && polling.python {
+            polling.rest = frames.split_off(engine::end_of(&frames, PYTHON_PACKETS));
         }
         let ends = last || (over && frames.is_empty());
         if ends {
@@ -470,8 +474,9 @@ impl Worker {
         let Some(polling) = self.polling(session) else { return };
         let askers = [polling.held.take(), polling.put_off.take(), polling.farewell.take()];
         for asker in askers.into_iter().flatten() {
+            // Whoever posted may be gone, and its slot that of somebody who polls another session.
             if let Some(Session::Http(http)) = self.sessions.get_mut(asker.link.slot as usize) {
-                http.polls = None;
+                http.polls = http.polls.filter(|polled| *polled != session);
             }
             self.polling_refuse(&asker, &EngineError::SessionUnknown, out);
         }

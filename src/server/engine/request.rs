@@ -143,6 +143,9 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
     if upgrades != (transport == Transport::WebSocket) {
         return Err(EngineError::BadRequest);
     }
+    if query.jsonp.is_some() && !upgrades && !options.jsonp {
+        return Err(EngineError::Forbidden("scripts may not poll".to_owned()));
+    }
     let admission = allow(mount, request)?;
     let revision = match query.revision {
         Some(Revision::Three) if !options.allow_eio3 => return Err(EngineError::UnsupportedVersion),

@@ -321,8 +321,18 @@ impl World {
         let heard =
             self.pipes.iter().all(|pipe| pipe.server_done || pipe.broken || pipe.to_server.is_empty());
         let listened = listened.into_iter().all(|pipe| self.pipes[pipe].to_client.is_empty());
+        // Guests have seen every end.
+        let mut lines =
+            self.guests.iter().filter(|guest| !guest.stalled).flat_map(|guest| guest.carrier.pipes());
+        let noticed = lines.all(|pipe| !self.pipes[pipe].server_done);
         let said = self.clients.iter().all(|client| !client.has_to_send());
-        delivered && served && heard && listened && said && self.guests.iter().all(Guest::is_at_rest)
+        delivered
+            && served
+            && heard
+            && listened
+            && noticed
+            && said
+            && self.guests.iter().all(Guest::is_at_rest)
     }
 
     fn end(&mut self, ending: Ending) {

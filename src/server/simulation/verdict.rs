@@ -351,14 +351,14 @@ impl World {
             assert!(machine.outlet.is_empty(), "{ending:?}: links are left");
             assert!(machine.worker.sessions.iter().all(|session| matches!(session, Session::Gone)));
             assert_eq!(machine.worker.core.hub.room_count(), 0);
-            assert_eq!(machine.outlet.counts().queued_bytes, 0);
+            assert_eq!((machine.outlet.counts().queued_bytes, machine.outlet.counts().parked), (0, 0));
             assert_eq!(machine.worker.core.waiting_count(), 0);
             assert_eq!(machine.worker.core.sio.count(), 0);
         }
         self.check_answers(&events);
         assert!(self.interest.is_empty());
         assert_eq!(self.shared.sockets.load(Ordering::Relaxed), 0);
-        assert_eq!(self.stats.sum(|reactor| reactor.sockets()), 0);
+        assert_eq!(self.stats.sum(|reactor| reactor.sockets() + reactor.polling()), 0);
         self.check_goodbyes(&events, ending);
     }
 
