@@ -74,6 +74,9 @@ pub(crate) struct Core {
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) sio: SioSessions,
     pub(crate) router: Arc<Router>,
+    /// The slot of a socket that has left its namespace, while its handlers are told: it is in its rooms still, and
+    /// nothing is sent to it.
+    pub(crate) leaving: Option<u32>,
     /// Acknowledgements that clients were asked for.
     asked: u64,
     /// Put off until after the next flush, in this order.
@@ -105,6 +108,7 @@ impl Core {
             stats,
             sio: SioSessions::default(),
             router,
+            leaving: None,
             asked: 0,
             jobs: VecDeque::new(),
             later: VecDeque::new(),
@@ -355,7 +359,7 @@ impl<'a> Context<'a> {
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
         let recipients = self.core.select(to, self.out);
-        self.out.fan_out(recipients, sender, parcel, ticket);
+        self.out.fan_out(recipients, sender.or(self.core.leaving), parcel, ticket);
     }
 
     /// Other reactors that may have somebody whom it means.

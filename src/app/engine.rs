@@ -20,6 +20,7 @@ pub struct Cors {
 }
 
 type AllowRequest = Box<dyn Fn(&Request<'_>) -> Result<(), String> + Send + Sync>;
+type HeadersFor = Box<dyn Fn(&Request<'_>) -> Vec<(String, String)> + Send + Sync>;
 
 /// How an Engine.IO server behaves; the defaults are those of Socket.IO 4.
 pub struct EngineOptions {
@@ -36,6 +37,8 @@ pub struct EngineOptions {
     pub(crate) cors: Cors,
     pub(crate) compression: Option<Compression>,
     pub(crate) allow_request: Option<AllowRequest>,
+    initial_headers: Option<HeadersFor>,
+    headers: Option<HeadersFor>,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -61,6 +64,8 @@ impl EngineOptions {
             cors: Cors::default(),
             compression: None,
             allow_request: None,
+            initial_headers: None,
+            headers: None,
         }
     }
 
@@ -141,6 +146,32 @@ impl EngineOptions {
         self
     }
 
+    /// Header fields of the answer with which a session begins, over polling or WebSocket. Not those of a refusal.
+    /// A field that the answer has anyway is then there twice.
+    pub fn initial_headers(
+        mut self,
+        headers: impl Fn(&Request<'_>) -> Vec<(String, String)> + Send + Sync + 'static,
+    ) -> EngineOptions {
+        self.initial_headers = Some(Box::new(headers));
+        self
+    }
+
+    /// Header fields of every answer to a request of a session, the first one included. Not those of a refusal.
+    /// It is called when the request has arrived, before the packets in it are acted on.
+    pub fn headers(
+        mut self,
+        headers: impl Fn(&Request<'_>) -> Vec<(String, String)> + Send + Sync + 'static,
+    ) -> EngineOptions {
+        self.headers = Some(Box::new(headers));
+        self
+    }
+
+    /// What the program adds to the answer to a request that is served.
+    pub(crate) fn headers_for(&self, request: &Request<'_>, is_first: bool) -> Vec<(String, String)> {
+        let initial = self.initial_headers.iter().filter(|_| is_first);
+        initial.chain(&self.headers).flat_map(|headers| headers(request)).collect()
+    }
+
     pub(crate) fn has(&self, transport: Transport) -> bool {
         self.transports.contains(&transport)
     }
@@ -195,7 +226,7 @@ pub(crate) enum Served {
     /// Messages as they are.
     Endpoint(Box<dyn Endpoint>),
     /// Socket.IO packets.
-    SocketIo(SocketIo),
+    SocketIo(Box<SocketIo>),
 }
 
 /// An Engine.IO server at a path.

@@ -162,7 +162,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         router: Arc::new(router),
         sockets: AtomicUsize::new(0),
         max_sockets: limits.connections.unwrap_or(usize::MAX),
-        max_links_per_reactor: links.clamp(1, MAX_SLOTS),
+        max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
     });
     let limits = Arc::new(limits);
     let interest = Arc::new(Interest::new());

@@ -162,6 +162,16 @@ impl Worker {
         self.core.own_stats().closed[cause.index()].add(1);
     }
 
+    /// Whether there is a socket in a slot that has taken a place.
+    #[cfg(test)]
+    pub(super) fn has_place(&self, slot: u32) -> bool {
+        match self.sessions.get(slot as usize) {
+            Some(Session::WebSocket(ws)) => !ws.left,
+            Some(Session::Engine(engine)) => !engine.left,
+            _ => false,
+        }
+    }
+
     fn tell_closed(&mut self, endpoint: &dyn Endpoint, link: LinkId, cause: &CloseCause, out: &mut Outlet) {
         let cx = Context { core: &mut self.core, out };
         endpoint.on_close(&mut Socket { cx, link }, cause);

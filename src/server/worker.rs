@@ -104,7 +104,12 @@ impl Worker {
                         self.answers.push_back((link, number, response))
                     }
                     Job::Closed { link, cause } => self.leave(link, &cause, out),
-                    Job::CloseSession { link, cause } => self.engine_close(link, &cause, out),
+                    Job::CloseSession { link, cause } => {
+                        if matches!(cause, CloseCause::Handler(_)) {
+                            self.socketio_dismiss(link, out);
+                        }
+                        self.engine_close(link, &cause, out);
+                    }
                     Job::Disconnect { link, number, epoch } => {
                         self.socketio_disconnect(link, number, epoch, out);
                     }

@@ -211,8 +211,9 @@ impl Sio {
         assert_eq!(self.packet(), Message::Text(format!("41{}", self.prefix())));
     }
 
-    /// The server ends the connection.
+    /// The server takes it out of its namespace and ends the connection.
     pub(crate) fn is_closed(&mut self) {
+        self.is_disconnected();
         match &mut self.transport {
             Transport::WebSocket(ws) => assert_eq!(ws.recv(), Received::Close(1005, String::new())),
             Transport::Polling { .. } => {

@@ -71,8 +71,10 @@ pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -
                 refuse(socket, event, &fault);
             }
         });
-    let socketio =
-        SocketIo::new(engine(config, access)).connect_timeout_ms(settings.connect_timeout_ms).namespace(main);
+    let socketio = SocketIo::new(engine(config, access))
+        .connect_timeout_ms(settings.connect_timeout_ms)
+        .keep_headers(&[])
+        .namespace(main);
     let others = settings.namespaces.iter().map(|name| guarded(name));
     builder.socketio(others.fold(socketio, SocketIo::namespace))
 }

@@ -210,11 +210,12 @@ impl Outlet {
             let tally = &mut self.tallies[watch.tally as usize].1;
             let Some(link) = self.links.get(watch.slot as usize) else { continue };
             match &link.outbox {
-                _ if link.state == LinkState::Dead => tally.closed += 1,
                 None => tally.written += 1,
                 Some(outbox) if outbox.is_sent(watch.mark) => tally.written += 1,
+                _ if link.state == LinkState::Dead => tally.closed += 1,
                 Some(outbox)
                     if link.state == LinkState::Open
+                        && !link.marks.has(Marks::AWAITED)
                         && !outbox.is_begun(watch.mark)
                         && link.is_over(self.outbox_bytes) =>
                 {

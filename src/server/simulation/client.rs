@@ -1,11 +1,10 @@
 //! Clients: byte generators that speak in pieces, and readers that believe nothing.
 
-use super::play::Target;
+use super::talk::{ROOMS, Talk};
 use super::wires::{Dice, Pipe};
 use crate::wire::frame::{Opcode, encode_masked_part};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-pub(super) const ROOMS: [&str; 4] = ["g1", "g2", "g3", "g4"];
 const CODES: [u16; 3] = [1000, 1001, 4_321];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,26 +30,21 @@ pub(super) enum Stage {
 
 pub(super) struct Client {
     pub(super) n: usize,
+    /// Its only connection.
+    pub(super) pipe: usize,
     pub(super) kind: Kind,
-    pub(super) scope: String,
     pub(super) stage: Stage,
+    pub(super) talk: Talk,
     out: VecDeque<u8>,
     input: Vec<u8>,
     admitted: Vec<String>,
-    /// The rooms that it knows it is in.
-    rooms: BTreeSet<String>,
-    asked: BTreeMap<u64, String>,
-    /// The latest message of each sender.
-    last: BTreeMap<usize, u64>,
-    /// Who sent which of its messages.
-    pub(super) got: Vec<(usize, u64)>,
-    number: u64,
     pings: VecDeque<Vec<u8>>,
-    echoes: VecDeque<Vec<u8>>,
     answers: VecDeque<String>,
     pub(super) answered: usize,
     /// It reads nothing.
     pub(super) stalled: bool,
+    /// And that for long.
+    pub(super) was_away: bool,
     /// It does not answer a close frame.
     mute: bool,
     /// It said that it goes, or broke the protocol.
@@ -59,7 +53,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(n: usize, dice: &mut Dice) -> Client {
+    pub(super) fn new(n: usize, pipe: usize, dice: &mut Dice) -> Client {
         let kind = match dice.below(20) {
             0 | 1 => Kind::Http,
             2 => Kind::Dribbler,
@@ -69,22 +63,18 @@ impl Client {
         let scope = if kind == Kind::Http || dice.chance(75) { "d1" } else { "d2" };
         let mut client = Client {
             n,
+            pipe,
             kind,
-            scope: scope.to_owned(),
+            talk: Talk::new(n, scope),
             stage: Stage::Handshake,
             out: VecDeque::new(),
             input: Vec::new(),
             admitted: Vec::new(),
-            rooms: BTreeSet::new(),
-            asked: BTreeMap::new(),
-            last: BTreeMap::new(),
-            got: Vec::new(),
-            number: 0,
             pings: VecDeque::new(),
-            echoes: VecDeque::new(),
             answers: VecDeque::new(),
             answered: 0,
             stalled: false,
+            was_away: false,
             mute: dice.chance(10),
             leaving: false,
             lost: false,
@@ -99,7 +89,7 @@ impl Client {
 
     fn ask_to_enter(&mut self, dice: &mut Dice) {
         let groups: Vec<&str> = ROOMS[..3].iter().copied().filter(|_| dice.chance(30)).collect();
-        let mut target = format!("/play?d={}&n=n{}&g={}", self.scope, self.n, groups.join(","));
+        let mut target = format!("/play?d={}&n=n{}&g={}", self.talk.scope, self.n, groups.join(","));
         self.admitted = groups.iter().map(|group| (*group).to_owned()).collect();
         self.admitted.push(format!("n{}", self.n));
         if dice.chance(70) {
@@ -140,13 +130,14 @@ impl Client {
             return self.request(dice);
         }
         match dice.below(100) {
-            0..45 => self.publish(dice),
+            0..45 => {
+                let word = if dice.chance(50) { "ask" } else { "pub" };
+                let words = self.talk.publish(word, dice);
+                self.say(&words, dice);
+            }
             45..60 => {
-                let room = *dice.pick(&ROOMS);
-                let word = if dice.chance(60) { "join" } else { "leave" };
-                self.number += 1;
-                self.asked.insert(self.number, room.to_owned());
-                self.say(&format!("{word} {} {room}", self.number), dice);
+                let words = self.talk.move_about(dice);
+                self.say(&words, dice);
             }
             60..70 => {
                 let payload = vec![b'p'; dice.below(126)];
@@ -154,9 +145,8 @@ impl Client {
                 self.pings.push_back(payload);
             }
             70..80 => {
-                let payload: Vec<u8> = (0..dice.length(3_000)).map(|_| dice.next() as u8).collect();
+                let payload = self.talk.binary(dice);
                 self.fragments(Opcode::Binary, &payload, dice);
-                self.echoes.push_back(payload);
             }
             80..83 if !gentle => self.leave(dice),
             83..85 if !gentle => self.say("close please", dice),
@@ -164,21 +154,6 @@ impl Client {
             87..91 if !gentle => self.stalled = true,
             _ => {}
         }
-    }
-
-    fn publish(&mut self, dice: &mut Dice) {
-        let room = |dice: &mut Dice| match dice.below(10) {
-            0 => format!("@{}", dice.below(5)),
-            1 => "nobody".to_owned(),
-            _ => (*dice.pick(&ROOMS)).to_owned(),
-        };
-        let rooms: Vec<String> = (0..dice.below(4)).map(|_| room(dice)).collect();
-        let except = if dice.chance(30) { vec![room(dice)] } else { Vec::new() };
-        let target = Target { scope: self.scope.clone(), rooms, except };
-        let word = if dice.chance(50) { "ask" } else { "pub" };
-        self.number += 1;
-        let pad: String = ["é", "€uro ", "x", "🎉"].into_iter().cycle().take(dice.length(900)).collect();
-        self.say(&format!("{word} {} {} {pad}", self.number, target.words()), dice);
     }
 
     fn say(&mut self, text: &str, dice: &mut Dice) {
@@ -238,13 +213,13 @@ impl Client {
 
     fn request(&mut self, dice: &mut Dice) {
         for _ in 0..dice.between(1, 3) {
-            self.number += 1;
+            self.talk.number += 1;
             let (what, body) = if dice.chance(50) {
                 ("sum", String::new())
             } else {
                 ("publish", "z".repeat(dice.length(900)))
             };
-            let (n, number, length) = (self.n, self.number, body.len());
+            let (n, number, length) = (self.n, self.talk.number, body.len());
             let head = format!(
                 "POST /q/{what}/{n}/{number} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
             );
@@ -326,7 +301,7 @@ impl Client {
             assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
             assert_eq!(self.kind, Kind::WebSocket);
             self.stage = Stage::Open;
-            self.rooms = self.admitted.iter().cloned().collect();
+            self.talk.rooms = self.admitted.iter().cloned().collect();
         } else {
             self.stage = Stage::Answered(status);
         }
@@ -366,8 +341,8 @@ impl Client {
         assert_eq!(head, minimal, "a length that is not minimal");
         let payload = input.get(head..head + length)?.to_vec();
         match first & 0xF {
-            1 => self.heard(std::str::from_utf8(&payload).expect("a text that is none")),
-            2 => assert_eq!(Some(payload), self.echoes.pop_front(), "{}: a wrong echo", self.n),
+            1 => self.talk.heard(std::str::from_utf8(&payload).expect("a text that is none")),
+            2 => self.talk.heard_binary(&payload),
             8 => {
                 let code = payload.get(..2).map(|two| u16::from_be_bytes(two.try_into().unwrap()));
                 self.stage = Stage::Closed(code);
@@ -380,40 +355,5 @@ impl Client {
             other => panic!("opcode {other}"),
         }
         Some(head + length)
-    }
-
-    fn heard(&mut self, text: &str) {
-        let words: Vec<&str> = text.splitn(7, ' ').collect();
-        let number = |place: usize| -> u64 { words[place].parse().unwrap() };
-        match words[0] {
-            "hi" => assert_eq!(number(1), self.n as u64),
-            "report" => assert!(number(1) <= self.number),
-            "joined" => {
-                let room = self.asked.remove(&number(1)).expect("a join that nobody asked for");
-                self.rooms.insert(room);
-            }
-            "left" => {
-                let room = self.asked.remove(&number(1)).expect("a leave that nobody asked for");
-                self.rooms.remove(&room);
-            }
-            "full" => {
-                let room = self.asked.remove(&number(1)).expect("a join that nobody asked for");
-                assert!(!self.rooms.contains(&room));
-            }
-            "m" => {
-                let (from, count) = (number(1) as usize, number(2));
-                let target = Target::parse(words[3], words[4], words[5]);
-                assert_ne!(from, self.n, "a sender got its own message");
-                assert_eq!(target.scope, self.scope, "a message left its scope");
-                let is_in = |rooms: &[String]| rooms.iter().any(|room| self.rooms.contains(room));
-                let wanted = target.rooms.is_empty() || is_in(&target.rooms);
-                assert!(wanted && !is_in(&target.except), "{}: not for {:?}: {text}", self.n, self.rooms);
-                let before = self.last.insert(from, count);
-                let in_order = before.is_none_or(|before| before < count);
-                assert!(in_order, "{} got {count} of {from} behind {before:?}", self.n);
-                self.got.push((from, count));
-            }
-            _ => panic!("the server said {text:?}"),
-        }
     }
 }

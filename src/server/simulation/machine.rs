@@ -6,10 +6,10 @@ use crate::base::ids::LinkId;
 use crate::base::time::{Now, TICK_MS, Tick};
 use crate::reactor::Handler;
 use crate::reactor::mail::Mailbox;
-use crate::reactor::outlet::{LinkState, Outlet};
+use crate::reactor::outlet::{LinkState, Move, Outlet};
 use crate::reactor::peer::Peer;
 use crate::server::worker::{Session, Worker};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Rounds of flushing in one turn before it counts as endless.
@@ -22,6 +22,8 @@ pub(super) struct Machine {
     pub(super) slots: Vec<Option<usize>>,
     /// Connections that wait to be accepted.
     pub(super) backlog: VecDeque<usize>,
+    /// How many connections have departed from here.
+    departed: u64,
     /// When each connection was last heard of, in milliseconds; told by turns.
     pub(super) heard: Vec<(usize, u64)>,
 }
@@ -33,13 +35,24 @@ pub(super) struct Around<'a> {
     pub(super) dice: &'a mut Dice,
     /// What the other machines, and whoever stops the server, posted: one mailbox each.
     pub(super) mailboxes: &'a [Arc<Mailbox<Mail>>],
+    /// Connections on their way from one machine to another, by their numbers.
+    pub(super) transit: &'a mut HashMap<u64, usize>,
     /// Everything that can be done is done; otherwise as the dice have it.
     pub(super) thorough: bool,
+    /// Now and then a connection does not arrive.
+    pub(super) lossy: bool,
 }
 
 impl Machine {
     pub(super) fn new(worker: Worker, outlet: Outlet) -> Machine {
-        Machine { worker, outlet, slots: Vec::new(), backlog: VecDeque::new(), heard: Vec::new() }
+        Machine {
+            worker,
+            outlet,
+            slots: Vec::new(),
+            backlog: VecDeque::new(),
+            departed: 0,
+            heard: Vec::new(),
+        }
     }
 
     pub(super) fn turn(&mut self, around: &mut Around<'_>) {
@@ -61,7 +74,7 @@ impl Machine {
             self.outlet.trim();
             self.worker.trim();
         }
-        assert!(self.worker.core.jobs.is_empty(), "a job was left behind");
+        assert!(self.worker.core.jobs.is_empty() && self.worker.answers.is_empty(), "a job was left behind");
     }
 
     fn take_mail(&mut self, around: &mut Around<'_>) {
@@ -74,13 +87,75 @@ impl Machine {
             mailbox.begin_reading();
             let Some(mail) = mailbox.take() else { return };
             self.worker.mail(mail, &mut self.outlet);
+            self.make_moves(around);
             self.flush_if_urgent(around);
         }
     }
 
-    fn links(&self) -> Vec<(LinkId, usize)> {
+    /// As [`crate::reactor`] does it with descriptors.
+    fn make_moves(&mut self, around: &mut Around<'_>) {
+        for queued in self.outlet.take_moves() {
+            match queued {
+                Move::Adopt(from, to) => {
+                    let connection = self.place(from).take();
+                    let is_there = self.outlet.state(to) != LinkState::Dead;
+                    let Some(connection) = connection.filter(|_| is_there) else {
+                        if let Some(connection) = connection {
+                            close(&mut around.pipes[connection]);
+                        }
+                        self.outlet.abort(to);
+                        continue;
+                    };
+                    around.pipes[connection].armed = false;
+                    *self.place(to) = Some(connection);
+                }
+                Move::Depart(link, reactor) => {
+                    if self.outlet.state(link) != LinkState::Open {
+                        continue;
+                    }
+                    // The way may be full for a while.
+                    if around.dice.chance(30) {
+                        self.outlet.put_back_move(queued);
+                        continue;
+                    }
+                    self.departed += 1;
+                    let own = u64::from(self.worker.core.reactor.0);
+                    let number = own << 56 | self.departed;
+                    assert_ne!(own, u64::from(reactor.0), "a connection departs to where it is");
+                    let connection = self.place(link).take().expect("a departing link has a connection");
+                    around.pipes[connection].armed = false;
+                    around.transit.insert(number, connection);
+                    self.worker.departed(link, number, &mut self.outlet);
+                    self.outlet.free(link);
+                }
+                Move::Arrive(link, number) => {
+                    let connection =
+                        around.transit.remove(&number).expect("it was passed before it was told");
+                    if around.lossy && around.dice.chance(5) {
+                        // The table of descriptors was full.
+                        close(&mut around.pipes[connection]);
+                        self.outlet.abort(link);
+                    } else {
+                        *self.place(link) = Some(connection);
+                    }
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, link: LinkId) -> &mut Option<usize> {
+        let slot = link.slot as usize;
+        if slot >= self.slots.len() {
+            self.slots.resize(slot + 1, None);
+        }
+        &mut self.slots[slot]
+    }
+
+    /// Links with their connections.
+    pub(super) fn links(&self) -> Vec<(LinkId, usize)> {
         let ids = self.outlet.ids();
-        ids.into_iter().filter_map(|link| Some((link, self.slots[link.slot as usize]?))).collect()
+        let connection = |link: LinkId| *self.slots.get(link.slot as usize)?;
+        ids.into_iter().filter_map(|link| Some((link, connection(link)?))).collect()
     }
 
     fn note_writable(&mut self, around: &mut Around<'_>) {
@@ -98,15 +173,15 @@ impl Machine {
     }
 
     fn accept(&mut self, around: &mut Around<'_>) {
+        if self.worker.stopping {
+            // There is no listener any more.
+            self.backlog.drain(..).for_each(|connection| close(&mut around.pipes[connection]));
+        }
         while !self.worker.stopping && (around.thorough || around.dice.chance(70)) {
             let Some(connection) = self.backlog.pop_front() else { return };
             let link = self.outlet.open();
-            let slot = link.slot as usize;
-            if slot >= self.slots.len() {
-                self.slots.resize(slot + 1, None);
-            }
-            assert_eq!(self.slots[slot], None, "a slot is given away twice");
-            self.slots[slot] = Some(connection);
+            let before = self.place(link).replace(connection);
+            assert_eq!(before, None, "a slot is given away twice");
             self.worker.opened(link, Peer::Unknown, false, &mut self.outlet);
         }
     }
@@ -118,6 +193,7 @@ impl Machine {
             let (link, connection) = ready.swap_remove(around.dice.below(ready.len()));
             if around.thorough || around.dice.chance(60) {
                 self.read_link(link, connection, around);
+                self.make_moves(around);
                 self.flush_if_urgent(around);
             }
         }
@@ -161,10 +237,12 @@ impl Machine {
     fn flush(&mut self, around: &mut Around<'_>) {
         for round in 0.. {
             assert!(round < MOST_ROUNDS, "flushing does not end");
+            self.make_moves(around);
             let Around { pipes, dice, .. } = around;
             self.outlet.flush(&mut Kernel { pipes, slots: &self.slots, dice });
             let overflowed = self.outlet.take_overflowed();
             let drained = self.outlet.take_drained();
+            let filled = self.outlet.take_filled();
             let tallies = self.outlet.take_tallies();
             for link in overflowed {
                 self.worker.overflowed(link, &mut self.outlet);
@@ -172,8 +250,11 @@ impl Machine {
             for link in drained {
                 self.worker.drained(link, &mut self.outlet);
             }
+            for link in filled {
+                self.worker.filled(link, &mut self.outlet);
+            }
             for (ticket, tally) in tallies {
-                let sum = tally.written + tally.queued + tally.slow + tally.closed;
+                let sum = tally.written + tally.queued + tally.slow + tally.closed + tally.volatile;
                 assert_eq!(tally.matched, sum, "a tally does not add up: {tally:?}");
                 self.worker.tallied(ticket, tally, &mut self.outlet);
             }
@@ -191,10 +272,10 @@ impl Machine {
             }
             for link in dead {
                 self.worker.closed(link, &mut self.outlet);
-                let connection = self.slots[link.slot as usize].take().expect("closed twice");
-                around.pipes[connection].server_done = true;
-                // What the client sends now goes nowhere.
-                around.pipes[connection].to_server.clear();
+                // A session that is polled has none, and an adopted one is another link's.
+                if let Some(connection) = self.place(link).take() {
+                    close(&mut around.pipes[connection]);
+                }
                 self.outlet.free(link);
             }
             self.flush(around);
@@ -209,5 +290,12 @@ impl Machine {
             let link = self.outlet.id_of(slot as u32);
             assert_eq!(matches!(session, Session::Gone), link.is_none(), "slot {slot}");
         }
+        self.worker.check_polling(&self.outlet);
     }
+}
+
+fn close(pipe: &mut Pipe) {
+    pipe.server_done = true;
+    // What the client sends now goes nowhere.
+    pipe.to_server.clear();
 }

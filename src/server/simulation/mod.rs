@@ -1,29 +1,38 @@
-//! Two or three reactors, their clients, mail and clock in one thread, all from one seed.
+//! Two or three reactors, their clients of every protocol, mail and clock in one thread, all from one seed.
 //!
 //! Everything between the application's interface and the bytes is the server's own code; what is made up is the
 //! kernel ([`wires`]), the order of turns and mails, and the clients. A seed that fails is printed;
 //! `FANFARE_SEED` runs one alone.
 
+mod carrier;
 mod client;
+mod guest;
 mod machine;
+mod namespace;
 mod play;
+mod talk;
 mod verdict;
 mod wires;
 
 use super::worker::{Shared, Worker};
-use crate::app::{CloseCause, Core, Mail, ReactorStats, RouteFn, Router, Stats};
+use crate::app::{
+    CloseCause, Core, EngineOptions, Mail, Mount, ReactorStats, RouteFn, Router, Served, Stats,
+};
 use crate::base::ids::ReactorId;
 use crate::base::limits::Limits;
 use crate::base::sid::SidKey;
 use crate::hub::{Hub, Interest};
+use crate::reactor::Handler;
 use crate::reactor::mail::{MAILBOX_BYTES, Mailbox};
 use crate::reactor::outlet::Outlet;
 use crate::sys::Wakeup;
+use carrier::Net;
 use client::Client;
+use guest::Guest;
 use machine::{Around, Machine};
 use play::Play;
-use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,10 +62,18 @@ struct World {
     interest: Arc<Interest>,
     stats: Stats,
     clients: Vec<Client>,
+    /// Those that come by Engine.IO.
+    guests: Vec<Guest>,
     pipes: Vec<Pipe>,
+    /// By connection.
     heard_ms: Vec<u64>,
+    transit: HashMap<u64, usize>,
+    /// How long a session may be silent, in milliseconds.
+    patience_ms: u64,
     /// Nobody goes, breaks or lags until the ending.
     gentle: bool,
+    /// Connections may be lost between reactors.
+    lossy: bool,
     /// Mailboxes were full at times.
     jammed: bool,
     trace: DefaultHasher,
@@ -78,6 +95,25 @@ impl World {
         let play = Play { farewells: dice.chance(60), ..Play::default() };
         let mut router = Router::default();
         router.endpoint("/play", Box::new(play.clone()));
+        let (interval_ms, timeout_ms) = if gentle {
+            (25_000, 20_000)
+        } else {
+            (dice.between(400, 3_000) as u32, dice.between(400, 3_000) as u32)
+        };
+        let engine = |path: &str| {
+            EngineOptions::at(path)
+                .ping_interval_ms(interval_ms)
+                .ping_timeout_ms(timeout_ms)
+                .upgrade_timeout_ms(1_000)
+                .max_payload_bytes(8_000)
+        };
+        let bare = Served::Endpoint(Box::new(play.clone()));
+        router.add_mount(Mount { options: engine("/engine/"), served: bare });
+        let connect_ms = if gentle { 45_000 } else { 2_000 };
+        let mut socketio = namespace::socketio(engine("/socket.io/"), connect_ms, &play);
+        let options = socketio.take_engine();
+        router.add_mount(Mount { options, served: Served::SocketIo(Box::new(socketio)) });
+        router.limit_payloads(limits.message_bytes);
         let routes = play.clone();
         let path = "/q/{what}/{n}/{number}";
         let route: RouteFn = Box::new(move |cx, request, params, responder| {
@@ -117,22 +153,37 @@ impl World {
             interest,
             stats,
             clients: Vec::new(),
+            guests: Vec::new(),
             pipes: Vec::new(),
             heard_ms: Vec::new(),
+            transit: HashMap::new(),
+            patience_ms: u64::from(interval_ms + timeout_ms),
             gentle,
+            lossy: false,
             jammed: false,
             trace: DefaultHasher::new(),
         }
     }
 
     fn connect(&mut self) {
-        let n = self.clients.len();
-        let machine = self.dice.below(self.machines.len());
-        self.clients.push(Client::new(n, &mut self.dice));
+        let n = self.clients.len() + self.guests.len();
+        if self.dice.chance(45) {
+            self.guests.push(Guest::new(n, self.gentle, &mut self.dice));
+            return;
+        }
+        let pipe = self.pipes.len();
+        self.clients.push(Client::new(n, pipe, &mut self.dice));
         let capacity = if self.dice.chance(30) { 150 } else { 20_000 };
         self.pipes.push(Pipe::new(self.dice.between(50, capacity)));
+        self.arrive(pipe);
+    }
+
+    /// A connection comes out somewhere.
+    fn arrive(&mut self, pipe: usize) {
+        let machine = self.dice.below(self.machines.len());
+        assert_eq!(self.heard_ms.len(), pipe);
         self.heard_ms.push(self.now_ms);
-        self.machines[machine].backlog.push_back(n);
+        self.machines[machine].backlog.push_back(pipe);
     }
 
     fn turn(&mut self, number: usize, thorough: bool) {
@@ -143,7 +194,9 @@ impl World {
             pipes: &mut self.pipes,
             dice: &mut self.dice,
             mailboxes: &self.mailboxes[number],
+            transit: &mut self.transit,
             thorough,
+            lossy: self.lossy,
         });
         machine.check();
         for (connection, at_ms) in machine.heard.drain(..) {
@@ -152,11 +205,34 @@ impl World {
         self.check_idle();
     }
 
-    fn transfer(&mut self, n: usize, thorough: bool) {
-        let bytes = self.clients[n].transfer(&mut self.pipes[n], &mut self.dice, thorough);
+    fn transfer(&mut self, at: usize, thorough: bool) {
+        let client = &mut self.clients[at];
+        let bytes = client.transfer(&mut self.pipes[client.pipe], &mut self.dice, thorough);
         if !bytes.is_empty() {
-            (n, bytes).hash(&mut self.trace);
+            (client.n, bytes).hash(&mut self.trace);
         }
+    }
+
+    /// Lets a guest do something with the network.
+    fn visit(&mut self, at: usize, thorough: bool, act: impl FnOnce(&mut Guest, &mut Net<'_>)) {
+        let mut net = Net {
+            pipes: &mut self.pipes,
+            dice: &mut self.dice,
+            now_ms: self.now_ms,
+            thorough,
+            received: 0,
+            begun: Vec::new(),
+        };
+        act(&mut self.guests[at], &mut net);
+        let Net { received, begun, .. } = net;
+        // Not the bytes: ids of sessions are never the same.
+        (at, received).hash(&mut self.trace);
+        begun.into_iter().for_each(|pipe| self.arrive(pipe));
+    }
+
+    fn everybody_transfers(&mut self) {
+        (0..self.clients.len()).for_each(|at| self.transfer(at, true));
+        (0..self.guests.len()).for_each(|at| self.visit(at, true, Guest::step));
     }
 
     /// Another reactor is so far behind that its mailbox is full until it takes this one.
@@ -169,7 +245,17 @@ impl World {
 
     fn step(&mut self, jams: bool) {
         match self.dice.below(100) {
-            0..55 if !self.clients.is_empty() => {
+            0..30 if !self.guests.is_empty() => {
+                let at = self.dice.below(self.guests.len());
+                let (gentle, speaks) = (self.gentle, self.dice.chance(50));
+                self.visit(at, false, |guest, net| {
+                    if speaks {
+                        guest.speak(net, gentle);
+                    }
+                    guest.step(net);
+                });
+            }
+            30..55 if !self.clients.is_empty() => {
                 let n = self.dice.below(self.clients.len());
                 if self.dice.chance(60) {
                     self.clients[n].speak(&mut self.dice, self.gentle);
@@ -179,7 +265,7 @@ impl World {
                 }
                 self.transfer(n, false);
             }
-            55..60 if self.clients.len() < 18 => self.connect(),
+            55..60 if self.clients.len() + self.guests.len() < 18 => self.connect(),
             60..63 if jams => self.jam(),
             _ => {
                 let number = self.dice.below(self.machines.len());
@@ -189,16 +275,28 @@ impl World {
         }
     }
 
+    /// Everybody does what there is to do.
+    fn round(&mut self) {
+        self.everybody_transfers();
+        for number in 0..self.machines.len() {
+            self.turn(number, true);
+        }
+    }
+
+    /// Time passes, and nobody says anything that the protocols do not ask for.
+    fn pass(&mut self, ms: u64) {
+        let until = self.now_ms + ms;
+        while self.now_ms < until {
+            self.round();
+            self.now_ms += 10;
+        }
+    }
+
     /// Lets everything that is under way arrive.
     fn settle(&mut self) {
         for round in 0.. {
             assert!(round < 2_000, "it does not come to rest");
-            for n in 0..self.clients.len() {
-                self.transfer(n, true);
-            }
-            for number in 0..self.machines.len() {
-                self.turn(number, true);
-            }
+            self.round();
             self.now_ms += 1;
             if round > 3 && self.is_at_rest() {
                 return;
@@ -207,20 +305,34 @@ impl World {
     }
 
     fn is_at_rest(&self) -> bool {
+        // Connections on which somebody listens.
+        let clients = self.clients.iter().filter(|client| !client.stalled && !client.lost);
+        let guests = self.guests.iter().filter(|guest| !guest.stalled);
+        let listened: HashSet<usize> =
+            clients.map(|client| client.pipe).chain(guests.flat_map(|guest| guest.carrier.pipes())).collect();
         let delivered = self.mailboxes.iter().flatten().all(|mailbox| mailbox.is_empty());
-        let accepted = self.machines.iter().all(|machine| machine.backlog.is_empty());
-        let flushed = self.machines.iter().all(|machine| {
-            machine.outlet.ids().into_iter().all(|link| {
-                let connection = machine.slots[link.slot as usize];
-                machine.outlet.waiting(link) == 0 || connection.is_none_or(|n| self.clients[n].stalled)
-            })
+        let served = self.machines.iter().all(|machine| {
+            let sent = machine.links().into_iter().all(|(link, connection)| {
+                machine.outlet.waiting(link) == 0 || !listened.contains(&connection)
+            });
+            let moved = !machine.outlet.has_moves() && machine.worker.is_behind().is_none();
+            sent && moved && machine.backlog.is_empty()
         });
-        let sent = self.clients.iter().zip(&self.pipes).all(|(client, pipe)| {
-            !client.has_to_send()
-                && (pipe.server_done || pipe.to_server.is_empty())
-                && (client.stalled || client.lost || pipe.to_client.is_empty())
-        });
-        delivered && accepted && flushed && sent
+        let heard =
+            self.pipes.iter().all(|pipe| pipe.server_done || pipe.broken || pipe.to_server.is_empty());
+        let listened = listened.into_iter().all(|pipe| self.pipes[pipe].to_client.is_empty());
+        // Guests have seen every end.
+        let mut lines =
+            self.guests.iter().filter(|guest| !guest.stalled).flat_map(|guest| guest.carrier.pipes());
+        let noticed = lines.all(|pipe| !self.pipes[pipe].server_done);
+        let said = self.clients.iter().all(|client| !client.has_to_send());
+        delivered
+            && served
+            && heard
+            && listened
+            && noticed
+            && said
+            && self.guests.iter().all(Guest::is_at_rest)
     }
 
     fn end(&mut self, ending: Ending) {
@@ -230,6 +342,13 @@ impl World {
                     // Those who read nothing may read again, and be told why it ended.
                     client.stalled &= self.dice.chance(30);
                     client.leave(&mut self.dice);
+                }
+                for at in 0..self.guests.len() {
+                    let again = self.dice.chance(70);
+                    self.visit(at, true, |guest, net| {
+                        guest.stalled &= !again;
+                        guest.leave(net);
+                    });
                 }
             }
             Ending::ServerStops => {
@@ -241,25 +360,22 @@ impl World {
                 for client in &mut self.clients {
                     client.stalled &= self.dice.chance(30);
                 }
+                for guest in &mut self.guests {
+                    guest.stalled &= self.dice.chance(30);
+                    guest.carrier.asleep = true;
+                }
             }
         }
         // Longer than every deadline; it runs out for those only who do nothing.
         for _ in 0..4_000 {
-            for n in 0..self.clients.len() {
-                self.transfer(n, true);
-            }
-            for number in 0..self.machines.len() {
-                self.turn(number, true);
-            }
+            self.round();
             let empty = self.machines.iter().all(|machine| machine.outlet.is_empty());
             if empty && self.mailboxes.iter().flatten().all(|mailbox| mailbox.is_empty()) {
                 break;
             }
             self.now_ms += if self.is_at_rest() { 100 } else { 1 };
         }
-        for n in 0..self.clients.len() {
-            self.transfer(n, true);
-        }
+        self.everybody_transfers();
     }
 }
 
@@ -270,11 +386,14 @@ type Tally = BTreeMap<&'static str, u64>;
 fn run(seed: u64) -> (u64, Tally) {
     let mut world = World::new(seed);
     let jams = !world.gentle && world.dice.chance(20);
+    world.lossy = !world.gentle && world.dice.chance(20);
     for _ in 0..world.dice.between(200, 900) {
         world.step(jams);
     }
     world.settle();
     world.check_rest();
+    // Whoever answers heartbeats stays.
+    world.check_patience();
     let endings = [Ending::ClientsLeave, Ending::ServerStops, Ending::EverybodySleeps];
     let ending = *world.dice.pick(&endings);
     world.end(ending);

@@ -1,7 +1,8 @@
 //! The application of the simulation, on the public interface only, and what it writes down.
 //!
 //! A connection is known by the room `n` and its number. Commands are words; what a publish delivers says who
-//! sent it, to whom, and which of the sender's it is.
+//! sent it, to whom, and which of the sender's it is. The same words come over plain WebSockets, as messages of
+//! Engine.IO, and as events of Socket.IO ([`super::namespace`]).
 
 use crate::app::{
     Admission, CloseCause, Context, DeliveryReport, Endpoint, Message, Params, Request, Responder, Socket, To,
@@ -45,12 +46,54 @@ impl Target {
 /// What happened, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Event {
-    Opened { n: usize, scope: String, rooms: Vec<String> },
-    Joined { n: usize, room: String },
-    Left { n: usize, room: String },
-    Published { n: usize, number: u64, target: Target, asked: bool },
-    Reported { n: usize, number: u64, report: [u64; 6] },
-    Closed { n: usize, cause: &'static str, code: Option<u16>, at_ms: u64 },
+    Opened {
+        n: usize,
+        scope: String,
+        rooms: Vec<String>,
+    },
+    Joined {
+        n: usize,
+        room: String,
+    },
+    Left {
+        n: usize,
+        room: String,
+    },
+    /// It is this user from now on, and nobody else of its scope.
+    Claimed {
+        n: usize,
+        scope: String,
+        user: String,
+    },
+    Published {
+        n: usize,
+        number: u64,
+        target: Target,
+        asked: bool,
+        volatile: bool,
+    },
+    Reported {
+        n: usize,
+        number: u64,
+        report: [u64; 7],
+    },
+    /// It was asked something that it has to acknowledge.
+    Asked {
+        n: usize,
+        number: u64,
+    },
+    /// It did, or not.
+    Answered {
+        n: usize,
+        number: u64,
+        right: Option<bool>,
+    },
+    Closed {
+        n: usize,
+        cause: &'static str,
+        code: Option<u16>,
+        at_ms: u64,
+    },
 }
 
 #[derive(Clone, Default)]
@@ -61,16 +104,82 @@ pub(super) struct Play {
     pub(super) farewells: bool,
 }
 
+/// One socket, whatever it speaks.
+pub(super) trait Person {
+    fn scope(&self) -> String;
+    fn rooms(&self) -> Vec<String>;
+    fn join(&mut self, room: &str) -> bool;
+    fn leave(&mut self, room: &str) -> bool;
+    /// Says something to it; false if it is closing.
+    fn tell(&mut self, text: &str) -> bool;
+    fn publish(&mut self, target: &Target, text: &str, volatile: bool);
+    /// Publishes, writes down what became of it, and tells.
+    fn ask(&mut self, target: &Target, text: &str, volatile: bool, play: &Play, number: u64);
+    fn close(&mut self, number: &str);
+
+    fn number(&self) -> usize {
+        let rooms = self.rooms();
+        let room = rooms.iter().find(|room| room.starts_with('n')).expect("a socket lost its number");
+        room[1..].parse().unwrap()
+    }
+}
+
 impl Play {
-    fn note(&self, event: Event) {
+    pub(super) fn note(&self, event: Event) {
         self.events.lock().unwrap().push(event);
     }
 
-    fn reported(&self, n: usize, number: u64, report: DeliveryReport) {
-        let DeliveryReport { matched, written, queued, dropped_slow, dropped_closed, dropped_busy, .. } =
-            report;
-        let report = [matched, written, queued, dropped_slow, dropped_closed, dropped_busy];
+    pub(super) fn reported(&self, n: usize, number: u64, report: DeliveryReport) {
+        let DeliveryReport {
+            matched,
+            written,
+            queued,
+            dropped_slow,
+            dropped_volatile,
+            dropped_closed,
+            dropped_busy,
+        } = report;
+        let report = [matched, written, queued, dropped_slow, dropped_volatile, dropped_closed, dropped_busy];
         self.note(Event::Reported { n, number, report });
+    }
+
+    pub(super) fn published(&self, n: usize, number: u64, target: &Target, asked: bool, volatile: bool) {
+        self.note(Event::Published { n, number, target: target.clone(), asked, volatile });
+    }
+
+    /// Does what a client says, if it is one of the words that everybody has.
+    pub(super) fn act(&self, person: &mut impl Person, text: &str) {
+        let n = person.number();
+        let words: Vec<&str> = text.splitn(5, ' ').collect();
+        match words[0] {
+            "join" => {
+                let answer = if person.join(words[2]) { "joined" } else { "full" };
+                if answer == "joined" {
+                    self.note(Event::Joined { n, room: words[2].to_owned() });
+                }
+                person.tell(&format!("{answer} {}", words[1]));
+            }
+            "leave" => {
+                if person.leave(words[2]) {
+                    self.note(Event::Left { n, room: words[2].to_owned() });
+                }
+                person.tell(&format!("left {}", words[1]));
+            }
+            "pub" | "ask" | "vol" | "ask-vol" => {
+                let number: u64 = words[1].parse().unwrap();
+                let target = Target::parse(&person.scope(), words[2], words[3]);
+                let (asked, volatile) = (words[0].starts_with("ask"), words[0].ends_with("vol"));
+                self.published(n, number, &target, asked, volatile);
+                let text = message(n, number, &target, words[4]);
+                if asked {
+                    person.ask(&target, &text, volatile, self, number);
+                } else {
+                    person.publish(&target, &text, volatile);
+                }
+            }
+            "close" => person.close(words[1]),
+            other => panic!("a client said {other:?}"),
+        }
     }
 
     /// `sum` adds up a scope over the reactors, `publish` tells everybody.
@@ -95,7 +204,7 @@ impl Play {
             return;
         }
         let target = Target::parse("d1", "-", "-");
-        self.note(Event::Published { n, number, target: target.clone(), asked: true });
+        self.published(n, number, &target, true, false);
         let text = String::from_utf8_lossy(request.body());
         let message = message(n, number, &target, &text);
         let play = self.clone();
@@ -106,13 +215,47 @@ impl Play {
     }
 }
 
-fn message(n: usize, number: u64, target: &Target, pad: &str) -> String {
+pub(super) fn message(n: usize, number: u64, target: &Target, pad: &str) -> String {
     format!("m {n} {number} {} {} {pad}", target.scope, target.words())
 }
 
-fn number_of(socket: &Socket<'_>) -> usize {
-    let room = socket.rooms().find(|room| room.starts_with('n')).expect("a socket lost its number");
-    room[1..].parse().unwrap()
+impl Person for Socket<'_> {
+    fn scope(&self) -> String {
+        Socket::scope(self).to_owned()
+    }
+
+    fn rooms(&self) -> Vec<String> {
+        Socket::rooms(self).map(str::to_owned).collect()
+    }
+
+    fn join(&mut self, room: &str) -> bool {
+        Socket::join(self, room).is_ok()
+    }
+
+    fn leave(&mut self, room: &str) -> bool {
+        Socket::leave(self, room)
+    }
+
+    fn tell(&mut self, text: &str) -> bool {
+        self.send_text(text)
+    }
+
+    fn publish(&mut self, target: &Target, text: &str, _: bool) {
+        Socket::publish(self, &target.to(), &encode(Opcode::Text, text.as_bytes()));
+    }
+
+    fn ask(&mut self, target: &Target, text: &str, _: bool, play: &Play, number: u64) {
+        let (n, play) = (self.number(), play.clone());
+        self.publish_with(&target.to(), &encode(Opcode::Text, text.as_bytes()), move |socket, report| {
+            play.reported(n, number, report);
+            socket.send_text(&format!("report {number} {}", report.delivered()));
+        });
+    }
+
+    fn close(&mut self, number: &str) {
+        Socket::close(self, 4_100, number);
+        assert!(!self.send_text("too late"), "a socket that was closed took a message");
+    }
 }
 
 impl Endpoint for Play {
@@ -130,61 +273,28 @@ impl Endpoint for Play {
     }
 
     fn on_open(&self, socket: &mut Socket<'_>) {
-        let n = number_of(socket);
-        let rooms = socket.rooms().map(str::to_owned).collect();
-        self.note(Event::Opened { n, scope: socket.scope().to_owned(), rooms });
+        let n = socket.number();
+        let rooms = Person::rooms(socket);
+        let scope = socket.scope().to_owned();
+        let user = rooms.iter().find(|room| room.starts_with('@')).cloned();
+        self.note(Event::Opened { n, scope: scope.clone(), rooms });
+        if let Some(user) = user {
+            self.note(Event::Claimed { n, scope, user });
+        }
         assert!(socket.send_text(&format!("hi {n}")));
     }
 
     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {
-        let text = match message {
-            Message::Text(text) => text,
+        match message {
+            Message::Text(text) => self.act(socket, text),
             Message::Binary(bytes) => {
                 socket.send_binary(bytes);
-                return;
             }
-        };
-        let n = number_of(socket);
-        let words: Vec<&str> = text.splitn(5, ' ').collect();
-        match words[0] {
-            "join" => {
-                let answer = match socket.join(words[2]) {
-                    Ok(_) => "joined",
-                    Err(_) => "full",
-                };
-                if answer == "joined" {
-                    self.note(Event::Joined { n, room: words[2].to_owned() });
-                }
-                socket.send_text(&format!("{answer} {}", words[1]));
-            }
-            "leave" => {
-                if socket.leave(words[2]) {
-                    self.note(Event::Left { n, room: words[2].to_owned() });
-                }
-                socket.send_text(&format!("left {}", words[1]));
-            }
-            "pub" | "ask" => {
-                let number: u64 = words[1].parse().unwrap();
-                let target = Target::parse(socket.scope(), words[2], words[3]);
-                let asked = words[0] == "ask";
-                self.note(Event::Published { n, number, target: target.clone(), asked });
-                let frame = encode(Opcode::Text, self::message(n, number, &target, words[4]).as_bytes());
-                if !asked {
-                    return socket.publish(&target.to(), &frame);
-                }
-                let play = self.clone();
-                socket.publish_with(&target.to(), &frame, move |socket, report| {
-                    play.reported(n, number, report);
-                    socket.send_text(&format!("report {number} {}", report.delivered()));
-                });
-            }
-            "close" => socket.close(4_100, words[1]),
-            other => panic!("a client said {other:?}"),
         }
     }
 
     fn on_close(&self, socket: &mut Socket<'_>, cause: &CloseCause) {
-        let n = number_of(socket);
+        let n = socket.number();
         assert!(!socket.send_text("too late"), "a closing socket took a message");
         let code = match cause {
             CloseCause::Client(code) => *code,
@@ -196,7 +306,7 @@ impl Endpoint for Play {
         if self.farewells {
             let target = Target::parse(socket.scope(), "-", "-");
             let frame = encode(Opcode::Text, message(n, FAREWELL, &target, "bye").as_bytes());
-            self.note(Event::Published { n, number: FAREWELL, target: target.clone(), asked: true });
+            self.published(n, FAREWELL, &target, true, false);
             let play = self.clone();
             let done = move |_: &mut Context<'_>, report| play.reported(n, FAREWELL, report);
             socket.context().publish_with(&target.to(), &frame, done);

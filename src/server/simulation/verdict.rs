@@ -1,7 +1,9 @@
 //! What must be true of a run: while it goes on, at rest, and at the end.
 
-use super::client::{Kind, Stage};
+use super::carrier::State;
+use super::client::{Client, Kind, Stage};
 use super::play::{Event, FAREWELL, Target};
+use super::talk::Talk;
 use super::{Ending, HANDSHAKE_S, IDLE_S, World};
 use crate::hub::Selector;
 use crate::reactor::Handler;
@@ -10,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 /// What [`World::tally`] counts besides the causes of closing.
-pub(super) const TALLIED: [&str; 8] = [
+pub(super) const TALLIED: [&str; 20] = [
     "delivered",
     "report",
     "report with queued",
@@ -19,7 +21,28 @@ pub(super) const TALLIED: [&str; 8] = [
     "report with busy",
     "timed out",
     "answered over HTTP",
+    "report with volatile",
+    "delivered to guests",
+    "upgraded",
+    "abandoned",
+    "acknowledged",
+    "not acknowledged",
+    "told",
+    "refused",
+    // Of sockets of Socket.IO; the rest are those of all others.
+    "transport close",
+    "transport error",
+    "ping timeout",
+    "parse error",
 ];
+
+/// One who talks, of either kind.
+struct Somebody<'a> {
+    talk: &'a Talk,
+    is_well: bool,
+}
+
+const SCOPES: [&str; 3] = ["d1", "d2", "/"];
 
 impl World {
     pub(super) fn tally(&self) -> super::Tally {
@@ -28,9 +51,13 @@ impl World {
         for event in self.events() {
             match event {
                 Event::Closed { cause, .. } => count(cause, 1),
-                Event::Reported { report: [_, _, queued, slow, closed, busy], .. } => {
-                    let [all, some_queued, some_slow, some_closed, some_busy] =
-                        [1, queued, slow, closed, busy].map(|number| usize::from(number > 0));
+                Event::Answered { right, .. } => {
+                    count(if right.is_some() { "acknowledged" } else { "not acknowledged" }, 1);
+                }
+                Event::Reported { report: [_, _, queued, slow, volatile, closed, busy], .. } => {
+                    let [all, some_queued, some_slow, some_volatile, some_closed, some_busy] =
+                        [1, queued, slow, volatile, closed, busy].map(|number| usize::from(number > 0));
+                    count("report with volatile", some_volatile);
                     count("report", all);
                     count("report with queued", some_queued);
                     count("report with slow", some_slow);
@@ -41,11 +68,31 @@ impl World {
             }
         }
         for client in &self.clients {
-            count("delivered", client.got.len());
+            count("delivered", client.talk.got.len());
             count("answered over HTTP", client.answered);
             count("timed out", usize::from(client.stage == Stage::Answered(408)));
         }
+        for guest in &self.guests {
+            count("delivered to guests", guest.talk.got.len());
+            count("upgraded", guest.carrier.upgrades);
+            count("abandoned", guest.carrier.abandoned);
+            count("told", usize::from(guest.carrier.state == State::Told));
+            count("refused", usize::from(matches!(guest.carrier.state, State::Refused(_))));
+        }
         tally
+    }
+
+    fn everybody(&self) -> impl Iterator<Item = Somebody<'_>> {
+        let clients = self.clients.iter().map(|client| {
+            let is_well = client.kind == Kind::WebSocket && client.is_well();
+            Somebody { talk: &client.talk, is_well }
+        });
+        let guests = self.guests.iter().map(|guest| Somebody { talk: &guest.talk, is_well: guest.is_well() });
+        clients.chain(guests)
+    }
+
+    fn client(&self, n: usize) -> Option<&Client> {
+        self.clients.iter().find(|client| client.n == n)
     }
 
     fn events(&self) -> Vec<Event> {
@@ -58,7 +105,8 @@ impl World {
         // Those of this turn are the last ones.
         for event in events.iter().rev().take(40) {
             if let Event::Closed { n, cause: "idle", at_ms, .. } = event {
-                let silent_ms = at_ms - self.heard_ms[*n].min(*at_ms);
+                let Some(client) = self.client(*n) else { continue };
+                let silent_ms = at_ms - self.heard_ms[client.pipe].min(*at_ms);
                 assert!(silent_ms >= u64::from(IDLE_S) * 1_000, "{n} was idle for {silent_ms} ms only");
             }
         }
@@ -72,6 +120,7 @@ impl World {
         self.check_arrivals(&events);
         self.check_claims(&events);
         self.check_members(&events);
+        self.check_answers(&events);
         for machine in &self.machines {
             assert_eq!(machine.worker.core.waiting_count(), 0, "somebody still waits for an answer");
             assert!(machine.worker.is_behind().is_none(), "something was put off for ever");
@@ -81,31 +130,34 @@ impl World {
     /// What each report says adds up, and agrees with what arrived.
     fn check_reports(&self, events: &[Event]) {
         let mut arrived: HashMap<(usize, u64), u64> = HashMap::new();
-        for client in &self.clients {
-            for message in &client.got {
+        for somebody in self.everybody() {
+            for message in &somebody.talk.got {
                 *arrived.entry(*message).or_default() += 1;
             }
         }
         let mut reported = BTreeSet::new();
-        let somebody_left = events.iter().any(|event| matches!(event, Event::Closed { .. }));
+        let somebody_left = events.iter().any(|event| matches!(event, Event::Closed { .. }))
+            || self.clients.iter().any(|client| client.stalled)
+            || self.guests.iter().any(|guest| !guest.is_well());
         for event in events {
             let Event::Reported { n, number, report } = event else { continue };
             assert!(reported.insert((*n, *number)), "two reports of one publish");
-            let [matched, written, queued, slow, closed, busy] = *report;
-            assert_eq!(matched, written + queued + slow + closed, "{n} {number}");
+            let [matched, written, queued, slow, volatile, closed, busy] = *report;
+            assert_eq!(matched, written + queued + slow + volatile + closed, "{n} {number}");
             assert!(busy == 0 || self.jammed);
             let arrived = arrived.get(&(*n, *number)).copied().unwrap_or(0);
             assert!(arrived <= written + queued, "{n} {number}: {arrived} arrived of {report:?}");
-            if !somebody_left && self.clients.iter().all(|client| !client.stalled) {
+            if !somebody_left {
                 assert_eq!((slow, closed), (0, 0), "{n} {number}");
-                assert_eq!(arrived, matched, "{n} {number}: {report:?}");
+                assert_eq!(arrived, matched - volatile, "{n} {number}: {report:?}");
             }
         }
         for event in events {
-            if let Event::Published { n, number, asked: true, .. } = event {
-                // A socket that is gone is told nothing; a farewell and a request are the server's own.
-                let owed =
-                    *number == FAREWELL || self.clients[*n].kind == Kind::Http || self.is_open(events, *n);
+            if let Event::Published { n, number, asked: true, target, .. } = event {
+                // A socket that is gone is told nothing; a farewell, a request and an acknowledgement are not its own.
+                let asks = self.client(*n).is_some_and(|client| client.kind == Kind::Http);
+                let of_namespace = target.scope == "/";
+                let owed = *number == FAREWELL || asks || of_namespace || self.is_open(events, *n);
                 assert!(!owed || reported.contains(&(*n, *number)), "{n} {number}: no report");
             }
         }
@@ -120,8 +172,8 @@ impl World {
         if self.jammed {
             return;
         }
-        for client in &self.clients {
-            if client.kind != Kind::WebSocket || !client.is_well() || !self.is_open(events, client.n) {
+        for Somebody { talk: client, is_well } in self.everybody() {
+            if !is_well || !self.is_open(events, client.n) {
                 continue;
             }
             let got: BTreeSet<(usize, u64)> = client.got.iter().copied().collect();
@@ -137,6 +189,9 @@ impl World {
                     Event::Joined { n, room } if *n == client.n => {
                         ever.insert(room.clone());
                     }
+                    Event::Claimed { n, user, .. } if *n == client.n => {
+                        ever.insert(user.clone());
+                    }
                     _ => {}
                 }
             }
@@ -146,6 +201,10 @@ impl World {
                 .enumerate()
                 .filter_map(|(at, event)| match event {
                     Event::Left { n, room } if *n == client.n => Some((at, room)),
+                    // Whoever claims it takes it from all others.
+                    Event::Claimed { n, scope, user } if *n != client.n && *scope == client.scope => {
+                        Some((at, user))
+                    }
                     _ => None,
                 })
                 .collect();
@@ -159,10 +218,16 @@ impl World {
                     Event::Joined { n, room } if *n == client.n => {
                         since.entry(room.clone()).or_insert(at);
                     }
+                    Event::Claimed { n, user, .. } if *n == client.n => {
+                        since.entry(user.clone()).or_insert(at);
+                    }
+                    Event::Claimed { scope, user, .. } if *scope == client.scope => {
+                        since.remove(user);
+                    }
                     Event::Left { n, room } if *n == client.n => {
                         since.remove(room);
                     }
-                    Event::Published { n, number, target, .. } if *n != client.n => {
+                    Event::Published { n, number, target, volatile: false, .. } if *n != client.n => {
                         let stays = |room: &String| {
                             since.contains_key(room)
                                 && !leaves.iter().any(|(later, left)| *later > at && *left == room)
@@ -188,16 +253,15 @@ impl World {
         let mut owners: BTreeMap<(String, String), usize> = BTreeMap::new();
         for event in events {
             match event {
-                Event::Opened { n, scope, rooms } => {
-                    if let Some(user) = rooms.iter().find(|room| room.starts_with('@')) {
-                        owners.insert((scope.clone(), user.clone()), *n);
-                    }
+                Event::Claimed { n, scope, user } => {
+                    owners.insert((scope.clone(), user.clone()), *n);
                 }
+                Event::Left { n, room } => owners.retain(|(_, user), owner| owner != n || user != room),
                 Event::Closed { n, .. } => owners.retain(|_, owner| owner != n),
                 _ => {}
             }
         }
-        for scope in ["d1", "d2"] {
+        for scope in SCOPES {
             for user in 0..5 {
                 let user = format!("@{user}");
                 let members: Vec<usize> = self.members(&Target::parse(scope, &user, "-"));
@@ -212,7 +276,11 @@ impl World {
         let mut members = Vec::new();
         for machine in &self.machines {
             let slots = machine.worker.core.hub.select(Selector { scope, rooms, except });
-            slots.for_each(|slot| members.push(machine.slots[slot as usize].unwrap()));
+            let hub = &machine.worker.core.hub;
+            slots.for_each(|slot| {
+                let number = hub.rooms_of(slot).find_map(|(_, room)| room.strip_prefix('n')?.parse().ok());
+                members.push(number.expect("a member has its number"));
+            });
         }
         members
     }
@@ -227,12 +295,52 @@ impl World {
                 _ => {}
             }
         }
-        let mut members = self.members(&Target::parse("d1", "-", "-"));
-        members.extend(self.members(&Target::parse("d2", "-", "-")));
+        let everybody = |scope: &str| self.members(&Target::parse(scope, "-", "-"));
+        let mut members: Vec<usize> = SCOPES.iter().flat_map(|scope| everybody(scope)).collect();
         members.sort_unstable();
         assert_eq!(members, open.iter().copied().collect::<Vec<_>>());
-        assert_eq!(self.shared.sockets.load(Ordering::Relaxed), open.len());
-        assert_eq!(self.stats.sum(|reactor| reactor.sockets()), open.len() as u64);
+        let places = self.machines.iter().map(|machine| {
+            let slots = machine.outlet.ids().into_iter().map(|link| link.slot);
+            slots.filter(|slot| machine.worker.has_place(*slot)).count()
+        });
+        let places: usize = places.sum();
+        assert_eq!(self.shared.sockets.load(Ordering::Relaxed), places);
+        assert_eq!(self.stats.sum(|reactor| reactor.sockets()), places as u64);
+    }
+
+    /// Whoever was asked has acknowledged, once, or is known not to have done that.
+    fn check_answers(&self, events: &[Event]) {
+        let mut asked = BTreeSet::new();
+        for event in events {
+            match event {
+                Event::Asked { n, number } => assert!(asked.insert((*n, *number))),
+                Event::Answered { n, number, right } => {
+                    assert!(asked.remove(&(*n, *number)), "an answer to nothing");
+                    assert_ne!(*right, Some(false));
+                }
+                _ => {}
+            }
+        }
+        for (n, number) in asked {
+            let guest = self.guests.iter().find(|guest| guest.n == n).expect("only guests are asked");
+            // Time may not be up for those who have one, and some never answer.
+            assert!(!self.is_open(events, n) || guest.is_in || guest.leaving, "{n}: {number} is forgotten");
+            assert!(self.is_open(events, n), "{n} is gone, and {number} still waits for it");
+        }
+    }
+
+    /// Who is well and answers heartbeats is well later.
+    pub(super) fn check_patience(&mut self) {
+        let well: Vec<usize> =
+            self.guests.iter().filter(|guest| guest.is_well()).map(|guest| guest.n).collect();
+        self.lossy = false;
+        self.clients.iter_mut().for_each(|client| client.was_away = client.stalled);
+        self.pass(if self.gentle { 1_000 } else { 2 * self.patience_ms });
+        for guest in self.guests.iter().filter(|guest| well.contains(&guest.n)) {
+            let ending =
+                self.events().into_iter().find(|e| matches!(e, Event::Closed { n, .. } if *n == guest.n));
+            assert!(guest.is_well(), "{} was well and is {:?}: {ending:?}", guest.n, guest.carrier.state);
+        }
     }
 
     pub(super) fn check_end(&mut self, ending: Ending) {
@@ -243,12 +351,14 @@ impl World {
             assert!(machine.outlet.is_empty(), "{ending:?}: links are left");
             assert!(machine.worker.sessions.iter().all(|session| matches!(session, Session::Gone)));
             assert_eq!(machine.worker.core.hub.room_count(), 0);
-            assert_eq!(machine.outlet.counts().queued_bytes, 0);
+            assert_eq!((machine.outlet.counts().queued_bytes, machine.outlet.counts().parked), (0, 0));
             assert_eq!(machine.worker.core.waiting_count(), 0);
+            assert_eq!(machine.worker.core.sio.count(), 0);
         }
+        self.check_answers(&events);
         assert!(self.interest.is_empty());
         assert_eq!(self.shared.sockets.load(Ordering::Relaxed), 0);
-        assert_eq!(self.stats.sum(|reactor| reactor.sockets()), 0);
+        assert_eq!(self.stats.sum(|reactor| reactor.sockets() + reactor.polling()), 0);
         self.check_goodbyes(&events, ending);
     }
 
@@ -263,16 +373,20 @@ impl World {
                 "slow" => Some(Some(1008)),
                 _ => None,
             };
-            let client = &self.clients[*n];
+            let Some(client) = self.client(*n) else { continue };
             match &client.stage {
                 Stage::Closed(seen) => assert_eq!(Some(*seen), expected, "{n}: {cause}"),
                 // One that reads to the end is told why, unless the line broke or the server gave it up.
-                _ if client.lost || client.stalled || *cause == "lost" => {}
+                _ if client.lost || client.stalled || client.was_away || *cause == "lost" => {}
                 stage => panic!("{n}: {cause}, and was not told: {stage:?}"),
             }
         }
+        for guest in self.guests.iter().filter(|guest| !guest.stalled) {
+            let fresh = guest.carrier.state == State::Fresh;
+            assert!(guest.carrier.is_over() || fresh, "{}: {:?}, {ending:?}", guest.n, guest.carrier.state);
+        }
         for client in &self.clients {
-            if client.lost || client.stalled {
+            if client.lost || client.stalled || client.was_away {
                 continue;
             }
             match client.kind {
@@ -296,7 +410,10 @@ fn check_lives(events: &[Event]) {
     for event in events {
         match event {
             Event::Opened { n, .. } => assert!(open.insert(*n) && !closed.contains(n), "{n} opens twice"),
-            Event::Joined { n, .. } | Event::Left { n, .. } => {
+            Event::Joined { n, .. }
+            | Event::Left { n, .. }
+            | Event::Claimed { n, .. }
+            | Event::Asked { n, .. } => {
                 assert!(open.contains(n) && !closed.contains(n), "{n} acts while it is not there");
             }
             Event::Closed { n, .. } => {
@@ -305,7 +422,7 @@ fn check_lives(events: &[Event]) {
             Event::Published { n, number, .. } => {
                 assert!(*number == FAREWELL || !closed.contains(n), "{n} speaks after its end");
             }
-            Event::Reported { .. } => {}
+            Event::Reported { .. } | Event::Answered { .. } => {}
         }
     }
 }
