@@ -4,17 +4,9 @@ use super::endpoint::Endpoint;
 use super::http::Request;
 use super::socketio::SocketIo;
 use crate::base::compression::Compression;
+pub use crate::wire::engine::Transport;
 use crate::wire::response::Response;
 use std::fmt;
-
-/// Transports of Engine.IO.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// HTTP long-polling.
-    Polling,
-    /// WebSocket.
-    WebSocket,
-}
 
 /// Which pages of other origins may use the polling transport, by the Fetch standard's CORS protocol.
 ///

@@ -155,9 +155,9 @@ impl Worker {
                 Some(Session::WebSocket(_)) => {
                     self.close_websocket(link, 1001, "server shutting down", &CloseCause::Shutdown, out);
                 }
-                Some(Session::Engine(_)) => {}
+                // A probe went with its session.
+                Some(Session::Engine(_) | Session::Probe(_)) => {}
                 Some(Session::Http(_)) => self.end_http(link, out),
-                Some(Session::Probe(_)) => out.abort(link),
                 Some(Session::Gone) | None => out.abort(link),
             }
         }

@@ -3,7 +3,7 @@
 use crate::http::{Http, request};
 use crate::server::Server;
 use crate::sio::{EIO4, EIO4_POLLING, Sio};
-use crate::support::{self, Folder, PATIENCE};
+use crate::support::{self, Folder, PATIENCE, Received};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 
@@ -19,6 +19,15 @@ fn a_binary_message_of_full_length_waits_for_the_next_poll() {
     let (event, attachment) = client.next_binary();
     assert_eq!(event, r#"["B",{"_placeholder":true,"num":0}]"#);
     assert!(attachment == bytes, "{} bytes", attachment.len());
+}
+
+#[test]
+fn a_websocket_that_was_to_take_over_is_told_that_the_server_ends() {
+    let server = Server::start(2);
+    let client = Sio::connect(&server, EIO4_POLLING);
+    let mut probe = client.probe(&server);
+    server.0.signal("TERM");
+    assert_eq!(probe.recv(), Received::Close(1005, String::new()));
 }
 
 #[test]

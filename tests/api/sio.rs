@@ -121,15 +121,21 @@ impl Sio {
         self.join_namespace();
     }
 
-    /// Goes on over a WebSocket.
-    pub(crate) fn upgrade(&mut self, server: &Server) {
-        let Transport::Polling { target, get, .. } = &mut self.transport else { panic!("it has one") };
-        let target = target.replace("transport=polling", "transport=websocket");
-        let mut ws = server.0.ws(&target);
+    /// A WebSocket over which it may go on.
+    pub(crate) fn probe(&self, server: &Server) -> Ws<TcpStream> {
+        let Transport::Polling { target, .. } = &self.transport else { panic!("it has one") };
+        let mut ws = server.0.ws(&target.replace("transport=polling", "transport=websocket"));
         ws.send("2probe");
         assert_eq!(ws.text(), "3probe");
+        ws
+    }
+
+    /// Goes on over a WebSocket.
+    pub(crate) fn upgrade(&mut self, server: &Server) {
+        let mut ws = self.probe(server);
+        let Transport::Polling { target, get, .. } = &mut self.transport else { panic!("it has one") };
         // Whoever polls now is sent home.
-        let polled = get.get(&target.replace("transport=websocket", "transport=polling"));
+        let polled = get.get(target);
         assert_eq!((polled.status, polled.text()), (200, if self.kind.is_old() { "1:6" } else { "6" }));
         ws.send("5");
         self.transport = Transport::WebSocket(Box::new(ws));

@@ -215,7 +215,6 @@ impl Outlet {
                 _ if link.state == LinkState::Dead => tally.closed += 1,
                 Some(outbox)
                     if link.state == LinkState::Open
-                        && !link.marks.has(Marks::AWAITED)
                         && !outbox.is_begun(watch.mark)
                         && link.is_over(self.outbox_bytes) =>
                 {

@@ -13,9 +13,8 @@ pub(super) use polling::Polling;
 pub(super) use request::{Call, Newcomer, Wants, look};
 pub(super) use upgrade::{Probe, Turn};
 
-use super::websocket::CLOSE_MS;
 use super::worker::{Session, Worker};
-use crate::app::{CloseCause, Context, Mount, Served, Socket};
+use crate::app::{CLOSE_MS, CloseCause, Context, Mount, Served, Socket};
 use crate::base::ids::LinkId;
 use crate::base::sid::{Place, Sid};
 use crate::base::time::Tick;

@@ -511,13 +511,12 @@ impl Worker {
         let ascii = self.core.sio.get(session).is_some();
         let payload = compose(revision, binary_ok, ascii, frames);
         let response = match jsonp {
-            _ if payload.is_binary => Response::bytes(200, "application/octet-stream", payload.bytes),
             Some(index) => {
                 let text = String::from_utf8_lossy(&payload.bytes);
                 Response::bytes(200, "text/javascript; charset=UTF-8", engine::wrap(&index, &text))
                     .header("X-Content-Type-Options", "nosniff")
             }
-            None => Response::bytes(200, "text/plain; charset=UTF-8", payload.bytes),
+            None => Response::bytes(200, payload.content_type(), payload.bytes),
         };
         response.header("Cache-Control", "no-store")
     }

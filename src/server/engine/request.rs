@@ -112,14 +112,8 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
         return Ok(Wants::Preflight(headers));
     }
     let query = Query::parse(head.query());
-    let transport = match query.transport {
-        Some(engine::Transport::Polling) => Transport::Polling,
-        Some(engine::Transport::WebSocket) => Transport::WebSocket,
-        None => return Err(EngineError::TransportUnknown),
-    };
-    if !options.has(transport) {
-        return Err(EngineError::TransportUnknown);
-    }
+    let transport = query.transport.filter(|transport| options.has(*transport));
+    let transport = transport.ok_or(EngineError::TransportUnknown)?;
     let upgrades = upgrade::wants_upgrade(head);
     if let Some(sid) = &query.sid {
         let place = core.place(sid, "").ok_or(EngineError::SessionUnknown)?;
