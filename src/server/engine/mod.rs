@@ -210,3 +210,14 @@ impl Worker {
         out.abort(link);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_fits_in_56_bytes() {
+        // Of 384 that a client of Socket.IO may have; `tests/allocations.rs` counts with it.
+        assert!(size_of::<Engine>() <= 56, "{}", size_of::<Engine>());
+    }
+}
