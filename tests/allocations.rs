@@ -6,6 +6,9 @@ use fanfare::hub::{Hub, Interest, Selector};
 use fanfare::reactor::outlet::{Outlet, Wires};
 use fanfare::session::websocket::{Event, WebSocket, WsError};
 use fanfare::wire::deflate::{Deflater, InflateError, Inflater};
+use fanfare::wire::dialect::Dialect;
+use fanfare::wire::engine::Revision;
+use fanfare::wire::parcel::{Parcel, Piece, Settings};
 use flate2::{Compress, Compression, FlushCompress};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -125,6 +128,82 @@ fn a_broadcast_allocates_for_itself_and_not_for_its_recipients() {
     // Sixteen frames, and the list growing.
     assert!(broadcast(10_000, 16) <= 16 + 4, "{}", broadcast(10_000, 16));
     assert_eq!(broadcast(10_000, 16), broadcast(100, 16));
+}
+
+/// Allocations of a packet of Socket.IO, with an attachment or without, to so many sockets on WebSockets of both
+/// revisions, and its flush.
+fn emit(recipients: u32, attachment: bool) -> u64 {
+    let mut hub = Hub::new(ReactorId(0), Arc::new(Interest::new()));
+    let mut outlet = Outlet::new(1 << 20);
+    for number in 0..recipients {
+        let link = outlet.open();
+        let revision = if number % 2 == 0 { Revision::Three } else { Revision::Four };
+        outlet.set_dialect(link, Dialect::engine(revision, number % 3 == 0));
+        hub.enter(link.slot, "/");
+        hub.join(link.slot, "/", "g1");
+    }
+    let mut sink = Sink(0);
+    let mut round = || {
+        let text = Piece::Text(if attachment { "51-[\"e\",{}]" } else { "2[\"e\"]" }.into());
+        let binary = attachment.then(|| Piece::Binary([7; 64].as_slice().into()));
+        let parcel = Parcel::new(std::iter::once(text).chain(binary), Settings::default());
+        let selector = Selector { scope: "/", rooms: &["g1"], except: &[] };
+        outlet.fan_out(hub.select(selector), None, &parcel, None);
+        outlet.flush(&mut sink);
+    };
+    // What is kept for the next time is allocated once.
+    round();
+    let (allocations, bytes, ()) = measure(round);
+    assert_eq!(bytes, 0, "an event left memory behind");
+    assert!(sink.0 > 2 * u64::from(recipients) * 8);
+    allocations
+}
+
+#[test]
+fn an_event_of_socketio_allocates_for_its_forms_and_not_for_its_recipients() {
+    // The packet, its one form, and the list of what waits.
+    assert!(emit(10_000, false) <= 6, "{}", emit(10_000, false));
+    assert_eq!(emit(10_000, false), emit(100, false));
+    // A form in each of four dialects.
+    assert!(emit(10_000, true) <= 40, "{}", emit(10_000, true));
+    assert_eq!(emit(10_000, true), emit(100, true));
+}
+
+/// What a client of Socket.IO on a WebSocket adds to these tables: two boxes, whose sizes tests in `src` bound, with what
+/// the allocator adds to each, and their places in two more tables.
+const SOCKETIO_BYTES: i64 = 96 + 56 + 2 * 16 + 24 + 8;
+
+#[test]
+fn an_idle_socketio_client_costs_at_most_384_bytes_of_tables() {
+    const CLIENTS: u32 = 30_000;
+    const GROUPS: u32 = 100;
+    let build = || {
+        let mut hub = Hub::new(ReactorId(0), Arc::new(Interest::new()));
+        let mut outlet = Outlet::new(1 << 20);
+        for client in 0..CLIENTS {
+            let link = outlet.open();
+            outlet.set_dialect(link, Dialect::engine(Revision::Four, false));
+            hub.enter(link.slot, "/");
+            hub.claim(link.slot, "/", &format!("client-{client}"));
+            hub.join(link.slot, "/", &format!("group-{}", client % GROUPS));
+        }
+        (hub, outlet)
+    };
+    let (_, bytes, (mut hub, mut outlet)) = measure(build);
+    let each = bytes / i64::from(CLIENTS) + SOCKETIO_BYTES;
+    println!("{each} bytes a client");
+    assert!(each <= 384, "{each} bytes a client");
+    let (_, freed, ()) = measure(|| {
+        for link in outlet.ids() {
+            hub.exit_scope(link.slot, "/");
+            outlet.abort(link);
+            outlet.free(link);
+        }
+        outlet.take_dead();
+        hub.trim();
+        outlet.trim();
+    });
+    assert!((bytes + freed) * 20 <= bytes, "{} bytes left of {bytes}", bytes + freed);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod frames;
+pub(crate) mod sio;
 
 use crate::support::{self, Folder};
 use socket2::{Domain, SockAddr, Socket, Type};
