@@ -473,6 +473,7 @@ fn upgrades_that_come_to_nothing() {
     // Never probed, probed and left alone, broken off: the session does not mind.
     let mut idle = websocket(&server, 4, &session.sid);
     std::thread::sleep(Duration::from_millis(1_600));
+    assert_eq!(idle.frame(), Got::Close(None, String::new()), "an upgrade that takes too long");
     idle.expect_end("an upgrade that takes too long");
     let mut raw = websocket(&server, 4, &session.sid);
     raw.text("2probe");

@@ -48,7 +48,7 @@ pub(super) struct Http {
     pub(super) posts: Option<LinkId>,
     /// What is missing of the request's body was looked at: nothing more is known before it is whole.
     begun: bool,
-    /// It is to go to this reactor, whose session the request is for.
+    /// It is to go to this reactor, whose session the request is for, or has just come to it.
     pub(super) moving: Option<ReactorId>,
     stage: Stage,
 }
@@ -416,6 +416,10 @@ impl Worker {
     pub(super) fn end_http(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         http.last = true;
+        if http.moving == Some(self.core.reactor) {
+            // Its request is looked at first.
+            return;
+        }
         let (polls, posts) = (http.polls.take(), http.posts.take());
         if polls.is_some() || posts.is_some() {
             self.polling_broken(link, polls, posts, out);
@@ -429,15 +433,30 @@ impl Worker {
 
     /// A connection that another reactor passed on because of whose session its request is for.
     pub(super) fn arrived(&mut self, number: u64, session: Box<dyn Any + Send>, out: &mut Outlet) {
-        let Ok(http) = session.downcast::<Http>() else { return };
+        let Ok(mut http) = session.downcast::<Http>() else { return };
         let link = out.arrive(number);
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
-        let last = http.last;
+        http.moving = Some(self.core.reactor);
         self.set_session(link, Session::Http(http));
-        self.http_step(link, Input::Again, out);
-        self.run_jobs(out);
-        if last || self.stopping {
-            self.end_http(link, out);
+        self.arrivals.push_back((self.turn, link));
+    }
+
+    /// Looks at the requests of those that arrived in earlier turns. Mail comes before reading: what a client sent
+    /// before its request, on a connection that was here already, has been read by now.
+    pub(super) fn look_at_arrivals(&mut self, out: &mut Outlet) {
+        while self.arrivals.front().is_some_and(|(turn, _)| *turn != self.turn) {
+            let Some((_, link)) = self.arrivals.pop_front() else { return };
+            if out.id_of(link.slot) != Some(link) {
+                continue;
+            }
+            let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { continue };
+            http.moving = None;
+            let last = http.last;
+            self.http_step(link, Input::Again, out);
+            self.run_jobs(out);
+            if last || self.stopping {
+                self.end_http(link, out);
+            }
         }
     }
 

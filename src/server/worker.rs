@@ -77,6 +77,10 @@ pub(super) struct Worker {
     pub(super) answers: VecDeque<(LinkId, u32, Response)>,
     /// One of them is.
     answering: bool,
+    /// Counts the turns.
+    pub(super) turn: u64,
+    /// Connections that came from other reactors, and in which turn.
+    pub(super) arrivals: VecDeque<(u64, LinkId)>,
     /// Sessions that begin on a WebSocket and wait a moment, since when, in milliseconds.
     pub(super) greeted: VecDeque<(u32, LinkId, Newcomer)>,
 }
@@ -91,6 +95,8 @@ impl Worker {
             stopping: false,
             answers: VecDeque::new(),
             answering: false,
+            turn: 0,
+            arrivals: VecDeque::new(),
             greeted: VecDeque::new(),
         }
     }
@@ -169,6 +175,7 @@ impl Handler for Worker {
 
     fn begin_turn(&mut self, now: Now) {
         self.core.now = now;
+        self.turn += 1;
     }
 
     fn mail(&mut self, mail: Mail, out: &mut Outlet) {
@@ -288,6 +295,7 @@ impl Handler for Worker {
 
     fn catch_up(&mut self, out: &mut Outlet) {
         self.core.check_crowded();
+        self.look_at_arrivals(out);
         if !self.greeted.is_empty() {
             self.greet(out);
             self.run_jobs(out);
@@ -315,7 +323,9 @@ impl Handler for Worker {
     fn is_behind(&self) -> Option<Duration> {
         let pause = if self.core.is_crowded() { CROWDED_PAUSE } else { Duration::ZERO };
         let put_off = (!self.core.later.is_empty()).then_some(pause);
-        put_off.into_iter().chain((!self.greeted.is_empty()).then_some(GREETING_PAUSE)).min()
+        let greeting = (!self.greeted.is_empty()).then_some(GREETING_PAUSE);
+        let arrivals = (!self.arrivals.is_empty()).then_some(Duration::ZERO);
+        put_off.into_iter().chain(greeting).chain(arrivals).min()
     }
 
     fn trim(&mut self) {
@@ -326,6 +336,8 @@ impl Handler for Worker {
         self.inflater = Inflater::new();
         deflate::forget_thread();
         self.answers.shrink_to(64);
+        self.arrivals.shrink_to(64);
+        self.greeted.shrink_to(64);
         self.core.trim();
     }
 
