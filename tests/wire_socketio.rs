@@ -7,7 +7,10 @@ use fanfare::wire::json::{JsonError, MAX_DEPTH};
 use fanfare::wire::socketio::args::{Args, ArgsError, ArgsRef};
 use fanfare::wire::socketio::packet::{self, Header, parse};
 use fanfare::wire::socketio::placeholder::{self, Placeholder};
-use fanfare::wire::socketio::{BadPacket, MAX_ACK_ID, PacketType, RESERVED_EVENTS, Revision};
+use fanfare::wire::socketio::{
+    BadPacket, MAX_ACK_ID, PacketType, RESERVED_EVENTS, Revision, connect_data, connect_error_data,
+    event_data,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -193,14 +196,32 @@ fn what_is_refused() {
     assert_eq!(parse(&long_query, Revision::Five), Err(BadPacket::Namespace));
 }
 
+fn event(namespace: &str, id: Option<u64>, name: &str, args: ArgsRef<'_>) -> String {
+    let count = args.attachments().len();
+    let kind = if count > 0 { PacketType::BinaryEvent } else { PacketType::Event };
+    packet::encode(kind, count, namespace, id, &event_data(name, args.json()))
+}
+
+fn ack(namespace: &str, id: u64, args: ArgsRef<'_>) -> String {
+    let count = args.attachments().len();
+    let kind = if count > 0 { PacketType::BinaryAck } else { PacketType::Ack };
+    packet::encode(kind, count, namespace, Some(id), &format!("[{}]", args.json()))
+}
+
 #[test]
 fn packets_of_the_server() {
-    assert_eq!(packet::connect("/", None), "0");
-    assert_eq!(packet::connect("/admin", None), "0/admin,");
-    assert_eq!(packet::connect("/", Some("abc")), "0{\"sid\":\"abc\"}");
-    assert_eq!(packet::disconnect("/"), "1");
-    assert_eq!(packet::disconnect("/admin"), "1/admin,");
-    let refuse = packet::connect_error;
+    let connect = |namespace: &str, sid: Option<&str>| {
+        packet::encode(PacketType::Connect, 0, namespace, None, &connect_data(sid))
+    };
+    assert_eq!(connect("/", None), "0");
+    assert_eq!(connect("/admin", None), "0/admin,");
+    assert_eq!(connect("/", Some("abc")), "0{\"sid\":\"abc\"}");
+    assert_eq!(packet::encode(PacketType::Disconnect, 0, "/", None, ""), "1");
+    assert_eq!(packet::encode(PacketType::Disconnect, 0, "/admin", None, ""), "1/admin,");
+    let refuse = |revision: Revision, namespace: &str, message: &str, data: Option<&str>| {
+        let data = connect_error_data(revision, message, data);
+        packet::encode(PacketType::ConnectError, 0, namespace, None, &data)
+    };
     assert_eq!(
         refuse(Revision::Five, "/random", "Invalid namespace", None),
         "4/random,{\"message\":\"Invalid namespace\"}"
@@ -213,20 +234,17 @@ fn packets_of_the_server() {
     assert_eq!(refuse(Revision::Four, "/", "unused", Some("{\"code\":1}")), "4{\"code\":1}");
 
     let mut args = Args::new();
-    assert_eq!(packet::event("/", None, "a \"b\"", args.as_ref()), "2[\"a \\\"b\\\"\"]");
-    assert_eq!(packet::ack("/a", 5, args.as_ref()), "3/a,5[]");
+    assert_eq!(event("/", None, "a \"b\"", args.as_ref()), "2[\"a \\\"b\\\"\"]");
+    assert_eq!(ack("/a", 5, args.as_ref()), "3/a,5[]");
     args.push(&json!({"k": [1, null]})).unwrap();
     args.push_raw(" \"x\" ").unwrap();
-    assert_eq!(packet::event("/a", Some(7), "e", args.as_ref()), "2/a,7[\"e\",{\"k\":[1,null]},\"x\"]");
+    assert_eq!(event("/a", Some(7), "e", args.as_ref()), "2/a,7[\"e\",{\"k\":[1,null]},\"x\"]");
     args.push_binary(&b"\x01\x02"[..]).unwrap();
     assert_eq!(
-        packet::event("/", None, "e", args.as_ref()),
+        event("/", None, "e", args.as_ref()),
         "51-[\"e\",{\"k\":[1,null]},\"x\",{\"_placeholder\":true,\"num\":0}]"
     );
-    assert_eq!(
-        packet::ack("/", 0, args.as_ref()),
-        "61-0[{\"k\":[1,null]},\"x\",{\"_placeholder\":true,\"num\":0}]"
-    );
+    assert_eq!(ack("/", 0, args.as_ref()), "61-0[{\"k\":[1,null]},\"x\",{\"_placeholder\":true,\"num\":0}]");
 }
 
 // -- placeholders
@@ -360,7 +378,7 @@ fn a_lookalike_never_meets_attachments() {
     args.push_raw(text).unwrap();
     args.push(&json!({"_placeholder": true})).unwrap();
     assert_eq!(
-        packet::event("/", None, "e", args.as_ref()),
+        event("/", None, "e", args.as_ref()),
         format!("2[\"e\",{text},{text},{{\"_placeholder\":true}}]"),
         "alone it is passed on"
     );

@@ -5,7 +5,7 @@ use super::gather::{Answer, View};
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
-use super::socketio::SioSessions;
+use super::socketio::{SioSessions, SocketInfo};
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
@@ -39,7 +39,7 @@ enum Waiting {
 pub(crate) enum Job {
     Respond { link: LinkId, number: u32, response: Response },
     Closed { link: LinkId, cause: CloseCause },
-    CloseSession { link: LinkId, code: u16 },
+    CloseSession { link: LinkId, cause: CloseCause },
     Disconnect { link: LinkId, number: u16, epoch: u8 },
     Reschedule { link: LinkId },
 }
@@ -146,15 +146,21 @@ impl Core {
         }
     }
 
+    /// The place that an id names, if it is one of this realm.
+    pub(crate) fn place(&self, id: &str, realm: &str) -> Option<Place> {
+        // Somebody may guess an id one day, but not one of a reactor that there is not.
+        self.sids.place(id, realm).filter(|place| usize::from(place.reactor.0) < self.mailboxes.len())
+    }
+
     /// Where the socket of a namespace with this id lives, if it is an id. An id of a 2.x client carries the
     /// namespace in front of that of its session.
     pub(crate) fn place_of(&self, namespace: &str, id: &str) -> Option<Place> {
-        if let Some(place) = self.sids.place(id, namespace) {
+        if let Some(place) = self.place(id, namespace) {
             return Some(place);
         }
         match id.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('#')) {
-            Some(session) => self.sids.place(session, ""),
-            None if namespace == "/" => self.sids.place(id, ""),
+            Some(session) => self.place(session, ""),
+            None if namespace == "/" => self.place(id, ""),
             None => None,
         }
     }
@@ -176,8 +182,9 @@ impl Core {
     /// The slot of the socket of a namespace with this id, if it lives here.
     pub(crate) fn slot_of(&self, namespace: &str, id: &str, out: &Outlet) -> Option<u32> {
         let place = self.place_of(namespace, id).filter(|place| place.reactor == self.reactor)?;
-        let is_here = out.id_of(place.slot).is_some_and(|link| place.is(link));
-        (is_here && self.hub.is_member(place.slot, namespace, "")).then_some(place.slot)
+        let found = SocketInfo::find(self, out, namespace, place.slot)?;
+        // It may be one that the session had before it left the namespace and came back.
+        (found.id() == id).then_some(place.slot)
     }
 
     pub(crate) fn own_stats(&self) -> &ReactorStats {

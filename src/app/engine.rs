@@ -4,17 +4,9 @@ use super::endpoint::Endpoint;
 use super::http::Request;
 use super::socketio::SocketIo;
 use crate::base::compression::Compression;
+pub use crate::wire::engine::Transport;
 use crate::wire::response::Response;
 use std::fmt;
-
-/// Transports of Engine.IO.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// HTTP long-polling.
-    Polling,
-    /// WebSocket.
-    WebSocket,
-}
 
 /// Which pages of other origins may use the polling transport, by the Fetch standard's CORS protocol.
 ///
@@ -28,6 +20,7 @@ pub struct Cors {
 }
 
 type AllowRequest = Box<dyn Fn(&Request<'_>) -> Result<(), String> + Send + Sync>;
+type HeadersFor = Box<dyn Fn(&Request<'_>) -> Vec<(String, String)> + Send + Sync>;
 
 /// How an Engine.IO server behaves; the defaults are those of Socket.IO 4.
 pub struct EngineOptions {
@@ -39,10 +32,13 @@ pub struct EngineOptions {
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) allow_eio3: bool,
+    pub(crate) jsonp: bool,
     pub(crate) cookie: Option<String>,
     pub(crate) cors: Cors,
     pub(crate) compression: Option<Compression>,
     pub(crate) allow_request: Option<AllowRequest>,
+    initial_headers: Option<HeadersFor>,
+    headers: Option<HeadersFor>,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -63,10 +59,13 @@ impl EngineOptions {
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
             allow_eio3: true,
+            jsonp: true,
             cookie: None,
             cors: Cors::default(),
             compression: None,
             allow_request: None,
+            initial_headers: None,
+            headers: None,
         }
     }
 
@@ -113,6 +112,13 @@ impl EngineOptions {
         self
     }
 
+    /// Whether scripts may poll (JSONP), as browsers did that cannot ask across origins. A script does not say which page
+    /// loads it, so that no check of origins keeps a page out that uses one. Default yes.
+    pub fn jsonp(mut self, allow: bool) -> EngineOptions {
+        self.jsonp = allow;
+        self
+    }
+
     /// Sets a cookie of this name to the session's id with the handshake's answer. Default none.
     pub fn cookie(mut self, name: &str) -> EngineOptions {
         self.cookie = Some(name.to_owned());
@@ -138,6 +144,32 @@ impl EngineOptions {
     ) -> EngineOptions {
         self.allow_request = Some(Box::new(allow));
         self
+    }
+
+    /// Header fields of the answer with which a session begins, over polling or WebSocket. Not those of a refusal.
+    /// A field that the answer has anyway is then there twice.
+    pub fn initial_headers(
+        mut self,
+        headers: impl Fn(&Request<'_>) -> Vec<(String, String)> + Send + Sync + 'static,
+    ) -> EngineOptions {
+        self.initial_headers = Some(Box::new(headers));
+        self
+    }
+
+    /// Header fields of every answer to a request of a session, the first one included. Not those of a refusal.
+    /// It is called when the request has arrived, before the packets in it are acted on.
+    pub fn headers(
+        mut self,
+        headers: impl Fn(&Request<'_>) -> Vec<(String, String)> + Send + Sync + 'static,
+    ) -> EngineOptions {
+        self.headers = Some(Box::new(headers));
+        self
+    }
+
+    /// What the program adds to the answer to a request that is served.
+    pub(crate) fn headers_for(&self, request: &Request<'_>, is_first: bool) -> Vec<(String, String)> {
+        let initial = self.initial_headers.iter().filter(|_| is_first);
+        initial.chain(&self.headers).flat_map(|headers| headers(request)).collect()
     }
 
     pub(crate) fn has(&self, transport: Transport) -> bool {
@@ -194,7 +226,7 @@ pub(crate) enum Served {
     /// Messages as they are.
     Endpoint(Box<dyn Endpoint>),
     /// Socket.IO packets.
-    SocketIo(SocketIo),
+    SocketIo(Box<SocketIo>),
 }
 
 /// An Engine.IO server at a path.

@@ -34,9 +34,7 @@ impl View<'_> {
     pub fn rooms(&self, scope: &str) -> impl Iterator<Item = (&str, u64)> {
         self.core.hub.rooms(scope)
     }
-}
 
-impl View<'_> {
     /// How many sockets of this reactor are in a room.
     pub fn room_len(&self, scope: &str, room: &str) -> u64 {
         self.core.select(&To::room(scope, room), self.out).len()

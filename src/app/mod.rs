@@ -31,3 +31,4 @@ pub(crate) use mail::Mail;
 #[cfg(test)]
 pub(crate) use router::RouteFn;
 pub(crate) use router::{Found, Router};
+pub(crate) use socket::CLOSE_MS;

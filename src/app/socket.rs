@@ -4,10 +4,12 @@ use super::context::{Context, Job};
 use super::endpoint::CloseCause;
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::LinkId;
+use crate::base::sid::Place;
 use crate::hub::ROOM_BYTES;
 use crate::reactor::outlet::LinkState;
 use crate::wire::dialect::Dialect;
 use crate::wire::frame::{self, Frame};
+use compact_str::CompactString;
 use std::fmt;
 
 /// Time for a client to answer a close frame, in milliseconds.
@@ -48,6 +50,12 @@ impl<'a> Socket<'a> {
     /// The number of the connection on its reactor; used again after it closed.
     pub fn slot(&self) -> u32 {
         self.link.slot
+    }
+
+    /// An id that nobody can guess; that of an Engine.IO session is its `sid`.
+    pub fn id(&self) -> CompactString {
+        let Context { core, .. } = &self.cx;
+        core.sids.sid(Place::of(core.reactor, self.link, 0), "").as_str().into()
     }
 
     /// The scope that it was admitted to.
@@ -94,7 +102,7 @@ impl<'a> Socket<'a> {
         }
         out.seal(self.link, core.now.tick.plus_ms(CLOSE_MS));
         core.jobs.push_back(if is_engine {
-            Job::CloseSession { link: self.link, code }
+            Job::CloseSession { link: self.link, cause: CloseCause::Handler(code) }
         } else {
             Job::Closed { link: self.link, cause: CloseCause::Handler(code) }
         });
@@ -109,7 +117,7 @@ impl<'a> Socket<'a> {
             return Err(JoinError::BadName);
         }
         let core = &mut *self.cx.core;
-        let Some(scope) = core.hub.scope_of(self.link.slot).map(compact_str::CompactString::from) else {
+        let Some(scope) = core.hub.scope_of(self.link.slot).map(CompactString::from) else {
             return Ok(false);
         };
         if core.hub.is_member(self.link.slot, &scope, room) {
@@ -125,7 +133,7 @@ impl<'a> Socket<'a> {
     /// Leaves a room of its scope. False if it was not in it.
     pub fn leave(&mut self, room: &str) -> bool {
         let core = &mut *self.cx.core;
-        match core.hub.scope_of(self.link.slot).map(compact_str::CompactString::from) {
+        match core.hub.scope_of(self.link.slot).map(CompactString::from) {
             Some(scope) => core.hub.leave(self.link.slot, &scope, room),
             None => false,
         }

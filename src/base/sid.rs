@@ -1,9 +1,13 @@
 //! Ids that clients see: where their owner lives, and a keyed MAC, so that they are unguessable and nothing is stored.
 //!
-//! An id has 15 bytes, printed as 20 characters of base64url: the node (16 bits), a MAC (48 bits), and the place
-//! (reactor 6, slot 22, generation 24, epoch 4 bits), which is hidden under a stream that the MAC seeds. Checking one
+//! An id has 15 bytes, printed as 20 characters of base64url: the node (16 bits), a MAC (40 bits), and the place
+//! (reactor 6, slot 22, generation 32, epoch 4 bits), which is hidden under a stream that the MAC seeds. Checking one
 //! is computing it again. The MAC covers the place and the *realm*: nothing for an Engine.IO session, the namespace
 //! for a Socket.IO socket, so that the one cannot be passed off as the other.
+//!
+//! The whole generation, because ids are not forgotten by those who had them: when it comes round, an old id is that
+//! of somebody else. And a MAC of 40 bits is enough, because who guesses one does not know which place it names: that
+//! has to be one of a few thousand among 2^64.
 
 use super::ids::{LinkId, ReactorId};
 use std::hash::{BuildHasher, RandomState};
@@ -14,9 +18,8 @@ pub const SID_LEN: usize = 20;
 pub const MAX_SLOTS: usize = 1 << 22;
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const MAC_BITS: u32 = 48;
-const PLACE_BITS: u32 = 56;
-const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
+const MAC_BITS: u32 = 40;
+const PLACE_BITS: u32 = 64;
 
 /// Where the owner of an id lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct Place {
     pub reactor: ReactorId,
     /// The slot of the link that the session is.
     pub slot: u32,
-    /// The low 24 bits of its generation.
+    /// Its generation.
     pub generation: u32,
     /// Tells apart what one session was in a realm one time and the next; 4 bits.
     pub epoch: u8,
@@ -35,26 +38,26 @@ impl Place {
     /// The place of a link.
     pub fn of(reactor: ReactorId, link: LinkId, epoch: u8) -> Place {
         debug_assert!((link.slot as usize) < MAX_SLOTS);
-        Place { reactor, slot: link.slot, generation: link.generation & 0x00ff_ffff, epoch: epoch & 15 }
+        Place { reactor, slot: link.slot, generation: link.generation, epoch: epoch & 15 }
     }
 
     /// Whether a link has this place.
     pub fn is(&self, link: LinkId) -> bool {
-        self.slot == link.slot && self.generation == link.generation & 0x00ff_ffff
+        self.slot == link.slot && self.generation == link.generation
     }
 
     fn to_bits(self) -> u64 {
-        (u64::from(self.reactor.0) << 50)
-            | (u64::from(self.slot) << 28)
+        (u64::from(self.reactor.0) << 58)
+            | (u64::from(self.slot) << 36)
             | (u64::from(self.generation) << 4)
             | u64::from(self.epoch)
     }
 
     fn from_bits(bits: u64) -> Place {
         Place {
-            reactor: ReactorId((bits >> 50) as u8 & 63),
-            slot: (bits >> 28) as u32 & 0x003f_ffff,
-            generation: (bits >> 4) as u32 & 0x00ff_ffff,
+            reactor: ReactorId((bits >> 58) as u8),
+            slot: (bits >> 36) as u32 & 0x003f_ffff,
+            generation: (bits >> 4) as u32,
             epoch: bits as u8 & 15,
         }
     }
@@ -87,7 +90,7 @@ impl std::fmt::Debug for Sid {
 #[derive(Clone, Debug)]
 pub struct SidKey {
     node: u16,
-    // SipHash with 128 random bits of key each: a pseudorandom function of what is hashed.
+    // SipHash, a pseudorandom function of what is hashed, under two keys that differ.
     mac: RandomState,
     stream: RandomState,
 }
@@ -131,7 +134,7 @@ impl SidKey {
             all = (all << 6) | u128::from(digit);
         }
         let mac = (all >> PLACE_BITS) as u64 & ((1 << MAC_BITS) - 1);
-        let bits = (all as u64 & PLACE_MASK) ^ self.stream(mac);
+        let bits = all as u64 ^ self.stream(mac);
         // Whoever tries is told nothing by the time that this takes: the MAC is of what was found, not of a secret
         // that is the same for every attempt.
         let same = (all >> (MAC_BITS + PLACE_BITS)) as u16 == self.node && mac == self.mac(bits, realm);
@@ -143,7 +146,7 @@ impl SidKey {
     }
 
     fn stream(&self, mac: u64) -> u64 {
-        self.stream.hash_one(mac) & PLACE_MASK
+        self.stream.hash_one(mac)
     }
 }
 
@@ -172,6 +175,16 @@ mod tests {
                     assert_eq!(SidKey { node: node ^ 1, ..key.clone() }.place(sid.as_str(), realm), None);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_old_id_is_never_that_of_a_later_link() {
+        let key = SidKey::random();
+        let old = Place::of(ReactorId(0), LinkId { slot: 7, generation: 1 }, 0);
+        for bit in 0..32 {
+            let link = LinkId { slot: 7, generation: 1 ^ (1 << bit) };
+            assert_eq!(key.place(key.sid(old, "").as_str(), "").map(|place| place.is(link)), Some(false));
         }
     }
 

@@ -44,7 +44,12 @@ impl Now {
 
     /// Whether a time of [`Now::in_ms`] has come.
     pub fn is_past(&self, at: u32) -> bool {
-        self.ms.wrapping_sub(at) as i32 >= 0
+        self.until(at) <= 0
+    }
+
+    /// Milliseconds from now to a time of [`Now::in_ms`]; negative if it has come.
+    pub fn until(&self, at: u32) -> i32 {
+        at.wrapping_sub(self.ms) as i32
     }
 
     /// The first tick that begins when a time of [`Now::in_ms`] has come.
@@ -59,7 +64,7 @@ impl Now {
 
     /// Milliseconds from the beginning of this tick.
     fn since_tick(&self, at: u32) -> u64 {
-        let left = (at.wrapping_sub(self.ms) as i32).max(0) as u64;
+        let left = self.until(at).max(0) as u64;
         u64::from(self.ms) % TICK_MS + left
     }
 }

@@ -4,7 +4,7 @@
 
 use super::Handler;
 use super::outlet::{LinkState, Move, Outlet};
-use crate::base::ids::{LinkId, ReactorId};
+use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::sys::{DoorIn, DoorOut};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -54,6 +54,8 @@ pub(super) fn make<H: Handler>(
     registry: &Registry,
     handler: &mut H,
 ) {
+    // Asked once: behind somebody who is slow a thousand may wait, and this is called for each mail.
+    let mut full = ReactorSet::EMPTY;
     for queued in outlet.take_moves() {
         match queued {
             Move::Adopt(from, to) => {
@@ -75,6 +77,10 @@ pub(super) fn make<H: Handler>(
                 if outlet.state(link) != LinkState::Open {
                     continue;
                 }
+                if full.contains(reactor) {
+                    outlet.put_back_move(queued);
+                    continue;
+                }
                 let number = doors.next_number();
                 match depart(doors, sockets, registry, link, reactor, number) {
                     Ok(()) => {
@@ -82,7 +88,10 @@ pub(super) fn make<H: Handler>(
                         *place(sockets, link.slot) = None;
                         outlet.free(link);
                     }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => outlet.put_back_move(queued),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        full.insert(reactor);
+                        outlet.put_back_move(queued);
+                    }
                     Err(error) => {
                         log::warn!("a connection cannot be passed to another reactor: {error}");
                         outlet.abort(link);

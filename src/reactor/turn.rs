@@ -395,6 +395,8 @@ impl<H: Handler> Reactor<H> {
                 break;
             }
         }
+        // Who is reaped next takes the wire along that nobody has taken over yet.
+        self.make_moves();
         self.write_notes();
     }
 

@@ -114,7 +114,7 @@ impl Builder {
     /// Serves Socket.IO.
     pub fn socketio(mut self, mut socketio: SocketIo) -> Builder {
         let options = socketio.take_engine();
-        self.router.add_mount(Mount { options, served: Served::SocketIo(socketio) });
+        self.router.add_mount(Mount { options, served: Served::SocketIo(Box::new(socketio)) });
         self
     }
 

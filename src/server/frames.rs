@@ -48,7 +48,12 @@ impl Worker {
                     let code = error.close_code();
                     let name = || name_of(&self.core.hub, link);
                     out.note(link, log::Level::Info, || format!("{}: closed with {code}: {error}", name()));
-                    out.send_control(link, &frame::encode_close(code, &error.to_string()));
+                    let reason = match self.sessions.get(link.slot as usize) {
+                        Some(Session::WebSocket(_)) => error.to_string(),
+                        // As the reference has it: clients hand both to their programs.
+                        _ => String::new(),
+                    };
+                    out.send_control(link, &frame::encode_close(code, &reason));
                     break Some(CloseCause::Protocol(code));
                 }
             };

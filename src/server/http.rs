@@ -296,7 +296,7 @@ impl Worker {
 
     /// A request to an Engine.IO server.
     fn engine_outcome(&mut self, link: LinkId, busy: Busy, call: Call, out: &mut Outlet) {
-        let Call { mount, origin, wants } = call;
+        let Call { mount, origin, headers, wants } = call;
         match wants {
             Wants::UpgradeRefusal(response) => {
                 let why = format!("Engine.IO upgrade: {}", String::from_utf8_lossy(&response.body));
@@ -308,12 +308,12 @@ impl Worker {
             }
             Wants::WebSocket(newcomer, key) => {
                 let mut rest = self.end_of_http(link, out);
-                self.engine_open_websocket(link, mount, newcomer, &key, out);
+                self.engine_open_websocket(link, mount, newcomer, &key, &headers, out);
                 self.frames_received(link, &mut rest, out);
             }
             Wants::Upgrade(place, key) => {
                 let mut rest = self.end_of_http(link, out);
-                self.engine_probe(link, mount, place, &key, out);
+                self.engine_probe(link, mount, place, &key, &headers, out);
                 self.frames_received(link, &mut rest, out);
             }
             wants => {
@@ -321,7 +321,7 @@ impl Worker {
                 http.busy = Some(busy);
                 let number = http.number;
                 out.set_deadline(link, self.core.now.tick.plus_s(ANSWER_S));
-                self.engine_call(link, number, Call { mount, origin, wants }, out);
+                self.engine_call(link, number, Call { mount, origin, headers, wants }, out);
             }
         }
     }

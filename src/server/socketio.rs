@@ -133,6 +133,7 @@ impl Worker {
             }
             // Old servers ignored what was for a namespace that the client was not in.
             _ if revision == Revision::Four => Ok(()),
+            (_, Some(_), None) if session.dismissed => Ok(()),
             _ => Err(Fault::Broken),
         }
     }
@@ -173,8 +174,8 @@ impl Worker {
                 }
             }
             PacketType::Ack | PacketType::BinaryAck => {
-                let owed = session.member(number).and_then(|member| take_owed(member, decoded.id));
-                if let Some(owed) = owed {
+                let member = session.member(number).zip(decoded.id);
+                if let Some(owed) = member.and_then(|(member, id)| take_owed(member, id)) {
                     let mut socket = self.socket(link, namespace, at, epoch, revision, out);
                     (owed.done)(&mut socket, Some(decoded.args));
                 }
@@ -192,7 +193,8 @@ impl Worker {
         revision: Revision,
         out: &'s mut Outlet,
     ) -> Socket<'s> {
-        Socket { cx: Context { core: &mut self.core, out }, link, at, namespace, epoch, revision }
+        let cx = Context { core: &mut self.core, out };
+        Socket { cx, link, at, namespace, epoch, revision, parting: None }
     }
 
     fn socketio_connect(&mut self, socketio: &SocketIo, link: LinkId, asked: Asked<'_>, out: &mut Outlet) {
@@ -208,7 +210,7 @@ impl Worker {
         let at = NamespaceId { mount: session.mount, number };
         session.epochs = session.epochs.wrapping_add(1) & 15;
         let epoch = session.epochs;
-        session.members.push(Member { number, epoch, owed: None });
+        session.members.push(Member::new(number, epoch));
         // Lent out: handlers see it beside the session.
         let handshake = session.handshake.take().unwrap_or_else(|| Box::new(Handshake::forgotten()));
         let connecting = Connecting { handshake: &handshake, auth, query };
@@ -221,7 +223,8 @@ impl Worker {
             self.core.hub.exit_scope(link.slot, name);
             let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
             let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-            forgive(member, &mut socket);
+            socket.parting = member;
+            forgive(&mut socket);
             self.socketio_refuse(link, parser, revision, name, &error, out);
         } else {
             let id = socket_id(socket.cx.core, link, epoch, revision, name);
@@ -240,8 +243,11 @@ impl Worker {
         }
         if let Some(session) = self.core.sio.get(link) {
             let mut handshake = handshake;
-            if connected {
-                handshake.trim();
+            match &socketio.kept_headers {
+                _ if !connected => {}
+                _ if !socketio.has_several() => handshake.trim(),
+                Some(names) => handshake.keep(names),
+                None => {}
             }
             let is_needed = !connected || socketio.has_several() || !handshake.raw_query().is_empty();
             session.handshake = is_needed.then_some(handshake);
@@ -277,6 +283,16 @@ impl Worker {
         out.send_bytes(link, &frame);
     }
 
+    /// A handler wants the session closed. Its sockets are taken out of their namespaces first: clients that are told
+    /// so do not connect again by themselves.
+    pub(super) fn socketio_dismiss(&mut self, link: LinkId, out: &mut Outlet) {
+        while let Some(session) = self.core.sio.get(link).filter(|session| !session.closed)
+            && let Some((number, epoch)) = session.members.first().map(|member| (member.number, member.epoch))
+        {
+            self.socketio_disconnect(link, number, epoch, out);
+        }
+    }
+
     /// A handler wants the socket out of its namespace.
     pub(super) fn socketio_disconnect(&mut self, link: LinkId, number: u16, epoch: u8, out: &mut Outlet) {
         let shared = self.shared.clone();
@@ -285,6 +301,7 @@ impl Worker {
         if session.closed || session.member(number).is_none_or(|member| member.epoch != epoch) {
             return;
         }
+        session.dismissed = true;
         let Served::SocketIo(socketio) = &shared.router.mount(at.mount).served else { return };
         let namespace = socketio.namespace_at(number);
         self.socketio_send(link, namespace.parser, PacketType::Disconnect, &namespace.name, "", out);
@@ -305,10 +322,11 @@ impl Worker {
         let revision = session.revision;
         self.core.leaving = Some(link.slot);
         let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
+        socket.parting = Some(member);
         for handler in &namespace.on_disconnect {
             handler(&mut socket, reason);
         }
-        forgive(Some(member), &mut socket);
+        forgive(&mut socket);
         self.core.leaving = None;
         self.core.hub.exit_scope(link.slot, &namespace.name);
     }
@@ -345,12 +363,10 @@ impl Worker {
         let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return true };
         let mut late: Vec<(u16, u8, Owed)> = Vec::new();
         for member in &mut session.members {
-            let Some(owed) = member.owed.as_deref_mut() else { continue };
-            let is_late = |owed: &mut Owed| owed.until.is_some_and(|until| now.is_past(until));
-            late.extend(owed.extract_if(.., is_late).map(|owed| (member.number, member.epoch, owed)));
-            if owed.is_empty() {
-                member.owed = None;
-            }
+            let (number, epoch) = (member.number, member.epoch);
+            let Some(owing) = member.owing() else { continue };
+            late.extend(owing.take_late(now).into_iter().map(|owed| (number, epoch, owed)));
+            member.tidy();
         }
         for (number, epoch, owed) in late {
             let namespace = socketio.namespace_at(number);
@@ -364,18 +380,15 @@ impl Worker {
 }
 
 /// What a socket that left still owed will not come.
-fn forgive(member: Option<Member>, socket: &mut Socket<'_>) {
-    for owed in member.and_then(|member| member.owed).into_iter().flat_map(|owed| *owed) {
+fn forgive(socket: &mut Socket<'_>) {
+    let owing = socket.parting.as_mut().and_then(Member::owing).map(std::mem::take);
+    for owed in owing.into_iter().flat_map(|owing| owing.into_all()) {
         (owed.done)(socket, None);
     }
 }
 
-fn take_owed(member: &mut Member, id: Option<u64>) -> Option<Owed> {
-    let owed = member.owed.as_deref_mut()?;
-    let place = owed.iter().position(|owed| Some(owed.id) == id)?;
-    let taken = owed.swap_remove(place);
-    if owed.is_empty() {
-        member.owed = None;
-    }
-    Some(taken)
+fn take_owed(member: &mut Member, id: u64) -> Option<Owed> {
+    let taken = member.owing()?.take(id);
+    member.tidy();
+    taken
 }

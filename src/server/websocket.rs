@@ -1,7 +1,7 @@
 //! The stage of a link that was upgraded to a plain WebSocket.
 
 use super::worker::{Session, Worker};
-use crate::app::{Admission, CloseCause, Context, Endpoint, Refusal, Served, Socket};
+use crate::app::{Admission, CLOSE_MS, CloseCause, Context, Endpoint, Refusal, Served, Socket};
 use crate::base::ids::LinkId;
 use crate::hub::{Hub, check_name};
 use crate::reactor::outlet::{LinkState, Outlet};
@@ -11,9 +11,6 @@ use crate::wire::dialect::Dialect;
 use crate::wire::frame;
 use crate::wire::response::Response;
 use crate::wire::upgrade::{AcceptKey, switching_protocols};
-
-/// Time for a client to answer a close frame, in milliseconds.
-pub(super) const CLOSE_MS: u64 = 5_000;
 
 /// A plain WebSocket.
 pub(super) struct Ws {

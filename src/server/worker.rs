@@ -104,8 +104,11 @@ impl Worker {
                         self.answers.push_back((link, number, response))
                     }
                     Job::Closed { link, cause } => self.leave(link, &cause, out),
-                    Job::CloseSession { link, code } => {
-                        self.engine_close(link, &CloseCause::Handler(code), out);
+                    Job::CloseSession { link, cause } => {
+                        if matches!(cause, CloseCause::Handler(_)) {
+                            self.socketio_dismiss(link, out);
+                        }
+                        self.engine_close(link, &cause, out);
                     }
                     Job::Disconnect { link, number, epoch } => {
                         self.socketio_disconnect(link, number, epoch, out);
@@ -152,9 +155,9 @@ impl Worker {
                 Some(Session::WebSocket(_)) => {
                     self.close_websocket(link, 1001, "server shutting down", &CloseCause::Shutdown, out);
                 }
-                Some(Session::Engine(_)) => {}
+                // A probe went with its session.
+                Some(Session::Engine(_) | Session::Probe(_)) => {}
                 Some(Session::Http(_)) => self.end_http(link, out),
-                Some(Session::Probe(_)) => out.abort(link),
                 Some(Session::Gone) | None => out.abort(link),
             }
         }
@@ -231,8 +234,10 @@ impl Handler for Worker {
     fn overflowed(&mut self, link: LinkId, out: &mut Outlet) {
         match self.sessions.get(link.slot as usize) {
             Some(Session::WebSocket(_) | Session::Engine(_)) => self.websocket_overflowed(link, out),
+            // It is one answer, and there is a time to read it in.
+            Some(Session::Http(_)) => {}
             _ => {
-                out.note(link, log::Level::Warn, || "does not read its responses: closed".to_owned());
+                out.note(link, log::Level::Warn, || "does not read its pongs: closed".to_owned());
                 out.farewell(link, None);
             }
         }

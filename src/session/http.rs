@@ -234,7 +234,8 @@ impl HttpSession {
     /// Keeps the request that [`HttpSession::receive`] just borrowed from `input`, so that it can be handed out
     /// [again](HttpSession::again), as when the connection moves to another reactor.
     pub fn keep(&mut self, input: &[u8]) {
-        if self.handed.is_some() {
+        // What is kept already may end with a piece that looks like a request by itself.
+        if self.handed.is_some() || self.pending.is_some() {
             return;
         }
         let Ok(Some((request, rest))) = whole(input, self.head_bytes, self.body_bytes) else { return };
@@ -387,6 +388,20 @@ mod tests {
         let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nf0000\r\nab";
         assert!(matches!(session.receive(head), Ok(Step::NeedMore)));
         assert!(session.buffer.capacity() <= 2 * head.len());
+    }
+
+    #[test]
+    fn a_piece_that_looks_like_a_request_is_not_kept_as_one() {
+        let mut session = HttpSession::new(&Limits::default());
+        let head = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nX: ";
+        assert!(matches!(session.receive(head), Ok(Step::NeedMore)));
+        let piece = b"GET /b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+        assert!(matches!(session.receive(piece), Ok(Step::NeedMore)));
+        session.keep(piece);
+        assert!(matches!(session.again(), Ok(Step::NeedMore)));
+        assert_eq!(session.pending_head().map(|head| head.target), Some("/a"));
+        let Ok(Step::Request(request)) = session.receive(b"xyz") else { panic!("it is whole") };
+        assert_eq!((request.head.target, request.body), ("/a", &b"xyz"[..]));
     }
 
     #[test]

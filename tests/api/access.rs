@@ -2,6 +2,7 @@
 
 use crate::server::Server;
 use crate::sio::{EIO4, Sio};
+use crate::support::{self, Folder};
 use crate::ws::Client;
 
 const GUARDED: [(&str, &str); 13] = [
@@ -30,6 +31,29 @@ fn body_for(method: &str, path: &str) -> &'static [u8] {
         ("POST", _) => br#"{"in":["g1"],"rooms":["g2"]}"#,
         _ => b"",
     }
+}
+
+#[test]
+fn pages_of_other_origins_are_kept_out_of_socketio_whatever_they_ask_by() {
+    let folder = Folder::new();
+    let config = "[auth]\norigins = [\"https://a.example\"]\n[socketio]\nserve_client = false\n";
+    let server = Server(support::Server::configured(&folder.write("origins.toml", config)));
+    let mut http = server.http();
+    for eio in [3, 4] {
+        let target = format!("/socket.io/?EIO={eio}&transport=polling");
+        let mut ask = |more: &str, origin: &[&str]| {
+            let headers: Vec<(&str, &str)> = origin.iter().map(|origin| ("Origin", *origin)).collect();
+            http.request("GET", &format!("{target}{more}"), &headers, b"").status
+        };
+        // A script is loaded without one.
+        assert_eq!((ask("", &[]), ask("", &["https://a.example"])), (200, 200));
+        for more in ["&j=0", "&j", "&%6A=1"] {
+            assert_eq!((ask(more, &[]), ask(more, &["https://a.example"])), (403, 403), "{more}");
+        }
+        assert_eq!((ask("", &["https://b.example"]), ask("", &["null"])), (403, 403));
+    }
+    let open = Server::start(1);
+    assert_eq!(open.get("/socket.io/?EIO=3&transport=polling&j=0").status, 200);
 }
 
 #[test]

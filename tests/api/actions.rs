@@ -82,6 +82,7 @@ fn sockets_are_disconnected() {
     let mut clients = KINDS.map(|kind| Sio::register(&server, kind, &["R"]));
     let mut stays = Sio::register(&server, EIO4, &["S"]);
     assert_eq!(post(&server, "disconnect", r#"{"in":["R"],"close":true}"#).ok(), matched(5));
+    // Clients that are disconnected do not come back by themselves; those that only lose the connection do.
     clients.iter_mut().for_each(Sio::is_closed);
     assert_eq!(ids(&server, "R"), [""; 0]);
     assert_eq!(post(&server, "disconnect", r#"{"in":["R"]}"#).ok(), matched(0));

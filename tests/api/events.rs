@@ -84,6 +84,27 @@ fn rooms_exceptions_and_everybody() {
 }
 
 #[test]
+fn an_id_is_that_of_one_socket_and_not_of_the_next_one_of_its_session() {
+    let server = Server::start(3);
+    let mut http = server.http();
+    for kind in [EIO4, EIO4_POLLING] {
+        let mut client = Sio::connect(&server, kind);
+        let before = client.id.clone();
+        client.come_back();
+        assert_ne!(client.id, before);
+        let mut publish = |to: Value, except: Value| {
+            http.publish(&json!({"to": to, "except": except, "event": "E"}).to_string()).ok()["matched"]
+                .clone()
+        };
+        assert_eq!(publish(json!([before]), json!([])), 0);
+        assert_eq!(publish(json!([client.id]), json!([before])), 1);
+        assert_eq!(client.next(), r#"["E"]"#);
+        client.has_nothing();
+        client.close();
+    }
+}
+
+#[test]
 fn namespaces_are_worlds_of_their_own() {
     let folder = Folder::new();
     let server = with_namespaces(&folder);

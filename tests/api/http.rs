@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 /// A connection.
-pub(crate) struct Http {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Http<S = TcpStream> {
+    stream: BufReader<S>,
 }
 
 /// A whole answer.
@@ -17,8 +17,8 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Http {
-    pub(crate) fn new(stream: TcpStream) -> Http {
+impl<S: Read + Write> Http<S> {
+    pub(crate) fn new(stream: S) -> Http<S> {
         Http { stream: BufReader::new(stream) }
     }
 

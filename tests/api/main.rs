@@ -10,6 +10,7 @@ mod lists;
 mod metrics;
 mod namespaces;
 mod openapi;
+mod polling;
 mod publish;
 mod schema;
 mod server;

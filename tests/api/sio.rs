@@ -115,15 +115,27 @@ impl Sio {
         self.id = data["sid"].as_str().unwrap().to_owned();
     }
 
-    /// Goes on over a WebSocket.
-    pub(crate) fn upgrade(&mut self, server: &Server) {
-        let Transport::Polling { target, get, .. } = &mut self.transport else { panic!("it has one") };
-        let target = target.replace("transport=polling", "transport=websocket");
-        let mut ws = server.0.ws(&target);
+    /// Leaves its namespace and comes back, as another socket; revision 4 of Engine.IO only.
+    pub(crate) fn come_back(&mut self) {
+        self.send(&format!("41{}", self.prefix()));
+        self.join_namespace();
+    }
+
+    /// A WebSocket over which it may go on.
+    pub(crate) fn probe(&self, server: &Server) -> Ws<TcpStream> {
+        let Transport::Polling { target, .. } = &self.transport else { panic!("it has one") };
+        let mut ws = server.0.ws(&target.replace("transport=polling", "transport=websocket"));
         ws.send("2probe");
         assert_eq!(ws.text(), "3probe");
+        ws
+    }
+
+    /// Goes on over a WebSocket.
+    pub(crate) fn upgrade(&mut self, server: &Server) {
+        let mut ws = self.probe(server);
+        let Transport::Polling { target, get, .. } = &mut self.transport else { panic!("it has one") };
         // Whoever polls now is sent home.
-        let polled = get.get(&target.replace("transport=websocket", "transport=polling"));
+        let polled = get.get(target);
         assert_eq!((polled.status, polled.text()), (200, if self.kind.is_old() { "1:6" } else { "6" }));
         ws.send("5");
         self.transport = Transport::WebSocket(Box::new(ws));
@@ -199,8 +211,9 @@ impl Sio {
         assert_eq!(self.packet(), Message::Text(format!("41{}", self.prefix())));
     }
 
-    /// The server ends the connection.
+    /// The server takes it out of its namespace and ends the connection.
     pub(crate) fn is_closed(&mut self) {
+        self.is_disconnected();
         match &mut self.transport {
             Transport::WebSocket(ws) => assert_eq!(ws.recv(), Received::Close(1005, String::new())),
             Transport::Polling { .. } => {

@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from gateway_test import Server, ask, deliver, receive, soon
+from gateway_test import GatewayServer, ask, deliver, receive, soon
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
@@ -16,7 +16,7 @@ def factory(**settings):
 
 class Compressed(unittest.IsolatedAsyncioTestCase):
     async def test_every_offer(self):
-        server = Server(ON)
+        server = GatewayServer(ON)
         self.addCleanup(server.stop)
         offers = [{}, factory(), factory(server_max_window_bits=8), factory(client_max_window_bits=True)]
         offers += [factory(server_max_window_bits=bits, client_max_window_bits=bits) for bits in range(9, 16)]
@@ -32,7 +32,7 @@ class Compressed(unittest.IsolatedAsyncioTestCase):
             await client.close()
 
     async def test_messages_between_clients(self):
-        server = Server(ON)
+        server = GatewayServer(ON)
         self.addCleanup(server.stop)
         a, b = await server.client("d", "a"), await server.client("d", "b", compression=None)
         for content in ("", "word " * 100_000, os.urandom(200_000).hex()):

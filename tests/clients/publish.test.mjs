@@ -213,8 +213,9 @@ test('sockets are made to join and leave', async (t) => {
 test('sockets are disconnected, and are told who did it', async (t) => {
     const server = await start(t);
     const peers = await everybody(t, server);
-    const gone = ({ version, kind }) => version === 'sio210' || kind === 'polling';
-    await good(server, 'sockets/disconnect', { namespace: '/', in: ['sio210', 'polling'], except: ['sio313'] });
+    const gone = ({ version, kind }) => ['sio210', 'sio48'].includes(version) || kind === 'polling';
+    await good(server, 'sockets/disconnect', { namespace: '/', in: ['sio210'], except: ['sio313'] });
+    await good(server, 'sockets/disconnect', { namespace: '/', in: ['sio48', 'polling'], except: ['sio313'], close: true });
     for (const peer of peers.filter((peer) => gone(peer) && peer.version !== 'sio313')) {
         assert.equal(await soon(peer.closed, `${peer.name} is disconnected`), 'io server disconnect');
     }

@@ -6,12 +6,14 @@ use crate::wire::head::Head;
 
 /// What is known of the beginning of a connection.
 ///
-/// The whole of it is there while a socket connects (in middlewares and connection handlers). A session keeps only
-/// what it needs for namespaces that it joins later: the parameters of its query that are not Engine.IO's own, who
-/// connected and when; and where there are no other namespaces, nothing unless there are such parameters.
+/// The whole of it is there while a socket connects (in middlewares and connection handlers); what handlers of events
+/// need of it they take from what [`Socket::set`](super::Socket::set) kept. A session keeps only what it needs for
+/// namespaces that it joins later: the request's head with the header fields of
+/// [`SocketIo::keep_headers`](super::SocketIo::keep_headers), the parameters of its query that are not Engine.IO's own,
+/// who connected and when; and where there are no other namespaces, nothing unless there are such parameters.
 #[derive(Clone, Debug)]
 pub struct Handshake {
-    /// The request's head, until the first namespace is joined.
+    /// The request's head: whole until the first namespace is joined, then without what is not kept.
     head: Option<Box<[u8]>>,
     /// Parameters of the query that are not Engine.IO's, percent-encoded.
     query: Box<str>,
@@ -30,7 +32,7 @@ impl Handshake {
         };
         let query: Vec<&str> = request.inner.head.query().split('&').filter(is_custom).collect();
         Handshake {
-            head: Some(write_head(&request.inner.head).into()),
+            head: Some(write_head(&request.inner.head, |_| true)),
             query: query.join("&").into(),
             peer: request.peer(),
             unix_ms,
@@ -47,11 +49,19 @@ impl Handshake {
         self.unix_ms
     }
 
-    /// The first header field of a name, without regard to case; nothing once the first namespace is joined.
+    /// The target of the request, as sent; nothing if the request was not kept.
+    pub fn url(&self) -> Option<&str> {
+        Some(self.parsed()?.target)
+    }
+
+    /// The first header field of a name, without regard to case; nothing if it was not kept.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        let head = Head::parse(self.head.as_deref()?).ok()?;
-        let found = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-        Some(found.value)
+        self.parsed()?.header(name)
+    }
+
+    /// The names and values of all header fields that were kept, in their order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.parsed().into_iter().flat_map(|head| head.headers).map(|header| (header.name, header.value))
     }
 
     /// A parameter of the query, decoded.
@@ -69,21 +79,56 @@ impl Handshake {
         Handshake { head: None, query: "".into(), peer: Peer::Unknown, unix_ms: 0 }
     }
 
-    /// Forgets what is large.
+    /// Forgets the request.
     pub(crate) fn trim(&mut self) {
         self.head = None;
     }
+
+    /// Forgets all header fields but those of these names.
+    pub(crate) fn keep(&mut self, names: &[String]) {
+        let is_kept = |name: &str| names.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+        self.head = self.parsed().map(|head| write_head(&head, is_kept));
+    }
+
+    fn parsed(&self) -> Option<Head<'_>> {
+        Head::parse(self.head.as_deref()?).ok()
+    }
 }
 
-/// The head as a request that can be read again.
-fn write_head(head: &Head<'_>) -> Vec<u8> {
-    let mut text = format!("{} {} HTTP/1.1\r\n", head.method, head.target).into_bytes();
-    for header in &head.headers {
+/// The head as a request that can be read again; as one of HTTP/1.0, which need not say which host it is for.
+fn write_head(head: &Head<'_>, is_kept: impl Fn(&str) -> bool) -> Box<[u8]> {
+    let mut text = format!("{} {} HTTP/1.0\r\n", head.method, head.target).into_bytes();
+    for header in head.headers.iter().filter(|header| is_kept(header.name)) {
         text.extend_from_slice(header.name.as_bytes());
         text.extend_from_slice(b": ");
         text.extend_from_slice(header.value);
         text.extend_from_slice(b"\r\n");
     }
     text.extend_from_slice(b"\r\n");
-    text
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_can_be_read_again() {
+        let bytes =
+            b"GET /socket.io/?EIO=4&a=b HTTP/1.1\r\nHost: x\r\nCookie: c=1\r\nX-A: \xff\r\nx-a: 2\r\n\r\n";
+        let head = Head::parse(bytes).unwrap();
+        let mut handshake = Handshake { head: Some(write_head(&head, |_| true)), ..Handshake::forgotten() };
+        assert_eq!(handshake.url(), Some("/socket.io/?EIO=4&a=b"));
+        assert_eq!(handshake.header("HOST"), Some(b"x".as_slice()));
+        let names: Vec<&str> = handshake.headers().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Host", "Cookie", "X-A", "x-a"]);
+        for _ in 0..2 {
+            handshake.keep(&["x-a".to_owned(), "nothing".to_owned()]);
+            let all: Vec<(&str, &[u8])> = handshake.headers().collect();
+            assert_eq!(all, [("X-A", b"\xff".as_slice()), ("x-a", b"2")]);
+            assert_eq!(handshake.url(), Some("/socket.io/?EIO=4&a=b"));
+        }
+        handshake.trim();
+        assert_eq!((handshake.url(), handshake.header("x-a"), handshake.headers().count()), (None, None, 0));
+    }
 }

@@ -4,6 +4,7 @@ use super::emit::Emit;
 use super::socket::{CLOSE_CODE, socket_id};
 use super::state::SioSession;
 use crate::app::context::{Context, Core, Job};
+use crate::app::endpoint::CloseCause;
 use crate::app::engine::Transport;
 use crate::hub::ROOM_BYTES;
 use crate::reactor::outlet::Outlet;
@@ -106,7 +107,7 @@ impl Emit<'_, '_> {
                     return;
                 };
                 let job = if close {
-                    Job::CloseSession { link, code: CLOSE_CODE }
+                    Job::CloseSession { link, cause: CloseCause::Handler(CLOSE_CODE) }
                 } else {
                     Job::Disconnect { link, number, epoch }
                 };

@@ -7,6 +7,7 @@ mod event;
 mod handshake;
 mod many;
 mod namespace;
+mod owed;
 mod reason;
 mod socket;
 mod state;
@@ -23,5 +24,6 @@ pub use reason::DisconnectReason;
 pub use socket::Socket;
 
 pub(crate) use emit::pieces;
+pub(crate) use owed::Owed;
 pub(crate) use socket::socket_id;
-pub(crate) use state::{Member, NamespaceId, Owed, SioSession, SioSessions};
+pub(crate) use state::{Member, NamespaceId, SioSession, SioSessions};

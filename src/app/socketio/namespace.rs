@@ -59,6 +59,15 @@ impl<'a> Connecting<'a> {
             query.get(name).map(str::to_owned)
         })
     }
+
+    /// All parameters of the query, decoded, in their order, the connection's before the namespace's.
+    pub fn queries(&self) -> Vec<(String, String)> {
+        let both = [Some(self.handshake.raw_query()), self.query];
+        let parsed =
+            both.into_iter().flatten().filter_map(|query| crate::app::http::Query::parse(query).ok());
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        parsed.flat_map(|query| query.iter().map(owned).collect::<Vec<_>>()).collect()
+    }
 }
 
 pub(crate) type Middleware =
@@ -157,6 +166,8 @@ impl Namespace {
 pub struct SocketIo {
     engine: Option<EngineOptions>,
     pub(crate) connect_timeout_ms: u32,
+    /// Nothing: all.
+    pub(crate) kept_headers: Option<Vec<String>>,
     namespaces: Vec<Namespace>,
 }
 
@@ -172,12 +183,24 @@ impl fmt::Debug for SocketIo {
 impl SocketIo {
     /// A server without namespaces; [`EngineOptions::at`] says where.
     pub fn new(engine: EngineOptions) -> SocketIo {
-        SocketIo { engine: Some(engine), connect_timeout_ms: 45_000, namespaces: Vec::new() }
+        SocketIo {
+            engine: Some(engine),
+            connect_timeout_ms: 45_000,
+            kept_headers: None,
+            namespaces: Vec::new(),
+        }
     }
 
     /// Time to connect to a first namespace, in milliseconds. Default 45,000.
     pub fn connect_timeout_ms(mut self, ms: u32) -> SocketIo {
         self.connect_timeout_ms = ms;
+        self
+    }
+
+    /// The header fields of its first request that a session keeps for the handlers of namespaces that it joins later.
+    /// Default all, which costs each session as many bytes as they have; with no more than one namespace none.
+    pub fn keep_headers(mut self, names: &[&str]) -> SocketIo {
+        self.kept_headers = Some(names.iter().map(|name| (*name).to_owned()).collect());
         self
     }
 

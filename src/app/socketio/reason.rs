@@ -18,11 +18,9 @@ pub enum DisconnectReason {
     ParseError,
     /// The server ends.
     ServerShuttingDown,
-    /// A handler disconnected it and closed its connection.
-    ForcedServerClose,
     /// The client left the namespace.
     ClientNamespaceDisconnect,
-    /// A handler disconnected it from the namespace.
+    /// A handler disconnected it from the namespace, or from all of them and closed the connection.
     ServerNamespaceDisconnect,
 }
 
@@ -36,7 +34,6 @@ impl DisconnectReason {
             DisconnectReason::PingTimeout => "ping timeout",
             DisconnectReason::ParseError => "parse error",
             DisconnectReason::ServerShuttingDown => "server shutting down",
-            DisconnectReason::ForcedServerClose => "forced server close",
             DisconnectReason::ClientNamespaceDisconnect => "client namespace disconnect",
             DisconnectReason::ServerNamespaceDisconnect => "server namespace disconnect",
         }
@@ -54,7 +51,7 @@ impl From<&CloseCause> for DisconnectReason {
         match cause {
             CloseCause::Client(_) => DisconnectReason::TransportClose,
             CloseCause::Lost => DisconnectReason::TransportError,
-            CloseCause::Handler(_) => DisconnectReason::ForcedServerClose,
+            CloseCause::Handler(_) => DisconnectReason::ServerNamespaceDisconnect,
             CloseCause::Replaced(_) | CloseCause::Slow => DisconnectReason::ForcedClose,
             CloseCause::Idle => DisconnectReason::PingTimeout,
             CloseCause::Protocol(_) => DisconnectReason::ParseError,

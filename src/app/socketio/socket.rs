@@ -2,8 +2,10 @@
 
 use super::emit::{Emit, event_pieces};
 use super::namespace::Namespace;
-use super::state::{NamespaceId, OnAck, Owed};
+use super::owed::{MAX_OWED, OnAck, Owed};
+use super::state::{Member, NamespaceId};
 use crate::app::context::{Context, Core, Job};
+use crate::app::endpoint::CloseCause;
 use crate::app::publish::To;
 use crate::app::socket::JoinError;
 use crate::base::compression::Compression;
@@ -14,6 +16,7 @@ use crate::wire::parcel::{self, Parcel, Settings};
 use crate::wire::socketio::Revision;
 use crate::wire::socketio::args::{Args, ArgsRef};
 use compact_str::{CompactString, format_compact};
+use std::any::Any;
 
 /// The code that stands for "a handler wanted that" in the books; clients of Socket.IO are told none.
 pub(super) const CLOSE_CODE: u16 = 1000;
@@ -26,6 +29,8 @@ pub struct Socket<'a> {
     pub(crate) namespace: &'a Namespace,
     pub(crate) epoch: u8,
     pub(crate) revision: Revision,
+    /// Its membership, once it is no longer in the session: while its handlers are told that it leaves.
+    pub(crate) parting: Option<Member>,
 }
 
 impl<'a> Socket<'a> {
@@ -64,7 +69,8 @@ impl<'a> Socket<'a> {
     }
 
     /// Sends an event that wants an acknowledgement; `done` is called once: with its arguments, or with nothing if
-    /// none came within the time or the socket left before.
+    /// none came within the time or the socket left before. A client that owes more than 16,384 is disconnected, as one
+    /// that does not read.
     pub fn emit_with_ack(
         &mut self,
         event: &str,
@@ -79,11 +85,38 @@ impl<'a> Socket<'a> {
         let member = self.cx.core.sio.get(self.link).and_then(|session| session.member(number));
         let Some(member) = member else { return done(self, None) };
         let until = timeout_ms.map(|ms| now.in_ms(ms));
-        member.owed.get_or_insert_default().push(Owed { id, until, done });
+        if !member.owing_mut().push(Owed { id, until, done }, now) {
+            self.cx.out.note(self.link, log::Level::Warn, || {
+                format!("slow consumer, closed: it owes more than {MAX_OWED} acknowledgements")
+            });
+            self.cx.core.jobs.push_back(Job::CloseSession { link: self.link, cause: CloseCause::Slow });
+        }
         if until.is_some() {
             self.cx.core.jobs.push_back(Job::Reschedule { link: self.link });
         }
         self.send_event(event, args, Some(id), Settings::default());
+    }
+
+    /// Keeps a value with the socket, one of each type, until it has left the namespace; handlers of
+    /// [`Namespace::on_disconnect`] still find it. Returns the one of that type that was kept before.
+    ///
+    /// A socket that keeps nothing costs nothing for this; the first value costs 56 bytes and its own size.
+    pub fn set<T: Any + Send>(&mut self, value: T) -> Option<T> {
+        self.member_mut()?.keep(value)
+    }
+
+    /// The value of a type that is kept with the socket.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        let member = self.parting.as_ref().or_else(|| {
+            let session = self.cx.core.sio.at(self.link.slot).filter(|session| session.link == self.link)?;
+            session.members.iter().find(|member| self.is_of(member))
+        });
+        member?.value()
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut<T: Any>(&mut self) -> Option<&mut T> {
+        self.member_mut()?.value_mut()
     }
 
     /// Joins a room; visible to every reactor when this returns. False if it was in it.
@@ -148,7 +181,7 @@ impl<'a> Socket<'a> {
     /// Leaves the namespace; with `close`, all of them, and the connection ends.
     pub fn disconnect(&mut self, close: bool) {
         let job = if close {
-            Job::CloseSession { link: self.link, code: CLOSE_CODE }
+            Job::CloseSession { link: self.link, cause: CloseCause::Handler(CLOSE_CODE) }
         } else {
             Job::Disconnect { link: self.link, number: self.at.number, epoch: self.epoch }
         };
@@ -165,6 +198,21 @@ impl<'a> Socket<'a> {
     /// The members of a room but this socket; [`Emit::to`] adds more.
     pub fn to(&mut self, room: &str) -> Emit<'_, 'a> {
         self.broadcast().to(room)
+    }
+
+    fn is_of(&self, member: &Member) -> bool {
+        member.number == self.at.number && member.epoch == self.epoch
+    }
+
+    fn member_mut(&mut self) -> Option<&mut Member> {
+        let (number, epoch) = (self.at.number, self.epoch);
+        match &mut self.parting {
+            Some(member) => Some(member),
+            None => {
+                let member = self.cx.core.sio.get(self.link)?.member(number);
+                member.filter(|member| member.epoch == epoch)
+            }
+        }
     }
 
     fn send_event(&mut self, event: &str, args: &Args, id: Option<u64>, settings: Settings) -> bool {

@@ -1,13 +1,14 @@
-//! What a Socket.IO session is on its reactor: the namespaces that it is in, and the acknowledgements that it owes.
+//! What a Socket.IO session is on its reactor: the namespaces that it is in, the acknowledgements that it owes, and what
+//! handlers keep with its sockets.
 
 use super::handshake::Handshake;
-use super::socket::Socket;
+use super::owed::Owing;
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
 use crate::session::packets::Decoder;
 use crate::wire::socketio::Revision;
-use crate::wire::socketio::args::ArgsRef;
 use smallvec::SmallVec;
+use std::any::Any;
 
 /// Where a namespace is defined: which mount, and which of its namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,25 +17,63 @@ pub(crate) struct NamespaceId {
     pub(crate) number: u16,
 }
 
-/// Called with the arguments of an acknowledgement, or without if none came in time or at all.
-pub(crate) type OnAck = Box<dyn FnOnce(&mut Socket<'_>, Option<ArgsRef<'_>>)>;
-
-/// An acknowledgement that the client owes.
-pub(crate) struct Owed {
-    pub(crate) id: u64,
-    /// When it is too late, if ever.
-    pub(crate) until: Option<u32>,
-    pub(crate) done: OnAck,
-}
-
 /// A membership of a namespace.
 pub(crate) struct Member {
     pub(crate) number: u16,
     /// Tells this membership's id from those that the session had before.
     pub(crate) epoch: u8,
-    #[allow(clippy::box_collection)]
-    /// None while nothing is owed, as nearly always.
-    pub(crate) owed: Option<Box<Vec<Owed>>>,
+    /// None while nothing is owed and nothing kept, as with most.
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// What a membership has that most have not.
+#[derive(Default)]
+pub(crate) struct More {
+    owing: Owing,
+    /// What handlers keep with the socket: one value of a type.
+    values: Vec<Box<dyn Any + Send>>,
+}
+
+impl Member {
+    pub(crate) fn new(number: u16, epoch: u8) -> Member {
+        Member { number, epoch, more: None }
+    }
+
+    /// Acknowledgements that the client owes, if there are any.
+    pub(crate) fn owing(&mut self) -> Option<&mut Owing> {
+        self.more.as_deref_mut().map(|more| &mut more.owing)
+    }
+
+    /// The same, to add one.
+    pub(crate) fn owing_mut(&mut self) -> &mut Owing {
+        &mut self.more.get_or_insert_default().owing
+    }
+
+    /// Gives the memory back of what is not there any more.
+    pub(crate) fn tidy(&mut self) {
+        if self.more.as_deref().is_some_and(|more| more.owing.is_empty() && more.values.is_empty()) {
+            self.more = None;
+        }
+    }
+
+    pub(crate) fn value<T: Any>(&self) -> Option<&T> {
+        self.more.as_deref()?.values.iter().find_map(|value| value.downcast_ref())
+    }
+
+    pub(crate) fn value_mut<T: Any>(&mut self) -> Option<&mut T> {
+        self.more.as_deref_mut()?.values.iter_mut().find_map(|value| value.downcast_mut())
+    }
+
+    /// Keeps a value, in the place of another of its type.
+    pub(crate) fn keep<T: Any + Send>(&mut self, value: T) -> Option<T> {
+        match self.value_mut::<T>() {
+            Some(place) => Some(std::mem::replace(place, value)),
+            None => {
+                self.more.get_or_insert_default().values.push(Box::new(value));
+                None
+            }
+        }
+    }
 }
 
 /// A Socket.IO session.
@@ -50,6 +89,8 @@ pub(crate) struct SioSession {
     pub(crate) epochs: u8,
     /// It is over: nothing is dispatched any more.
     pub(crate) closed: bool,
+    /// The server has taken it out of some namespace: what its client says there may have been under way.
+    pub(crate) dismissed: bool,
 }
 
 impl SioSession {
@@ -70,6 +111,7 @@ impl SioSession {
             revision,
             epochs: 0,
             closed: false,
+            dismissed: false,
         }
     }
 
@@ -85,9 +127,9 @@ impl SioSession {
 
     /// The next thing that has to happen at some time.
     pub(crate) fn next_due(&self, now: Now) -> Option<u32> {
-        let owed = self.members.iter().filter_map(|member| member.owed.as_deref()).flatten();
-        let until = owed.filter_map(|owed| owed.until).chain(self.connect_by);
-        until.min_by_key(|at| at.wrapping_sub(now.ms) as i32)
+        let owing = self.members.iter().filter_map(|member| member.more.as_deref());
+        let due = owing.filter_map(|more| more.owing.due());
+        due.chain(self.connect_by).min_by_key(|at| now.until(*at))
     }
 }
 

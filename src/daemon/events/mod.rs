@@ -71,8 +71,10 @@ pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -
                 refuse(socket, event, &fault);
             }
         });
-    let socketio =
-        SocketIo::new(engine(config, access)).connect_timeout_ms(settings.connect_timeout_ms).namespace(main);
+    let socketio = SocketIo::new(engine(config, access))
+        .connect_timeout_ms(settings.connect_timeout_ms)
+        .keep_headers(&[])
+        .namespace(main);
     let others = settings.namespaces.iter().map(|name| guarded(name));
     builder.socketio(others.fold(socketio, SocketIo::namespace))
 }
@@ -101,6 +103,7 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
         .transports(&transports)
         .allow_upgrades(settings.allow_upgrades)
         .allow_eio3(settings.eio3)
+        .jsonp(access.origins.is_empty())
         .cors(Cors { origins, credentials: settings.cors_credentials })
         .allow_request(move |request: &Request<'_>| {
             let allowed = access.check_origin(request.header("origin"));

@@ -5,7 +5,7 @@
 //! connection that brought the upgrade, and what waits goes out on it. A connection whose session lives on another
 //! reactor departs: the reactor passes its descriptor on.
 
-use super::{CONTROL_RESERVE_BYTES, LinkState, Marks, Outlet};
+use super::{LinkState, Marks, Outlet};
 use crate::base::ids::{LinkId, ReactorId};
 use crate::wire::dialect::Dialect;
 
@@ -141,14 +141,12 @@ impl Outlet {
 
     pub(super) fn flush_parked(&mut self, id: LinkId) {
         let link = &mut self.links[id.slot as usize];
-        let charged = link.outbox.as_deref().map_or(0, |outbox| outbox.charged(CONTROL_RESERVE_BYTES));
         let waits = link.outbox.as_deref().is_some_and(|outbox| !outbox.is_empty());
         match link.state {
             // Nobody can be told anything: its owner has told those who asked.
             LinkState::Finishing | LinkState::Lingering => return self.abort(id),
-            // However much it is: what its taker cannot take either waits in the taker's outbox.
             _ if waits && link.marks.has(Marks::AWAITED) => self.filled.push(id),
-            LinkState::Open if charged > self.outbox_bytes => self.overflowed.push(id),
+            LinkState::Open if link.is_over(self.outbox_bytes) => self.overflowed.push(id),
             _ => {}
         }
         if !waits {

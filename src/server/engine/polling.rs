@@ -16,8 +16,8 @@ use crate::wire::engine::{
 use crate::wire::response::Response;
 use std::borrow::Cow;
 
-/// The most packets in one answer: some clients (python-engineio) refuse more.
-const PACKETS_A_POLL: usize = 16;
+/// The most packets in one answer to clients in Python: python-engineio refuses more unless it is told otherwise.
+const PYTHON_PACKETS: usize = 16;
 /// Time for a GET that was sent before its client closed, in milliseconds.
 const PART_MS: u64 = 100;
 
@@ -28,6 +28,8 @@ struct Asker {
     mount: u16,
     /// Where the page comes from that asks, if a browser says so.
     origin: Option<String>,
+    /// What the program adds to the answer.
+    headers: Vec<(String, String)>,
 }
 
 /// What a session needs while it is polled.
@@ -41,12 +43,16 @@ pub(in crate::server) struct Polling {
     put_off: Option<Asker>,
     /// The WebSocket that wants to take over.
     pub(super) probe: Option<LinkId>,
-    /// It was told that it may: polls are sent home.
+    /// It was told that it may.
     pub(super) probed: bool,
+    /// For its sake polls are sent home.
+    pub(super) sent_home: bool,
     /// The POST with which the client closed, not answered yet.
     farewell: Option<Asker>,
     /// The client has sent text that is not ASCII and was encoded once; see [`engine::undouble`].
     once: bool,
+    /// The client is written in Python.
+    python: bool,
     /// What an answer did not have room for, as frames.
     pub(super) rest: Vec<u8>,
     /// Answers are scripts that call the function of this index.
@@ -56,8 +62,8 @@ pub(in crate::server) struct Polling {
 impl Worker {
     /// Does what a request to an Engine.IO path wants. The link has the request as its unanswered one.
     pub(in crate::server) fn engine_call(&mut self, link: LinkId, number: u32, call: Call, out: &mut Outlet) {
-        let Call { mount, origin, wants } = call;
-        let asker = Asker { link, number, mount, origin };
+        let Call { mount, origin, headers, wants } = call;
+        let asker = Asker { link, number, mount, origin, headers };
         match wants {
             Wants::Session(newcomer) => self.polling_open(&asker, newcomer, out),
             Wants::Poll(place) => self.polling_poll(asker, place, out),
@@ -77,10 +83,18 @@ impl Worker {
     fn polling_refuse(&mut self, asker: &Asker, error: &EngineError, out: &mut Outlet) {
         self.core.own_stats().refused[Refusal::Engine as usize].add(1);
         out.note(asker.link, log::Level::Debug, || format!("Engine.IO request refused: {}", error.message()));
-        self.polling_respond(asker, error.response());
+        self.polling_turn_away(asker, error.response());
     }
 
     fn polling_respond(&mut self, asker: &Asker, response: Response) {
+        let with = |response: Response, (name, value): &(String, String)| {
+            response.header(name.clone(), value.clone())
+        };
+        self.polling_turn_away(asker, asker.headers.iter().fold(response, with));
+    }
+
+    /// Answers without what the program adds.
+    fn polling_turn_away(&mut self, asker: &Asker, response: Response) {
         let response = self.mount(asker.mount).options.cors.apply(asker.origin.as_deref(), response);
         let Asker { link, number, .. } = *asker;
         self.core.jobs.push_back(Job::Respond { link, number, response });
@@ -90,13 +104,15 @@ impl Worker {
         if self.is_full(out) || !self.shared.take_place() {
             self.core.own_stats().refused[Refusal::Full as usize].add(1);
             let response = crate::server::http::full_response(newcomer.handshake.peer());
-            return self.polling_respond(asker, response);
+            return self.polling_turn_away(asker, response);
         }
         let Newcomer { revision, base64, jsonp, handshake, admission } = newcomer;
         let session = out.open_parked();
         // Polled payloads of revision 4 are text.
         out.set_dialect(session, Dialect::engine(revision, base64 || revision == Revision::Four));
-        let polling = Polling { jsonp, ..Polling::default() };
+        let agent = handshake.header("user-agent").unwrap_or_default();
+        let python = agent.get(..6).is_some_and(|name| name.eq_ignore_ascii_case(b"python"));
+        let polling = Polling { jsonp, python, ..Polling::default() };
         let mut engine = self.new_engine(session, asker.mount, revision, base64);
         engine.polling = Some(Box::new(polling));
         self.set_session(session, Session::Engine(Box::new(engine)));
@@ -132,7 +148,7 @@ impl Worker {
 
     pub(super) fn new_engine(&self, link: LinkId, mount: u16, revision: Revision, base64: bool) -> Engine {
         Engine {
-            link,
+            generation: link.generation,
             ws: WebSocket::new(),
             polling: None,
             due: Engine::first_due(revision, &self.mount(mount).options, self.core.now),
@@ -200,32 +216,45 @@ impl Worker {
         self.polling_answer(session, out);
     }
 
-    /// Answers the GET that is held, if there is something to say.
+    /// Answers the GET that is held, if there is something to say. That the session is over is an answer of its own,
+    /// unless no further GET would be served: clients of 4.x act on the end of a session before they act on packets
+    /// of the same answer, and then forget those.
     pub(in crate::server) fn polling_answer(&mut self, session: LinkId, out: &mut Outlet) {
+        let stopping = self.stopping;
         let Some(engine) = self.engine(session) else { return };
         let over = engine.left;
+        let last = over && stopping;
         let Some(polling) = engine.polling.as_deref_mut().filter(|polling| polling.held.is_some()) else {
             return;
         };
-        let probed = polling.probed;
+        let sent_home = polling.sent_home;
         let mut frames = std::mem::take(&mut polling.rest);
-        if over || frames.is_empty() {
+        if last || frames.is_empty() {
             out.take_parked(session, &mut frames);
         }
-        if !over {
-            polling.rest = frames.split_off(engine::end_of(&frames, PACKETS_A_POLL));
+        if !last && polling.python {
+            polling.rest = frames.split_off(engine::end_of(&frames, PYTHON_PACKETS));
         }
-        if over {
+        let ends = last || (over && frames.is_empty());
+        if ends {
             frames.extend_from_slice(&text_frame(PacketType::Close, ""));
-        } else if frames.is_empty() && probed {
+        } else if frames.is_empty() && sent_home {
             frames.extend_from_slice(&text_frame(PacketType::Noop, ""));
         }
         if !frames.is_empty() {
             self.polling_give(session, &frames, out);
-            if over {
+            if ends {
                 self.engine_gone(session, out);
             }
         }
+    }
+
+    /// From now on no GET waits.
+    pub(super) fn polling_send_home(&mut self, session: LinkId, out: &mut Outlet) {
+        if let Some(polling) = self.polling(session) {
+            polling.sent_home = true;
+        }
+        self.polling_answer(session, out);
     }
 
     /// Answers the GET that is held with these frames.
@@ -253,7 +282,7 @@ impl Worker {
             return self.polling_refuse(&asker, &EngineError::BadRequest, out);
         }
         if body.bytes.len() > self.mount(asker.mount).options.max_payload_bytes {
-            return self.polling_respond(&asker, Response::empty(413));
+            return self.polling_turn_away(&asker, Response::empty(413));
         }
         let read = self.polling_packets(session, body, out);
         self.polling_posted(session, asker, read, out);
@@ -311,7 +340,8 @@ impl Worker {
     ) -> Result<Option<Later>, Fault> {
         let Some(engine) = self.engine(session) else { return Ok(None) };
         let revision = engine.revision;
-        let bytes = match body.is_form {
+        // What its handshake said counts, whatever this request says: a form has the packets in its field `d`.
+        let bytes = match engine.polling.as_deref().is_some_and(|polling| polling.jsonp.is_some()) {
             true => Cow::Owned(engine::unwrap_form(&body.bytes).map_err(|_| Fault::Broken)?.into_bytes()),
             false => Cow::Borrowed(body.bytes.as_slice()),
         };
@@ -444,8 +474,9 @@ impl Worker {
         let Some(polling) = self.polling(session) else { return };
         let askers = [polling.held.take(), polling.put_off.take(), polling.farewell.take()];
         for asker in askers.into_iter().flatten() {
+            // Whoever posted may be gone, and its slot that of somebody who polls another session.
             if let Some(Session::Http(http)) = self.sessions.get_mut(asker.link.slot as usize) {
-                http.polls = None;
+                http.polls = http.polls.filter(|polled| *polled != session);
             }
             self.polling_refuse(&asker, &EngineError::SessionUnknown, out);
         }
@@ -480,13 +511,12 @@ impl Worker {
         let ascii = self.core.sio.get(session).is_some();
         let payload = compose(revision, binary_ok, ascii, frames);
         let response = match jsonp {
-            _ if payload.is_binary => Response::bytes(200, "application/octet-stream", payload.bytes),
             Some(index) => {
                 let text = String::from_utf8_lossy(&payload.bytes);
                 Response::bytes(200, "text/javascript; charset=UTF-8", engine::wrap(&index, &text))
                     .header("X-Content-Type-Options", "nosniff")
             }
-            None => Response::bytes(200, "text/plain; charset=UTF-8", payload.bytes),
+            None => Response::bytes(200, payload.content_type(), payload.bytes),
         };
         response.header("Cache-Control", "no-store")
     }

@@ -7,6 +7,7 @@ use crate::base::ids::ReactorId;
 use crate::base::sid::Place;
 use crate::wire::deflate::Agreement;
 use crate::wire::engine::{self, BodyKind, EngineError, Query, Revision};
+use crate::wire::frame::Frame;
 use crate::wire::head::Head;
 use crate::wire::response::Response;
 use crate::wire::upgrade::{self, AcceptKey, UpgradeError};
@@ -16,6 +17,8 @@ pub(in crate::server) struct Call {
     pub(in crate::server) mount: u16,
     /// Where the page that asks comes from, if a browser says so.
     pub(in crate::server) origin: Option<String>,
+    /// What the program adds to the answer, unless that is a refusal.
+    pub(in crate::server) headers: Vec<(String, String)>,
     pub(in crate::server) wants: Wants,
 }
 
@@ -44,8 +47,19 @@ pub(in crate::server) enum Wants {
 
 /// What was agreed on for a WebSocket.
 pub(in crate::server) struct Handshaken {
-    pub(in crate::server) key: AcceptKey,
+    key: AcceptKey,
     pub(in crate::server) compression: Option<Agreement>,
+    /// The first subprotocol that was offered: the protocol knows none, and browsers want an answer.
+    subprotocol: Option<String>,
+    /// The client takes no binary frames on it.
+    pub(in crate::server) base64: bool,
+}
+
+impl Handshaken {
+    /// The answer with which the connection becomes a WebSocket.
+    pub(super) fn answer(&self, headers: &[(&str, &str)]) -> Frame {
+        upgrade::switching_protocols(&self.key, self.subprotocol.as_deref(), self.compression, headers)
+    }
 }
 
 /// Who wants a session.
@@ -61,8 +75,6 @@ pub(in crate::server) struct Newcomer {
 
 pub(in crate::server) struct Body {
     pub(in crate::server) kind: BodyKind,
-    /// It is a form whose field `d` has the packets.
-    pub(in crate::server) is_form: bool,
     pub(in crate::server) bytes: Vec<u8>,
 }
 
@@ -83,7 +95,12 @@ pub(in crate::server) fn look(
         }
         Err(error) => Wants::Refusal(error),
     };
-    Call { mount: number, origin, wants }
+    let headers = match wants {
+        Wants::Session(_) | Wants::WebSocket(..) => mount.options.headers_for(request, true),
+        Wants::Poll(_) | Wants::Post(..) | Wants::Upgrade(..) => mount.options.headers_for(request, false),
+        _ => Vec::new(),
+    };
+    Call { mount: number, origin, headers, wants }
 }
 
 fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Result<Wants, EngineError> {
@@ -95,28 +112,22 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
         return Ok(Wants::Preflight(headers));
     }
     let query = Query::parse(head.query());
-    let transport = match query.transport {
-        Some(engine::Transport::Polling) => Transport::Polling,
-        Some(engine::Transport::WebSocket) => Transport::WebSocket,
-        None => return Err(EngineError::TransportUnknown),
-    };
-    if !options.has(transport) {
-        return Err(EngineError::TransportUnknown);
-    }
+    let transport = query.transport.filter(|transport| options.has(*transport));
+    let transport = transport.ok_or(EngineError::TransportUnknown)?;
     let upgrades = upgrade::wants_upgrade(head);
     if let Some(sid) = &query.sid {
-        let place = core.sids.place(sid, "").ok_or(EngineError::SessionUnknown)?;
+        let place = core.place(sid, "").ok_or(EngineError::SessionUnknown)?;
         if place.reactor != core.reactor {
             return Ok(Wants::Elsewhere(place.reactor));
         }
         return match (request.method(), transport) {
-            ("GET", Transport::WebSocket) if upgrades => match handshaken(mount, head) {
+            ("GET", Transport::WebSocket) if upgrades => match handshaken(mount, head, query.base64) {
                 Ok(key) => Ok(Wants::Upgrade(place, key)),
                 Err(error) => Ok(Wants::UpgradeRefusal(error.response())),
             },
             ("GET", Transport::Polling) if !upgrades => Ok(Wants::Poll(place)),
             ("POST", Transport::Polling) if !whole => Ok(Wants::BeginPost(place)),
-            ("POST", Transport::Polling) => Ok(Wants::Post(place, body(request, query.jsonp.is_some()))),
+            ("POST", Transport::Polling) => Ok(Wants::Post(place, body(request))),
             _ => Err(EngineError::BadRequest),
         };
     }
@@ -125,6 +136,9 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
     }
     if upgrades != (transport == Transport::WebSocket) {
         return Err(EngineError::BadRequest);
+    }
+    if query.jsonp.is_some() && !upgrades && !options.jsonp {
+        return Err(EngineError::Forbidden("scripts may not poll".to_owned()));
     }
     let admission = allow(mount, request)?;
     let revision = match query.revision {
@@ -142,7 +156,7 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
     if !upgrades {
         return Ok(Wants::Session(newcomer));
     }
-    match handshaken(mount, head) {
+    match handshaken(mount, head, query.base64) {
         Ok(key) => Ok(Wants::WebSocket(newcomer, key)),
         Err(error) => Ok(Wants::UpgradeRefusal(error.response())),
     }
@@ -164,17 +178,18 @@ fn allow(mount: &Mount, request: &Request<'_>) -> Result<Option<crate::app::Admi
     }
 }
 
-fn handshaken(mount: &Mount, head: &Head<'_>) -> Result<Handshaken, UpgradeError> {
+fn handshaken(mount: &Mount, head: &Head<'_>, base64: bool) -> Result<Handshaken, UpgradeError> {
     let key = upgrade::check_upgrade(head)?;
     let compression = match mount.options.compression {
         Some(_) => upgrade::agree_on_compression(head)?,
         None => None,
     };
-    Ok(Handshaken { key, compression })
+    let subprotocol = upgrade::protocols(head).next().map(str::to_owned);
+    Ok(Handshaken { key, compression, subprotocol, base64 })
 }
 
-fn body(request: &Request<'_>, is_form: bool) -> Body {
+fn body(request: &Request<'_>) -> Body {
     let is_binary = request.header("content-type") == Some(b"application/octet-stream".as_slice());
     let kind = if is_binary { BodyKind::Binary } else { BodyKind::Text };
-    Body { kind, is_form, bytes: request.body().to_vec() }
+    Body { kind, bytes: request.body().to_vec() }
 }

@@ -1,6 +1,6 @@
 //! WebSockets of Engine.IO: as the transport from the beginning, and as what a polling session becomes.
 //!
-//! The upgrade: the client opens a WebSocket with its session's id and probes it (`2probe`, `3probe`); from then on
+//! The upgrade: the client opens a WebSocket with its session's id and probes it (`2probe`, `3probe`); soon after that
 //! polls are sent home; when the client has none in flight it sends `5`, and the session adopts the WebSocket.
 
 use super::Fault;
@@ -8,6 +8,7 @@ use super::request::{Handshaken, Newcomer};
 use crate::app::CloseCause;
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
+use crate::base::time::Tick;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::server::websocket::{websocket, with_compression};
 use crate::server::worker::{Session, Worker};
@@ -15,13 +16,19 @@ use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::{PacketType, Revision, from_binary, from_text, text_frame};
 use crate::wire::frame::{Frame, encode_close_empty};
-use crate::wire::upgrade::switching_protocols;
+
+/// Time for a client to hear that its probe has succeeded, in milliseconds. One that has not, and gets its poll back,
+/// polls again; and its program, if it counts packets, expects none here, since the reference waits as long.
+const HOME_MS: u64 = 100;
 
 /// A WebSocket that wants to take over a session.
 pub(in crate::server) struct Probe {
     pub(in crate::server) ws: WebSocket,
     pub(in crate::server) mount: u16,
     session: LinkId,
+    base64: bool,
+    /// When it has to have done so.
+    until: Tick,
 }
 
 /// What a message of a WebSocket leads to.
@@ -42,9 +49,10 @@ impl Worker {
         mount: u16,
         newcomer: Newcomer,
         agreed: &Handshaken,
+        headers: &[(String, String)],
         out: &mut Outlet,
     ) {
-        let (revision, base64) = (newcomer.revision, newcomer.base64);
+        let (revision, base64) = (newcomer.revision, agreed.base64);
         let mut engine = self.new_engine(link, mount, revision, base64);
         engine.ws = websocket(agreed.compression.is_some());
         self.set_session(link, Session::Engine(Box::new(engine)));
@@ -52,9 +60,9 @@ impl Worker {
         let dialect = with_compression(Dialect::engine(revision, base64), agreed.compression);
         out.set_dialect(link, dialect);
         let cookie = self.cookie(link, mount);
-        let headers: Vec<(&str, &str)> =
-            cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
-        out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &headers));
+        let mut headers = borrowed(headers);
+        headers.extend(cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())));
+        out.send_bytes(link, &agreed.answer(&headers));
         match revision {
             // Some programs of that age listen for messages only after they were told that the WebSocket is open.
             Revision::Three => self.greeted.push_back((self.core.now.ms, link, newcomer)),
@@ -93,11 +101,12 @@ impl Worker {
         mount: u16,
         place: Place,
         agreed: &Handshaken,
+        headers: &[(String, String)],
         out: &mut Outlet,
     ) {
         let timeout = self.mount(mount).options.upgrade_timeout_ms;
         let allowed = self.mount(mount).options.allow_upgrades;
-        out.send_bytes(link, &switching_protocols(&agreed.key, None, agreed.compression, &[]));
+        out.send_bytes(link, &agreed.answer(&borrowed(headers)));
         let session = self.engine_at(place, mount, out);
         let is_open = session.is_some_and(|session| out.state(session) == LinkState::Open);
         let polling = session.and_then(|session| self.polling(session)).filter(|_| is_open && allowed);
@@ -109,10 +118,11 @@ impl Worker {
         };
         polling.probe = Some(link);
         let ws = websocket(agreed.compression.is_some());
-        let probe = Probe { ws, mount, session };
+        let until = self.core.now.tick.plus_ms(u64::from(timeout));
+        let probe = Probe { ws, mount, session, base64: agreed.base64, until };
         out.set_dialect(link, with_compression(Dialect::PLAIN, agreed.compression));
         self.set_session(link, Session::Probe(Box::new(probe)));
-        out.set_deadline(link, self.core.now.tick.plus_ms(u64::from(timeout)));
+        out.set_deadline(link, until);
     }
 
     /// A text message on a WebSocket that wants to take over.
@@ -123,14 +133,14 @@ impl Worker {
         out: &mut Outlet,
     ) -> Turn {
         let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize) else { return Turn::Next };
-        let session = probe.session;
+        let (session, until) = (probe.session, probe.until);
         match text {
             Some("2probe") if self.polling(session).is_some() => {
                 out.send_control(link, &text_frame(PacketType::Pong, "probe"));
                 if let Some(polling) = self.polling(session) {
                     polling.probed = true;
                 }
-                self.polling_answer(session, out);
+                out.set_deadline(link, until.min(self.core.now.tick.plus_ms(HOME_MS)));
                 Turn::Next
             }
             Some("5") if self.polling(session).is_some_and(|polling| polling.probed) => {
@@ -147,12 +157,16 @@ impl Worker {
     }
 
     fn adopt(&mut self, session: LinkId, link: LinkId, out: &mut Outlet) {
-        // A poll that is still held gets its noop: it was probed.
-        self.polling_answer(session, out);
+        // A poll that is still held gets its noop.
+        self.polling_send_home(session, out);
         self.polling_acknowledge(session);
         // The slot of the WebSocket's link is free of sessions when it dies.
-        self.set_session(link, Session::Gone);
+        let probe = std::mem::replace(&mut self.sessions[link.slot as usize], Session::Gone);
         let Some(engine) = self.engine(session) else { return };
+        if let Session::Probe(probe) = probe {
+            // What a client's polls cannot carry its WebSocket may.
+            engine.base64 = probe.base64;
+        }
         let rest = engine.polling.take().map_or_else(Vec::new, |polling| polling.rest);
         // What no answer had room for goes first.
         out.send_bytes(link, &Frame::from_bytes(rest));
@@ -173,24 +187,36 @@ impl Worker {
         let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize) else { return };
         let session = probe.session;
         if let Some(polling) = self.polling(session).filter(|polling| polling.probe == Some(link)) {
-            (polling.probe, polling.probed) = (None, false);
+            (polling.probe, polling.probed, polling.sent_home) = (None, false, false);
         }
     }
 
     /// The session ends: nothing is there to take over.
     pub(in crate::server) fn probe_dismissed(&mut self, session: LinkId, out: &mut Outlet) {
         let Some(polling) = self.polling(session) else { return };
-        polling.probed = false;
+        (polling.probed, polling.sent_home) = (false, false);
         if let Some(probe) = polling.probe.take() {
             out.send_control(probe, &encode_close_empty());
             out.finish(probe);
         }
     }
 
-    /// The upgrade took too long.
+    /// Polls are to be sent home, or the upgrade took too long.
     pub(in crate::server) fn probe_expired(&mut self, link: LinkId, out: &mut Outlet) {
+        if out.state(link) != LinkState::Open {
+            // It did not answer the close frame.
+            return out.abort(link);
+        }
+        if let Some(Session::Probe(probe)) = self.sessions.get(link.slot as usize)
+            && self.core.now.tick < probe.until
+        {
+            let (session, until) = (probe.session, probe.until);
+            out.set_deadline(link, until);
+            return self.polling_send_home(session, out);
+        }
         self.probe_gone(link);
-        out.abort(link);
+        out.send_control(link, &encode_close_empty());
+        out.finish(link);
     }
 
     /// A message on a session's WebSocket.
@@ -212,4 +238,8 @@ impl Worker {
             Err(Fault::Broken) => Turn::End(CloseCause::Protocol(1002)),
         }
     }
+}
+
+fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }

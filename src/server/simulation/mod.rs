@@ -114,7 +114,7 @@ impl World {
         let connect_ms = if gentle { 45_000 } else { 2_000 };
         let mut socketio = namespace::socketio(engine("/socket.io/"), connect_ms, &play);
         let options = socketio.take_engine();
-        router.add_mount(Mount { options, served: Served::SocketIo(socketio) });
+        router.add_mount(Mount { options, served: Served::SocketIo(Box::new(socketio)) });
         router.limit_payloads(limits.message_bytes);
         let routes = play.clone();
         let path = "/q/{what}/{n}/{number}";
@@ -125,7 +125,7 @@ impl World {
         let shared = Arc::new(Shared {
             router: Arc::new(router),
             sockets: AtomicUsize::new(0),
-            max_sockets: if dice.chance(25) { dice.between(2, 8) } else { usize::MAX },
+            max_sockets: if dice.chance(15) { dice.between(2, 8) } else { usize::MAX },
             max_links_per_reactor: usize::MAX,
         });
         // Nobody waits for it: turns come when the dice say so.
@@ -391,7 +391,7 @@ type Tally = BTreeMap<&'static str, u64>;
 /// Runs one seed; the trace is the same whenever and wherever it runs.
 fn run(seed: u64) -> (u64, Tally) {
     let mut world = World::new(seed);
-    let jams = !world.gentle && world.dice.chance(20);
+    let jams = !world.gentle && world.dice.chance(35);
     world.lossy = !world.gentle && world.dice.chance(20);
     for _ in 0..world.dice.between(200, 900) {
         world.step(jams);

@@ -3,11 +3,7 @@
 //! Owns: reading and writing that line. The payload is checked and not built.
 //! Leaves to others: attachments, which follow as binary messages; the arguments of events ([`super::args`]).
 
-use super::args::ArgsRef;
-use super::{
-    BadPacket, MAX_ACK_ID, MAX_ATTACHMENTS, PacketType, Revision, check_data, check_namespace, connect_data,
-    connect_error_data, event_data,
-};
+use super::{BadPacket, MAX_ACK_ID, MAX_ATTACHMENTS, PacketType, Revision, check_data, check_namespace};
 use crate::wire::json::{self, JsonError};
 
 /// A packet's text, taken apart.
@@ -107,33 +103,4 @@ pub fn encode(kind: PacketType, attachments: usize, namespace: &str, id: Option<
     }
     text.push_str(data);
     text
-}
-
-/// An event, whose attachments follow. Its name and arguments come from the program and are not checked.
-pub fn event(namespace: &str, id: Option<u64>, name: &str, args: ArgsRef<'_>) -> String {
-    let count = args.attachments().len();
-    let kind = if count > 0 { PacketType::BinaryEvent } else { PacketType::Event };
-    encode(kind, count, namespace, id, &event_data(name, args.json()))
-}
-
-/// An acknowledgement, whose attachments follow.
-pub fn ack(namespace: &str, id: u64, args: ArgsRef<'_>) -> String {
-    let count = args.attachments().len();
-    let kind = if count > 0 { PacketType::BinaryAck } else { PacketType::Ack };
-    encode(kind, count, namespace, Some(id), &format!("[{}]", args.json()))
-}
-
-/// Grants a namespace, with the socket's id in revision 5 and without in revision 4.
-pub fn connect(namespace: &str, sid: Option<&str>) -> String {
-    encode(PacketType::Connect, 0, namespace, None, &connect_data(sid))
-}
-
-/// Refuses a namespace; see [`connect_error_data`].
-pub fn connect_error(revision: Revision, namespace: &str, message: &str, data: Option<&str>) -> String {
-    encode(PacketType::ConnectError, 0, namespace, None, &connect_error_data(revision, message, data))
-}
-
-/// Tells a client that it is no longer in a namespace.
-pub fn disconnect(namespace: &str) -> String {
-    encode(PacketType::Disconnect, 0, namespace, None, "")
 }

@@ -97,10 +97,26 @@ fn a_parked_link_is_slow_if_nobody_asks_for_what_it_has() {
 fn a_burst_is_not_slowness_of_somebody_who_waits() {
     let (mut outlet, parked, _, mut wires) = parked(0, 10);
     outlet.set_awaited(parked, true);
-    outlet.send(parked, &frame("more than ten bytes"));
+    outlet.fan_out(set(&[0]), None, &frame("more than ten bytes").into(), Some(Ticket(1)));
     outlet.flush(&mut wires);
     assert_eq!((outlet.take_filled(), outlet.take_overflowed()), (vec![parked], vec![]));
+    let queued = Tally { matched: 1, queued: 1, ..Tally::default() };
+    assert_eq!(outlet.take_tallies(), [(Ticket(1), queued)]);
     assert_eq!(taken(&mut outlet, parked).as_deref(), Some("more than ten bytes"));
+}
+
+#[test]
+fn bytes_are_no_more_for_being_written_as_text() {
+    for (base64, fits) in [(false, 12), (true, 16)] {
+        let (mut outlet, parked, _, mut wires) = parked(0, 12);
+        outlet.set_dialect(parked, Dialect::engine(crate::wire::engine::Revision::Four, base64));
+        outlet.send(parked, &frame(&"x".repeat(fits)));
+        outlet.flush(&mut wires);
+        assert_eq!(outlet.take_overflowed(), []);
+        outlet.send(parked, &frame("x"));
+        outlet.flush(&mut wires);
+        assert_eq!(outlet.take_overflowed(), [parked]);
+    }
 }
 
 #[test]

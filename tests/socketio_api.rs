@@ -1,0 +1,284 @@
+//! What handlers of Socket.IO find and do, from inside of a program that embeds the library.
+
+mod embedded;
+mod support;
+
+use embedded::Embedded;
+use fanfare::socketio::{
+    Args, ConnectError, Connecting, DisconnectReason, Event, Namespace, Socket, SocketIo,
+};
+use fanfare::{EngineOptions, Server};
+use serde_json::{Value, json};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, mpsc};
+use support::{PATIENCE, Received, Ws};
+
+const EIO3: &str = "/socket.io/?EIO=3";
+const EIO4: &str = "/socket.io/?EIO=4";
+
+fn serve(namespaces: Vec<Namespace>) -> Embedded {
+    let socketio = SocketIo::new(EngineOptions::at("/socket.io/"));
+    Embedded::start(Server::builder().socketio(namespaces.into_iter().fold(socketio, SocketIo::namespace)))
+}
+
+fn one(value: &Value) -> Args {
+    let mut args = Args::new();
+    args.push(value).unwrap();
+    args
+}
+
+/// A client in these namespaces.
+fn join(server: &Embedded, namespaces: &[&str]) -> Ws<TcpStream> {
+    let mut ws = server.websocket(EIO4, "");
+    for namespace in namespaces {
+        enter(&mut ws, namespace);
+    }
+    ws
+}
+
+fn enter(ws: &mut Ws<TcpStream>, namespace: &str) {
+    let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
+    ws.send(&format!("40{prefix}"));
+    let answer = ws.text();
+    assert!(answer.starts_with(&format!("40{prefix}{{\"sid\"")), "{answer}");
+}
+
+/// Tells what an event of this name was given, with an acknowledgement.
+fn answers(
+    namespace: Namespace,
+    event: &str,
+    answer: impl Fn(&mut Socket<'_>, &Event<'_>) -> Value + Send + Sync + 'static,
+) -> Namespace {
+    namespace.on(event, move |socket, event| {
+        let answer = one(&answer(socket, event));
+        event.take_ack().expect("it is asked for").send(socket.context(), &answer);
+    })
+}
+
+/// An event that is answered.
+fn ask(ws: &mut Ws<TcpStream>, event: &str) -> String {
+    ws.send(&format!("427{event}"));
+    let answer = ws.text();
+    answer.strip_prefix("437").unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// Of which it is told when it is gone.
+struct Guard(mpsc::Sender<&'static str>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // The test may be over.
+        let _ = self.0.send("dropped");
+    }
+}
+
+#[test]
+fn sockets_keep_one_value_of_each_type_until_they_have_left() {
+    let (sender, told) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let root = Namespace::new("/").on_connect(move |socket, _| {
+        assert!(socket.get::<u64>().is_none(), "a new socket has nothing");
+        assert_eq!(socket.set(0u64), None);
+        assert!(socket.set(String::from("a")).is_none());
+        assert!(socket.set(Guard(sender.lock().unwrap().clone())).is_none());
+    });
+    let root = answers(root, "count", |socket, _| {
+        *socket.get_mut::<u64>().unwrap() += 1;
+        json!([*socket.get::<u64>().unwrap(), socket.get::<String>().unwrap(), socket.get::<i8>()])
+    });
+    let root = answers(root, "name", |socket, event| {
+        let name: String = event.args().iter().next().unwrap().parse().unwrap();
+        json!(socket.set(name))
+    });
+    let root = root.on_disconnect(|socket, _| {
+        let name = socket.set(String::from("gone")).unwrap();
+        let told = if name == "b" && socket.get() == Some(&2u64) { "has them" } else { "has not" };
+        // The test may be over.
+        let _ = socket.get::<Guard>().unwrap().0.send(told);
+    });
+    let server = serve(vec![root]);
+
+    let (mut first, mut second) = (join(&server, &["/"]), join(&server, &["/"]));
+    assert_eq!(ask(&mut first, r#"["count"]"#), r#"[[1,"a",null]]"#);
+    assert_eq!(ask(&mut first, r#"["name","b"]"#), r#"["a"]"#);
+    assert_eq!(ask(&mut first, r#"["count"]"#), r#"[[2,"b",null]]"#);
+    assert_eq!(ask(&mut second, r#"["count"]"#), r#"[[1,"a",null]]"#);
+
+    first.send("41");
+    for expected in ["has them", "dropped"] {
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(expected));
+    }
+    // It comes back as another socket.
+    enter(&mut first, "/");
+    assert_eq!(ask(&mut first, r#"["count"]"#), r#"[[1,"a",null]]"#);
+}
+
+#[test]
+fn values_of_a_socket_that_may_not_connect_are_dropped() {
+    let (sender, told) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let root = Namespace::new("/").middleware(move |socket, _| {
+        socket.set(Guard(sender.lock().unwrap().clone()));
+        Err(ConnectError::new("no"))
+    });
+    let server = serve(vec![root]);
+    let mut ws = server.websocket(EIO4, "");
+    ws.send("40");
+    assert_eq!(ws.text(), r#"44{"message":"no"}"#);
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("dropped"));
+}
+
+#[test]
+fn an_acknowledgement_that_comes_leaves_the_values_alone() {
+    let root = Namespace::new("/").on("begin", |socket, _| {
+        socket.set(7u64);
+        socket.emit_with_ack("asked", &Args::new(), None, |socket, args| {
+            assert!(args.is_some());
+            let kept = json!(socket.get::<u64>());
+            socket.emit("kept", &one(&kept));
+        });
+    });
+    let server = serve(vec![root]);
+    let mut ws = join(&server, &["/"]);
+    ws.send(r#"42["begin"]"#);
+    assert_eq!(ws.text(), r#"420["asked"]"#);
+    ws.send("430[]");
+    assert_eq!(ws.text(), r#"42["kept",7]"#);
+}
+
+/// What a namespace is told of the request with which the session began.
+fn tells_handshake(name: &str) -> Namespace {
+    Namespace::new(name).on_connect(|socket, connecting: &Connecting<'_>| {
+        let handshake = connecting.handshake();
+        let header =
+            |name: &str| handshake.header(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        let names: Vec<&str> = handshake.headers().map(|(name, _)| name).collect();
+        let told = json!({
+            "url": handshake.url(), "cookie": header("cookie"), "agent": header("USER-AGENT"),
+            "names": names, "query": connecting.queries(), "a": connecting.query("a"),
+        });
+        socket.emit("told", &one(&told));
+    })
+}
+
+fn told(ws: &mut Ws<TcpStream>, namespace: &str) -> Value {
+    let text = ws.text();
+    let json = text.strip_prefix(&format!("42{namespace}[\"told\",")).unwrap_or_else(|| panic!("{text}"));
+    serde_json::from_str(json.strip_suffix(']').unwrap()).unwrap()
+}
+
+#[test]
+fn namespaces_that_are_joined_later_see_the_request() {
+    let headers = "Cookie: session=1\r\nUser-Agent: test\r\nX-Secret: s\r\n";
+    let url = "/socket.io/?EIO=4&a=1&a=2&b=%26&transport=websocket";
+    let kept: [Option<&[&str]>; 3] = [None, Some(&["cookie", "host"]), Some(&[])];
+    for kept in kept {
+        let mut socketio = SocketIo::new(EngineOptions::at("/socket.io/"));
+        if let Some(names) = kept {
+            socketio = socketio.keep_headers(names);
+        }
+        for name in ["/", "/b", "/c"] {
+            socketio = socketio.namespace(tells_handshake(name));
+        }
+        let server = Embedded::start(Server::builder().socketio(socketio));
+        let mut ws = server.websocket("/socket.io/?EIO=4&a=1&a=2&b=%26", headers);
+        enter(&mut ws, "/");
+        let first = told(&mut ws, "");
+        assert_eq!((&first["cookie"], &first["agent"]), (&json!("session=1"), &json!("test")));
+        for (name, prefix) in [("/b", "/b,"), ("/c", "/c,")] {
+            enter(&mut ws, name);
+            let later = told(&mut ws, prefix);
+            assert_eq!((&later["url"], &later["a"]), (&json!(url), &json!("1")));
+            assert_eq!(later["query"], json!([["a", "1"], ["a", "2"], ["b", "&"]]));
+            match kept {
+                None => assert_eq!(later, first),
+                Some([]) => assert_eq!((&later["cookie"], &later["names"]), (&Value::Null, &json!([]))),
+                Some(_) => {
+                    assert_eq!((&later["cookie"], &later["agent"]), (&json!("session=1"), &Value::Null));
+                    assert_eq!(later["names"], json!(["Host", "Cookie"]));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_query_of_a_namespace_of_2_x_is_behind_that_of_the_connection() {
+    let server = serve(vec![Namespace::new("/"), tells_handshake("/b")]);
+    let mut ws = server.websocket(&format!("{EIO3}&a=1"), "");
+    assert_eq!(ws.text(), "40");
+    ws.send("40/b?a=2&%26c=%3D%3Fd,");
+    assert_eq!(ws.text(), "40/b,");
+    let told = told(&mut ws, "/b,");
+    assert_eq!(told["query"], json!([["a", "1"], ["a", "2"], ["&c", "=?d"]]));
+    assert_eq!(told["a"], "1");
+}
+
+type Reasons = Arc<Mutex<Vec<(String, DisconnectReason)>>>;
+
+/// `leave` and `close` disconnect it; `echo` is answered. What becomes of it is noted.
+fn leaves(name: &str, reasons: &Reasons) -> Namespace {
+    let reasons = reasons.clone();
+    let namespace = Namespace::new(name)
+        .on("leave", |socket, _| socket.disconnect(false))
+        .on("close", |socket, _| socket.disconnect(true))
+        .on_disconnect(move |socket, reason| {
+            reasons.lock().unwrap().push((socket.namespace().to_owned(), reason));
+        });
+    answers(namespace, "echo", |_, _| json!("echo"))
+}
+
+#[test]
+fn whom_a_handler_closes_is_disconnected_from_every_namespace_first() {
+    use DisconnectReason::ServerNamespaceDisconnect;
+    let reasons = Reasons::default();
+    let server = serve(vec![leaves("/", &reasons), leaves("/b", &reasons)]);
+    let both = [("/".to_owned(), ServerNamespaceDisconnect), ("/b".to_owned(), ServerNamespaceDisconnect)];
+
+    let mut ws = join(&server, &["/", "/b"]);
+    ws.send(r#"42/b,["close"]"#);
+    let all = [ws.recv(), ws.recv(), ws.recv()];
+    let text = |text: &str| Received::Text(text.to_owned());
+    assert_eq!(all, [text("41"), text("41/b,"), Received::Close(1005, String::new())]);
+    assert_eq!(std::mem::take(&mut *reasons.lock().unwrap()), both);
+
+    // Old clients, too.
+    let mut ws = server.websocket(EIO3, "");
+    assert_eq!(ws.text(), "40");
+    ws.send(r#"42["close"]"#);
+    assert_eq!([ws.recv(), ws.recv()], [text("41"), Received::Close(1005, String::new())]);
+    assert_eq!(std::mem::take(&mut *reasons.lock().unwrap()), both[..1]);
+
+    let target = server.polling(EIO4);
+    server.post(&target, "40\u{1e}40/b,");
+    let _ = server.poll(&target);
+    server.post(&target, r#"42["close"]"#);
+    // That it is over is an answer of its own: clients of 4.x act on it before they act on packets beside it.
+    assert_eq!([server.poll(&target), server.poll(&target)], ["41\u{1e}41/b,", "1"]);
+    assert_eq!(*reasons.lock().unwrap(), both);
+}
+
+#[test]
+fn what_was_under_way_when_the_server_disconnected_a_socket_is_passed_over() {
+    let reasons = Reasons::default();
+    let server = serve(vec![leaves("/", &reasons), leaves("/b", &reasons)]);
+    let mut ws = join(&server, &["/", "/b"]);
+    ws.send(r#"42["leave"]"#);
+    for late in [r#"421["echo"]"#, "430[1]", "41"] {
+        ws.send(late);
+    }
+    ws.send(r#"42/b,5["echo"]"#);
+    assert_eq!(ws.text(), "41");
+    assert_eq!(ws.text(), r#"43/b,5["echo"]"#);
+    enter(&mut ws, "/");
+    assert_eq!(ask(&mut ws, r#"["echo"]"#), r#"["echo"]"#);
+
+    // A namespace that there is not was never left.
+    ws.send(r#"42/none,["echo"]"#);
+    assert_eq!(ws.recv(), Received::Close(1005, String::new()));
+    // Who left by himself knows.
+    let mut ws = join(&server, &["/", "/b"]);
+    ws.send("41");
+    ws.send(r#"42["echo"]"#);
+    assert_eq!(ws.recv(), Received::Close(1005, String::new()));
+}
