@@ -41,6 +41,8 @@ use wires::{Dice, Pipe};
 
 const IDLE_S: u32 = 30;
 const HANDSHAKE_S: u32 = 5;
+/// What a stop may take, in milliseconds: more than the deadlines of closing and of the last bytes together.
+const STOP_MS: u64 = 15_000;
 const ROOMS_PER_SOCKET: usize = 5;
 
 /// How a run ends.
@@ -123,7 +125,7 @@ impl World {
         let shared = Arc::new(Shared {
             router: Arc::new(router),
             sockets: AtomicUsize::new(0),
-            max_sockets: usize::MAX,
+            max_sockets: if dice.chance(15) { dice.between(2, 8) } else { usize::MAX },
             max_links_per_reactor: usize::MAX,
         });
         // Nobody waits for it: turns come when the dice say so.
@@ -366,6 +368,7 @@ impl World {
                 }
             }
         }
+        let begun_ms = self.now_ms;
         // Longer than every deadline; it runs out for those only who do nothing.
         for _ in 0..4_000 {
             self.round();
@@ -375,6 +378,9 @@ impl World {
             }
             self.now_ms += if self.is_at_rest() { 100 } else { 1 };
         }
+        // A stop waits for those who are to be told, and not for who may ask some day.
+        let took_ms = self.now_ms - begun_ms;
+        assert!(ending != Ending::ServerStops || took_ms < STOP_MS, "stopping took {took_ms} ms");
         self.everybody_transfers();
     }
 }
@@ -385,7 +391,7 @@ type Tally = BTreeMap<&'static str, u64>;
 /// Runs one seed; the trace is the same whenever and wherever it runs.
 fn run(seed: u64) -> (u64, Tally) {
     let mut world = World::new(seed);
-    let jams = !world.gentle && world.dice.chance(20);
+    let jams = !world.gentle && world.dice.chance(35);
     world.lossy = !world.gentle && world.dice.chance(20);
     for _ in 0..world.dice.between(200, 900) {
         world.step(jams);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 /// What [`World::tally`] counts besides the causes of closing.
-pub(super) const TALLIED: [&str; 20] = [
+pub(super) const TALLIED: [&str; 21] = [
     "delivered",
     "report",
     "report with queued",
@@ -20,6 +20,7 @@ pub(super) const TALLIED: [&str; 20] = [
     "report with closed",
     "report with busy",
     "timed out",
+    "full",
     "answered over HTTP",
     "report with volatile",
     "delivered to guests",
@@ -71,11 +72,13 @@ impl World {
             count("delivered", client.talk.got.len());
             count("answered over HTTP", client.answered);
             count("timed out", usize::from(client.stage == Stage::Answered(408)));
+            count("full", usize::from(client.stage == Stage::Answered(503)));
         }
         for guest in &self.guests {
             count("delivered to guests", guest.talk.got.len());
             count("upgraded", guest.carrier.upgrades);
             count("abandoned", guest.carrier.abandoned);
+            count("full", usize::from(guest.carrier.state == State::Refused(503)));
             count("told", usize::from(guest.carrier.state == State::Told));
             count("refused", usize::from(matches!(guest.carrier.state, State::Refused(_))));
         }
@@ -396,7 +399,8 @@ impl World {
                 }
                 Kind::Dribbler => {}
                 Kind::WebSocket if ending == Ending::EverybodySleeps && !client.leaving => {
-                    assert!(matches!(client.stage, Stage::Closed(_)), "{}: {:?}", client.n, client.stage);
+                    let told = matches!(client.stage, Stage::Closed(_) | Stage::Answered(503));
+                    assert!(told, "{}: {:?}", client.n, client.stage);
                 }
                 Kind::WebSocket | Kind::Http => {}
             }
