@@ -220,7 +220,7 @@ impl HttpSession {
                 self.scan = HeadScan::default();
                 self.taken = end;
                 self.handed = Some(Handed { head, body });
-                self.again()
+                self.handed_out()
             }
             Err(error) => {
                 self.failed = Some(error);
@@ -246,8 +246,12 @@ impl HttpSession {
         self.handed = Some(Handed { head, body: head..end });
     }
 
-    /// The request that was handed out last, if it lies in the buffer.
-    pub fn again(&self) -> Result<Step<'_>, HttpError> {
+    /// The request that was handed out last and [kept](HttpSession::keep); the next one if there is none.
+    pub fn again(&mut self) -> Result<Step<'_>, HttpError> {
+        if self.handed.is_some() { self.handed_out() } else { self.next() }
+    }
+
+    fn handed_out(&self) -> Result<Step<'_>, HttpError> {
         let Some(Handed { head, body }) = &self.handed else { return Ok(Step::NeedMore) };
         let bytes = &self.buffer[self.start..];
         // Parsed a second time if the body came later: two passes, however many pieces.
