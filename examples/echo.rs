@@ -2,10 +2,10 @@
 //!
 //! `cargo run --release --example echo -- --listen 127.0.0.1:9001 --reactors 1`
 
-use clap::{Arg, ArgAction, Command, value_parser};
-use fanfare::{
-    Admission, Compression, Endpoint, Limits, ListenAddr, Message, Request, Response, Server, Socket,
-};
+mod common;
+
+use clap::{Arg, ArgAction};
+use fanfare::{Admission, Compression, Endpoint, Limits, Message, Request, Response, Socket};
 
 /// What a suite sends at most, with room to spare: its largest messages have 16 MiB.
 const MESSAGE_BYTES: usize = 17 << 20;
@@ -28,26 +28,14 @@ impl Endpoint for Echo {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let listen = Arg::new("listen").long("listen").value_parser(value_parser!(ListenAddr));
-    let reactors = Arg::new("reactors").long("reactors").value_parser(value_parser!(usize));
     let compression = Arg::new("compression").long("compression").action(ArgAction::SetTrue);
-    let args = Command::new("echo")
-        .about("A WebSocket echo server at /echo")
-        .arg(listen.default_value("127.0.0.1:9001").help("Where to listen; port 0 picks one"))
-        .arg(reactors.default_value("0").help("Reactors; 0 is one a core"))
+    let args = common::command("echo", "A WebSocket echo server at /echo", "127.0.0.1:9001")
         .arg(compression.help("Agree on permessage-deflate, and compress every message that gets shorter"))
         .get_matches();
-    let listen = args.get_one::<ListenAddr>("listen").expect("it has a default").clone();
-    let reactors = *args.get_one::<usize>("reactors").expect("it has a default");
     let limits = Limits { message_bytes: MESSAGE_BYTES, outbox_bytes: OUTBOX_BYTES, ..Limits::default() };
-    let mut server =
-        Server::builder().listen(listen).reactors(reactors).limits(limits).endpoint("/echo", Echo);
+    let mut server = common::server(&args).limits(limits).endpoint("/echo", Echo);
     if args.get_flag("compression") {
         server = server.compression(Compression { threshold_bytes: 0, ..Compression::default() });
     }
-    let running = server.start()?;
-    for addr in running.addrs() {
-        println!("echo ready on http://{addr} ({} reactors)", running.reactors());
-    }
-    Ok(running.join()?)
+    common::run("echo", server)
 }

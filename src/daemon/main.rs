@@ -8,6 +8,7 @@ mod events;
 mod flags;
 mod gateway;
 mod logging;
+mod raw;
 mod serve;
 
 use client::Client;

@@ -413,7 +413,8 @@ pub fn unquote(string: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The character of an escape `uXXXX`, or of a pair of surrogates `uXXXX\uXXXX`, and what is behind it.
+/// The character of an escape, a `u` with four hexadecimal digits, or of a pair of them that are surrogates with a
+/// backslash between; and what is behind it.
 fn unescape(escape: &str) -> (char, &str) {
     fn unit(escape: &str) -> Option<(u16, &str)> {
         let (digits, behind) = escape.strip_prefix('u')?.split_at_checked(4)?;

@@ -4,6 +4,7 @@ use super::Api;
 use super::fields::{BadBody, Fault, Fields, parse_one, text_of};
 use super::publish::Nodes;
 use super::target::Target;
+use fanfare::socketio::Emit;
 use fanfare::{Context, Params, Request, Responder, Response};
 use serde::Serialize;
 use std::sync::Arc;
@@ -25,10 +26,7 @@ pub(super) fn join(
     _: &Params,
     responder: Responder,
 ) {
-    match read(request, |fields| read_rooms(api, fields)) {
-        Ok((target, rooms)) => target.emit(cx).sockets_join(&borrowed(&rooms), answer(responder)),
-        Err(refusal) => responder.send(cx, refusal.response()),
-    }
+    move_sockets(api, cx, request, responder, |emit, rooms, done| emit.sockets_join(rooms, done));
 }
 
 pub(super) fn leave(
@@ -38,8 +36,24 @@ pub(super) fn leave(
     _: &Params,
     responder: Responder,
 ) {
+    move_sockets(api, cx, request, responder, |emit, rooms, done| emit.sockets_leave(rooms, done));
+}
+
+/// Called with how many sockets were meant.
+type OnDone = Box<dyn FnOnce(&mut Context<'_>, u64)>;
+
+fn move_sockets(
+    api: &Api,
+    cx: &mut Context<'_>,
+    request: &Request<'_>,
+    responder: Responder,
+    act: fn(Emit<'_, '_>, &[&str], OnDone),
+) {
     match read(request, |fields| read_rooms(api, fields)) {
-        Ok((target, rooms)) => target.emit(cx).sockets_leave(&borrowed(&rooms), answer(responder)),
+        Ok((target, rooms)) => {
+            let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
+            act(target.emit(cx), &rooms, Box::new(answer(responder)));
+        }
         Err(refusal) => responder.send(cx, refusal.response()),
     }
 }
@@ -78,10 +92,6 @@ fn read_rooms(api: &Api, fields: &Fields<'_>) -> Result<(Target, Vec<String>), F
         return Err(Fault::of("rooms", "names no room"));
     }
     Ok((Target::read(fields, "in", &api.namespaces)?, rooms))
-}
-
-fn borrowed(rooms: &[String]) -> Vec<&str> {
-    rooms.iter().map(String::as_str).collect()
 }
 
 fn answer(responder: Responder) -> impl FnOnce(&mut Context<'_>, u64) + 'static {

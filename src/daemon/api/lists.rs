@@ -4,7 +4,7 @@
 //! these lists: the reactors are asked.
 
 use super::Api;
-use super::page::{List, Names, Page};
+use super::page::{List, Names, Page, answer_numbers};
 use crate::gateway::{CLIENT, GROUP, domain_of, scope_of};
 use fanfare::{Context, Params, Request, Responder, Response};
 use serde::Serialize;
@@ -34,17 +34,12 @@ pub(super) fn domains(
         Ok(page) => page,
         Err(refusal) => return responder.send(cx, refusal),
     };
-    let asked = page.clone();
-    cx.gather(
-        move |view| {
-            let domains = view.scopes().filter_map(|(scope, len)| Some((domain_of(scope)?, len)));
-            asked.first(domains)
-        },
-        move |cx, parts| {
-            let (names, cursor) = page.sum(parts);
-            let items = names.into_iter().map(|(name, clients)| Domain { name, clients }).collect();
-            responder.send(cx, Response::json(200, &List { items, cursor, total: None }));
-        },
+    answer_numbers(
+        cx,
+        page,
+        responder,
+        |page, view| page.first(view.scopes().filter_map(|(scope, len)| Some((domain_of(scope)?, len)))),
+        |(name, clients)| Domain { name, clients },
     );
 }
 

@@ -5,7 +5,7 @@
 
 use super::Api;
 use super::fields::not_served;
-use super::page::{List, Names, Page, Parameters};
+use super::page::{List, Names, Page, Parameters, answer_numbers};
 use crate::events;
 use fanfare::socketio::{SocketInfo, Transport};
 use fanfare::{Context, Params, Request, Responder, Response, To};
@@ -66,14 +66,13 @@ pub(super) fn namespaces(
         Ok(page) => page,
         Err(refusal) => return responder.send(cx, refusal),
     };
-    let (asked, api) = (page.clone(), api.clone());
-    cx.gather(
-        move |view| asked.first(api.namespaces.iter().map(|name| (name, view.scope_len(name)))),
-        move |cx, parts| {
-            let (names, cursor) = page.sum(parts);
-            let items = names.into_iter().map(|(name, sockets)| Namespace { name, sockets }).collect();
-            responder.send(cx, Response::json(200, &List { items, cursor, total: None }));
-        },
+    let api = api.clone();
+    answer_numbers(
+        cx,
+        page,
+        responder,
+        move |page, view| page.first(api.namespaces.iter().map(|name| (name, view.scope_len(name)))),
+        |(name, sockets)| Namespace { name, sockets },
     );
 }
 
@@ -88,14 +87,12 @@ pub(super) fn rooms(
         Ok(read) => read,
         Err(refusal) => return responder.send(cx, refusal),
     };
-    let asked = page.clone();
-    cx.gather(
-        move |view| asked.first(view.rooms(&namespace)),
-        move |cx, parts| {
-            let (names, cursor) = page.sum(parts);
-            let items = names.into_iter().map(|(room, sockets)| Room { room, sockets }).collect();
-            responder.send(cx, Response::json(200, &List { items, cursor, total: None }));
-        },
+    answer_numbers(
+        cx,
+        page,
+        responder,
+        move |page, view| page.first(view.rooms(&namespace)),
+        |(room, sockets)| Room { room, sockets },
     );
 }
 

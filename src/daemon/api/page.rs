@@ -6,7 +6,7 @@
 //! neither repeat nor hide others.
 
 use super::bad_request;
-use fanfare::{Request, Response};
+use fanfare::{Context, Request, Responder, Response, View};
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::collections::btree_map::Entry::{Occupied, Vacant};
@@ -62,6 +62,25 @@ impl Parameters {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// Answers with a page of names and a number each, which the reactors tell by `first` and `item` puts into words.
+pub(super) fn answer_numbers<I: Serialize + 'static>(
+    cx: &mut Context<'_>,
+    page: Page,
+    responder: Responder,
+    first: impl Fn(&Page, &View<'_>) -> Names<u64> + Send + Sync + 'static,
+    item: fn((String, u64)) -> I,
+) {
+    let asked = page.clone();
+    cx.gather(
+        move |view| first(&asked, view),
+        move |cx, parts| {
+            let (names, cursor) = page.sum(parts);
+            let items = names.into_iter().map(item).collect();
+            responder.send(cx, Response::json(200, &List { items, cursor, total: None }));
+        },
+    );
 }
 
 /// Which page is asked for.

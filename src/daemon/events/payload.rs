@@ -1,13 +1,10 @@
 //! What the events of application 1 carry, and how it can be wrong.
 
+use crate::raw::present;
 use fanfare::NAME_BYTES;
-use fanfare::socketio::{ArgRef, ArgsRef, Event};
+use fanfare::socketio::{ArgRef, ArgsRef, Event, is_reserved};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-
-/// The names of events that Socket.IO keeps for itself.
-const RESERVED: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// Why an event is not acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +35,7 @@ pub(crate) fn check_name(field: &str, name: &str) -> Result<(), Fault> {
 /// Whether an event may be sent under this name.
 pub(crate) fn check_event(field: &str, name: &str) -> Result<(), Fault> {
     check_name(field, name)?;
-    if RESERVED.contains(&name) {
+    if is_reserved(name) {
         return Err(Fault {
             code: "reserved_event",
             message: format!("{field}: Socket.IO reserves {name:?}"),
@@ -105,11 +102,6 @@ struct InfoFields<'a> {
     event_name: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     text: Option<&'a RawValue>,
-}
-
-/// `null` is a value like any other; only an absent field is absent.
-fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
 }
 
 impl<'a> Info<'a> {

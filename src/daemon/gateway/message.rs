@@ -3,8 +3,9 @@
 //! `msgId` and `content` are never turned into values: their text is kept and sent on as it came.
 
 use super::{client_room, group_room};
+use crate::raw::present;
 use fanfare::{Frame, FrameBuilder, NAME_BYTES, To};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -131,11 +132,6 @@ struct Fields<'a> {
     content: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     receipt: Option<&'a RawValue>,
-}
-
-/// `null` is a value like any other; only an absent field is absent.
-pub(crate) fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
 }
 
 /// A message of a client.
