@@ -30,15 +30,16 @@ test('400: parameters', async (t) => {
 });
 
 test('401: token', async (t) => {
-    const server = await start(t, '[auth]\ntoken = "456"\n');
-    for (const more of [{}, { token: '' }, { token: '45' }, { token: '4567' }, { token: '457' }, { Token: '456' }]) {
+    const server = await start(t, '[auth]\ntoken = "hush-456"\n');
+    for (const more of [{}, { token: '' }, { token: 'hush-45' }, { token: 'hush-4567' }, { token: 'hush-457' }, { Token: 'hush-456' }]) {
         const { status, body } = await refusal(at(server, query('d1', 'c1', 'g1', more)));
         assert.equal(status, 401, JSON.stringify(more));
         assert.equal(body.code, 'unauthorized');
-        assert.ok(!JSON.stringify(body).includes('456'), 'the answer does not tell the token');
+        assert.ok(!JSON.stringify(body).includes('hush'), 'the answer does not tell the token');
     }
-    await quiet(await at(server, query('d1', 'c1', 'g1', { token: '456' })));
-    assert.ok(!server.log().includes('457'), 'the log does not tell what was tried');
+    await quiet(await at(server, query('d1', 'c1', 'g1', { token: 'hush-456' })));
+    // Not a bare number: the times and ports of the log have those.
+    assert.ok(!server.log().includes('hush'), 'the log does not tell what was tried');
 });
 
 test('403: origin', async (t) => {
