@@ -5,22 +5,11 @@
 mod common;
 
 use fanfare::EngineOptions;
-use fanfare::socketio::{Args, ArgsRef, Connecting, Namespace, Socket, SocketIo};
-
-/// The same arguments, to be sent.
-fn copy(args: ArgsRef<'_>) -> Args {
-    let mut copy = Args::new();
-    for arg in args.iter() {
-        copy.push_ref(arg).expect("what was received can be sent");
-    }
-    copy
-}
+use fanfare::socketio::{Connecting, Error, Namespace, Socket, SocketIo};
 
 /// Tells a client what it gave.
-fn tell_auth(socket: &mut Socket<'_>, connecting: &Connecting<'_>) {
-    let mut args = Args::new();
-    args.push_raw(connecting.auth()).expect("it was received as JSON");
-    socket.emit("auth", &args);
+fn tell_auth(socket: &mut Socket<'_>, connecting: &Connecting<'_>) -> Result<(), Error> {
+    socket.emit("auth", connecting.parse_auth::<serde_json::Value>()?)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,15 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let main = Namespace::new("/")
         .on_connect(tell_auth)
-        .on("message", |socket, event| {
-            socket.emit("message-back", &copy(event.args()));
-        })
-        .on("message-with-ack", |socket, event| {
-            let args = copy(event.args());
-            if let Some(ack) = event.take_ack() {
-                ack.send(socket.context(), &args);
-            }
-        });
+        .on("message", |socket, event| socket.emit("message-back", event.args()))
+        .on("message-with-ack", |socket, event| event.ack(socket, event.args()));
     let custom = Namespace::new("/custom").on_connect(tell_auth);
     let engine = EngineOptions::at("/socket.io/").ping_interval_ms(300).ping_timeout_ms(200);
     let socketio = SocketIo::new(engine).connect_timeout_ms(1_000).namespace(main).namespace(custom);

@@ -2,11 +2,12 @@
 
 mod support;
 
-use fanfare::socketio::{Args, EngineOptions, Namespace, SocketIo};
+use fanfare::socketio::{EngineOptions, Namespace, NoAck, SocketIo};
 use fanfare::{ListenAddr, Server};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use support::{PATIENCE, Ws};
 
 /// As many as a client may owe.
@@ -19,13 +20,17 @@ fn a_client_that_reads_everything_and_acknowledges_nothing_is_closed() {
     let counted = forgiven.clone();
     let main = Namespace::new("/")
         .on("ask", move |socket, event| {
-            let count: usize = event.args().iter().next().unwrap().parse().unwrap();
+            let count: usize = event.parse().unwrap();
             for _ in 0..count {
                 let counted = counted.clone();
-                socket.emit_with_ack("q", &Args::new(), Some(1_000_000), move |socket, args| {
-                    assert!(args.is_some() || !socket.is_connected());
+                let ask = socket.timeout(Duration::from_secs(1_000));
+                let asked = ask.emit_with_ack("q", (), move |socket, answer| {
+                    assert!(
+                        answer.is_ok() || answer.err() == Some(NoAck::Disconnected) && !socket.is_connected()
+                    );
                     counted.fetch_add(1, Ordering::Relaxed);
                 });
+                asked.unwrap();
             }
         })
         .on_disconnect(move |_, reason| sender.send(reason.to_string()).unwrap());
@@ -56,6 +61,8 @@ fn a_client_that_reads_everything_and_acknowledges_nothing_is_closed() {
     assert_eq!(client.closed().0, 1005);
     assert_eq!(closed.recv_timeout(PATIENCE).unwrap(), "forced close");
     running.stop();
+    let stats = running.stats().clone();
     running.join().unwrap();
+    assert_eq!(stats.sum(|reactor| reactor.panics()), 0);
     assert_eq!(forgiven.load(Ordering::Relaxed), MOST + 3);
 }

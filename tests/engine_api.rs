@@ -229,7 +229,7 @@ fn binary_of_socketio_takes_the_form_that_the_websocket_of_an_upgrade_takes() {
     let root = Namespace::new("/").on("ask", |socket, _| {
         let mut args = Args::new();
         args.push_binary(vec![1, 2, 3]).unwrap();
-        socket.emit("bytes", &args);
+        socket.emit("bytes", &args)
     });
     let socketio = SocketIo::new(EngineOptions::at("/engine.io/")).namespace(root);
     let server = Embedded::start(Server::builder().socketio(socketio));

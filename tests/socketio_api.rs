@@ -4,9 +4,7 @@ mod embedded;
 mod support;
 
 use embedded::Embedded;
-use fanfare::socketio::{
-    Args, ConnectError, Connecting, DisconnectReason, Event, Namespace, Socket, SocketIo,
-};
+use fanfare::socketio::{ConnectError, Connecting, DisconnectReason, Event, Namespace, Socket, SocketIo};
 use fanfare::{EngineOptions, Server};
 use serde_json::{Value, json};
 use std::net::TcpStream;
@@ -19,12 +17,6 @@ const EIO4: &str = "/socket.io/?EIO=4";
 fn serve(namespaces: Vec<Namespace>) -> Embedded {
     let socketio = SocketIo::new(EngineOptions::at("/socket.io/"));
     Embedded::start(Server::builder().socketio(namespaces.into_iter().fold(socketio, SocketIo::namespace)))
-}
-
-fn one(value: &Value) -> Args {
-    let mut args = Args::new();
-    args.push(value).unwrap();
-    args
 }
 
 /// A client in these namespaces.
@@ -50,8 +42,8 @@ fn answers(
     answer: impl Fn(&mut Socket<'_>, &Event<'_>) -> Value + Send + Sync + 'static,
 ) -> Namespace {
     namespace.on(event, move |socket, event| {
-        let answer = one(&answer(socket, event));
-        event.take_ack().expect("it is asked for").send(socket.context(), &answer);
+        let answer = answer(socket, event);
+        event.take_ack().expect("it is asked for").send(socket.context(), answer)
     })
 }
 
@@ -87,7 +79,7 @@ fn sockets_keep_one_value_of_each_type_until_they_have_left() {
         json!([*socket.get::<u64>().unwrap(), socket.get::<String>().unwrap(), socket.get::<i8>()])
     });
     let root = answers(root, "name", |socket, event| {
-        let name: String = event.args().iter().next().unwrap().parse().unwrap();
+        let name: String = event.parse().unwrap();
         json!(socket.set(name))
     });
     let root = root.on_disconnect(|socket, _| {
@@ -132,11 +124,11 @@ fn values_of_a_socket_that_may_not_connect_are_dropped() {
 fn an_acknowledgement_that_comes_leaves_the_values_alone() {
     let root = Namespace::new("/").on("begin", |socket, _| {
         socket.set(7u64);
-        socket.emit_with_ack("asked", &Args::new(), None, |socket, args| {
-            assert!(args.is_some());
-            let kept = json!(socket.get::<u64>());
-            socket.emit("kept", &one(&kept));
-        });
+        socket.emit_with_ack("asked", (), |socket, answer| {
+            assert!(answer.is_ok());
+            let kept = socket.get::<u64>().copied();
+            socket.emit("kept", kept).unwrap();
+        })
     });
     let server = serve(vec![root]);
     let mut ws = join(&server, &["/"]);
@@ -157,7 +149,7 @@ fn tells_handshake(name: &str) -> Namespace {
             "url": handshake.url(), "cookie": header("cookie"), "agent": header("USER-AGENT"),
             "names": names, "query": connecting.queries(), "a": connecting.query("a"),
         });
-        socket.emit("told", &one(&told));
+        socket.emit("told", told)
     })
 }
 

@@ -2,6 +2,8 @@
 
 use super::endpoint::CloseCause;
 use super::gather::{Answer, View};
+use super::guard::{Panicked, guard};
+use super::handle::Handle;
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
@@ -187,6 +189,17 @@ impl Core {
         (found.id() == id).then_some(place.slot)
     }
 
+    /// Counts and logs a handler that panicked.
+    pub(crate) fn note_panic(&self, what: &str, panicked: &Panicked) {
+        self.own_stats().panics.add(1);
+        log::error!("{what} panicked: {}", panicked.0);
+    }
+
+    /// What a hook of the program returns; nothing if it panics, which is counted and logged.
+    pub(crate) fn hook<R>(&self, what: &str, hook: impl FnOnce() -> R) -> Option<R> {
+        guard(hook).inspect_err(|panicked| self.note_panic(what, panicked)).ok()
+    }
+
     pub(crate) fn own_stats(&self) -> &ReactorStats {
         &self.stats.reactors[usize::from(self.reactor.0)]
     }
@@ -270,9 +283,20 @@ impl<'a> Context<'a> {
     }
 
     /// Everybody in a namespace of Socket.IO; [`Emit::to`](super::socketio::Emit::to) chooses among them.
-    pub fn namespace(&mut self, name: &str) -> super::socketio::Emit<'_, 'a> {
-        let parser = self.core.router.parser_of(name);
-        super::socketio::Emit::new(self, None, To::everybody(name), parser)
+    pub fn namespace(&mut self, name: &str) -> super::socketio::Emit<&mut Context<'a>> {
+        super::socketio::Emit::new(self, None, To::namespace(name))
+    }
+
+    /// The same server for other threads, by this reactor.
+    pub fn handle(&self) -> Handle {
+        self.core.handle()
+    }
+
+    /// Runs something of the program that belongs to no socket. If it panics, that is counted and logged.
+    pub(crate) fn guarded(&mut self, what: &str, f: impl FnOnce(&mut Context<'_>)) {
+        if let Err(panicked) = guard(|| f(self)) {
+            self.core.note_panic(what, &panicked);
+        }
     }
 
     /// Whether so much is queued that a handler with more to publish should do that [`Context::later`].
@@ -311,7 +335,7 @@ impl<'a> Context<'a> {
         let others = self.core.others();
         let own = ask(self);
         if others.is_empty() {
-            return done(self, vec![own]);
+            return self.guarded("the callback of a question", |cx| done(cx, vec![own]));
         }
         let waiting = Waiting::Answers { missing: others.len(), answers: vec![own], done: Box::new(done) };
         let number = self.core.waiting.insert(waiting) as u32;
@@ -403,12 +427,15 @@ impl<'a> Context<'a> {
             && let Waiting::Report { report, since, done, .. } = self.core.waiting.remove(number as usize)
         {
             self.core.own_stats().publish.observe(since.elapsed());
-            done(self, report);
+            self.guarded("the callback of a publish", |cx| done(cx, report));
         }
     }
 
     pub(crate) fn asked(&mut self, asker: ReactorId, number: u32, ask: &super::gather::Ask) {
-        let answer = ask(self);
+        let mut answer: Option<Answer> = None;
+        self.guarded("a question", |cx| answer = Some(ask(cx)));
+        // Whoever asks is not left waiting; this is no answer to him.
+        let answer = answer.unwrap_or_else(|| Box::new(()));
         self.core.mailbox(asker).post_anyway(Mail::Answer { number, answer }, 64);
     }
 
@@ -423,7 +450,7 @@ impl<'a> Context<'a> {
         if *missing == 0
             && let Waiting::Answers { answers, done, .. } = self.core.waiting.remove(number as usize)
         {
-            done(self, answers);
+            self.guarded("the callback of a question", |cx| done(cx, answers));
         }
     }
 }

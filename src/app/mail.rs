@@ -1,5 +1,6 @@
 //! What reactors hand to one another.
 
+use super::context::Context;
 use super::gather::{Answer, Ask};
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::ReactorId;
@@ -31,6 +32,8 @@ pub(crate) enum Mail {
     Answer { number: u32, answer: Answer },
     /// A connection whose descriptor is under way with this number.
     Link { number: u64, session: Box<dyn Any + Send> },
+    /// Do this.
+    Call(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     /// Accept no more, close everything, end.
     Stop,
 }
@@ -44,6 +47,7 @@ impl std::fmt::Debug for Mail {
             Mail::Ask { .. } => "Ask",
             Mail::Answer { .. } => "Answer",
             Mail::Link { .. } => "Link",
+            Mail::Call(_) => "Call",
             Mail::Stop => "Stop",
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::hub::Selector;
 use crate::reactor::outlet::Tally;
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use smallvec::SmallVec;
 
 /// The recipients of a publish, by names: the union of rooms of one scope, less the excepted rooms.
@@ -24,6 +24,12 @@ impl To {
     /// Everybody in a scope.
     pub fn everybody(scope: &str) -> To {
         To { scope: scope.into(), rooms: SmallVec::new(), except: Vec::new() }
+    }
+
+    /// Everybody in a namespace, whose name gets its slash if it has none.
+    pub(crate) fn namespace(name: &str) -> To {
+        let scope = if name.starts_with('/') { name.into() } else { format_compact!("/{name}") };
+        To { scope, rooms: SmallVec::new(), except: Vec::new() }
     }
 
     /// The members of a room.

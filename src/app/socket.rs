@@ -2,6 +2,7 @@
 
 use super::context::{Context, Job};
 use super::endpoint::CloseCause;
+use super::guard::guard;
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
@@ -42,6 +43,17 @@ impl fmt::Display for JoinError {
 impl std::error::Error for JoinError {}
 
 impl<'a> Socket<'a> {
+    /// Runs a handler; one that panics ends its socket.
+    pub(crate) fn run(&mut self, name: &str, handler: impl FnOnce(&mut Socket<'a>)) {
+        if let Err(panicked) = guard(|| handler(self)) {
+            self.cx.core.own_stats().panics.add(1);
+            self.cx.out.note(self.link, log::Level::Error, || {
+                format!("{name} panicked, its socket is closed with 1011: {}", panicked.0)
+            });
+            self.close(1011, "internal error");
+        }
+    }
+
     /// What may be done on this reactor besides.
     pub fn context(&mut self) -> &mut Context<'a> {
         &mut self.cx

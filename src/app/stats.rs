@@ -42,6 +42,7 @@ pub struct ReactorStats {
     pub(crate) refused: [Gauge; Refusal::ALL.len()],
     pub(crate) closed: [Gauge; CloseCause::NAMES.len()],
     pub(crate) dropped_busy: Gauge,
+    pub(crate) panics: Gauge,
     pub(crate) publish: Durations,
 }
 
@@ -99,6 +100,11 @@ impl ReactorStats {
     /// Publishes that another reactor did not get because its mailbox was full.
     pub fn dropped_busy(&self) -> u64 {
         self.dropped_busy.get()
+    }
+
+    /// Handlers that panicked.
+    pub fn panics(&self) -> u64 {
+        self.panics.get()
     }
 
     /// How long publishes took from the call to the last reactor's report.

@@ -25,6 +25,8 @@ pub struct Mailbox<M> {
     /// A wake-up is under way and will see whatever was posted before it is taken back.
     signalled: AtomicBool,
     waker: Arc<Wakeup>,
+    /// Nobody reads any more.
+    closed: AtomicBool,
 }
 
 impl<M> Mailbox<M> {
@@ -35,6 +37,7 @@ impl<M> Mailbox<M> {
             bytes: AtomicUsize::new(0),
             signalled: AtomicBool::new(false),
             waker,
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +64,20 @@ impl<M> Mailbox<M> {
         {
             log::error!("cannot wake a reactor: {error}");
         }
+        // Either this sees that it was closed, or closing sees the mail.
+        if self.closed.load(Ordering::SeqCst) {
+            self.empty();
+        }
+    }
+
+    /// Nobody will read: what waits, and whatever is posted from now on, is dropped.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.empty();
+    }
+
+    fn empty(&self) {
+        while self.take().is_some() {}
     }
 
     /// The reader is awake: whatever is posted from now on wakes it again.
@@ -157,6 +174,19 @@ mod tests {
             [mailbox.take(), mailbox.take(), mailbox.take(), mailbox.take()],
             [Some(2), Some(4), Some(5), None]
         );
+    }
+
+    #[test]
+    fn a_closed_mailbox_drops_what_it_has_and_what_comes() {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Mailbox::new(wakeup(&poll));
+        let mail = Arc::new(());
+        mailbox.post(mail.clone(), 1).unwrap();
+        assert_eq!(Arc::strong_count(&mail), 2);
+        mailbox.close();
+        mailbox.post(mail.clone(), 1).unwrap();
+        mailbox.post_anyway(mail.clone(), 1);
+        assert_eq!((Arc::strong_count(&mail), mailbox.is_empty(), mailbox.is_crowded()), (1, true, false));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Worker {
                 let endpoint = self.shared.router.endpoint_by_number(ws.endpoint);
                 self.core.own_stats().messages_in.add(1);
                 let cx = Context { core: &mut self.core, out };
-                endpoint.on_message(&mut Socket { cx, link }, message);
+                Socket { cx, link }.run("on_message", |socket| endpoint.on_message(socket, message));
                 Turn::Next
             }
             Some(Session::Engine(_)) => self.engine_frame(link, &message, out),

@@ -2,7 +2,7 @@
 
 use super::engine::{self, Call, Wants};
 use super::worker::{Session, Shared, Worker};
-use crate::app::{Admission, Context, Core, Found, Refusal, Request, Responder};
+use crate::app::{Admission, Context, Core, Found, Job, Refusal, Request, Responder, guard};
 use crate::base::ids::{LinkId, ReactorId};
 use crate::base::limits::Limits;
 use crate::base::sid::Place;
@@ -184,7 +184,7 @@ impl Worker {
         };
         let request = Request { inner, peer: *peer };
         if !*admin && let Some(endpoint) = shared.router.endpoint_at(request.path()) {
-            return upgrade(&request, busy, endpoint, shared, full);
+            return upgrade(core, &request, busy, endpoint, shared, full);
         }
         // Files may be served below the path of an Engine.IO server.
         if !*admin
@@ -208,7 +208,13 @@ impl Worker {
         match shared.router.find(request.method(), request.path(), *admin) {
             Found::Route(handler, params) => {
                 let responder = Responder { link, number: *number };
-                handler(&mut Context { core, out }, &request, &params, responder);
+                let run = || handler(&mut Context { core, out }, &request, &params, responder);
+                if let Err(panicked) = guard(run) {
+                    core.note_panic(&format!("the route of {:?}", request.path()), &panicked);
+                    let response = Response::error(500, "internal", "the handler of this path failed");
+                    // If it has answered before, this one is not needed.
+                    core.jobs.push_back(Job::Respond { link, number: *number, response });
+                }
                 Outcome::Asked(busy)
             }
             Found::OtherMethods(allowed) => {
@@ -476,7 +482,14 @@ fn end(link: LinkId, out: &mut Outlet) {
     if out.waiting(link) > 0 { out.finish(link) } else { out.abort(link) }
 }
 
-fn upgrade(request: &Request<'_>, busy: Busy, number: u16, shared: &Shared, full: bool) -> Outcome {
+fn upgrade(
+    core: &Core,
+    request: &Request<'_>,
+    busy: Busy,
+    number: u16,
+    shared: &Shared,
+    full: bool,
+) -> Outcome {
     let head = &request.inner.head;
     if !upgrade::wants_upgrade(head) {
         let response = if matches!(head.method, "GET" | "HEAD") {
@@ -498,7 +511,9 @@ fn upgrade(request: &Request<'_>, busy: Busy, number: u16, shared: &Shared, full
             return Outcome::Refuse(Refusal::BadRequest, error.response(), format!("bad upgrade: {error}"));
         }
     };
-    match shared.router.endpoint_by_number(number).on_upgrade(request) {
+    let endpoint = shared.router.endpoint_by_number(number);
+    let failed = || Err(Response::error(500, "internal", "the handler of this path failed"));
+    match core.hook("on_upgrade", || endpoint.on_upgrade(request)).unwrap_or_else(failed) {
         Ok(admission) if full => {
             Outcome::Refuse(Refusal::Full, full_response(request.peer), full_reason(&admission))
         }

@@ -7,7 +7,7 @@
 
 use super::builder::{Builder, StartError};
 use super::worker::{Shared, Worker};
-use crate::app::{Core, Mail, ReactorStats, Stats};
+use crate::app::{Core, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread};
 use crate::base::ids::{MAX_REACTORS, ReactorId};
 use crate::base::sid::{MAX_SLOTS, SidKey};
 use crate::hub::{Hub, Interest};
@@ -18,7 +18,7 @@ use crate::reactor::{Doors, Plumbing, Reactor};
 use crate::sys;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -30,13 +30,21 @@ const SPARE_DESCRIPTORS: u64 = 128;
 const READY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// A running server. Dropping it does not stop it; [`Running::stop`] does.
-#[derive(Debug)]
 pub struct Running {
     addrs: Vec<ListenAddr>,
     admin_addrs: Vec<ListenAddr>,
     mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stats: Stats,
+    router: Arc<Router>,
+    /// How many handles were given.
+    handles: AtomicUsize,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addrs", &self.addrs).finish_non_exhaustive()
+    }
 }
 
 impl Running {
@@ -58,6 +66,13 @@ impl Running {
     /// The counters of its reactors.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// The server for other threads: to publish, to emit, to have something done. Each handle has a reactor of its own,
+    /// which clones of it share.
+    pub fn handle(&self) -> Handle {
+        let home = self.handles.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len();
+        Handle::new(self.mailboxes.clone(), self.router.clone(), self.stats.clone(), ReactorId(home as u8))
     }
 
     /// Stops accepting, closes every WebSocket with code 1001 and ends within a few seconds; [`Running::join`]
@@ -88,14 +103,16 @@ impl Running {
     }
 }
 
-/// Stops every reactor when it is dropped, also by a panic.
-struct StopAll(Arc<[Arc<Mailbox<Mail>>]>);
+/// Stops every reactor when it is dropped, also by a panic; the last thing that one of them does.
+struct StopAll(Arc<[Arc<Mailbox<Mail>>]>, ReactorId);
 
 impl Drop for StopAll {
     fn drop(&mut self) {
         for mailbox in self.0.iter() {
             mailbox.post_anyway(Mail::Stop, 0);
         }
+        // Whoever waits for an answer of this one waits in vain.
+        self.0[usize::from(self.1.0)].close();
     }
 }
 
@@ -179,7 +196,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let mut threads = Vec::new();
     let mut failed = None;
     for (number, (parts, entrance)) in parts.into_iter().zip(entrances).enumerate() {
-        let reactor = ReactorId(number as u8);
+        let reactor_id = ReactorId(number as u8);
         let mut keep = parts.fds();
         keep.push(entrance.fd());
         keep.extend(ways.iter().map(sys::DoorOut::fd));
@@ -192,13 +209,14 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
         let (sids, ways, router) = (sids.clone(), ways.clone(), shared.router.clone());
         let run = move || -> io::Result<()> {
+            mark_reactor_thread();
             let prepare = || -> io::Result<Reactor<Worker>> {
                 sys::close_all_but(&keep)?;
                 let outlet = Outlet::new(limits.outbox_bytes);
-                let hub = Hub::new(reactor, interest);
-                let core = Core::new(reactor, hub, limits, sids, router, mailboxes, stats);
+                let hub = Hub::new(reactor_id, interest);
+                let core = Core::new(reactor_id, hub, limits, sids, router, mailboxes, stats);
                 let worker = Worker::new(core, shared);
-                let doors = Doors::new(reactor, entrance, ways);
+                let doors = Doors::new(reactor_id, entrance, ways);
                 let plumbing = Plumbing { poll: parts.poll, wakeup_fd, listeners: parts.listeners, doors };
                 Reactor::new(plumbing, mailbox, gauges, outlet, worker)
             };
@@ -210,7 +228,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
             drop(ready);
             let reactor = prepared?;
             // However it ends: what the others ask it for would never be answered.
-            let _stop = StopAll(all);
+            let _stop = StopAll(all, reactor_id);
             reactor.run()
         };
         let spawn = || std::thread::Builder::new().name(format!("reactor-{number}")).spawn(run);
@@ -237,7 +255,9 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
             Err(_) => failed = did_not_start(io::ErrorKind::TimedOut.into()),
         }
     }
-    let running = Running { addrs, admin_addrs, mailboxes, threads, stats };
+    let router = shared.router.clone();
+    let running =
+        Running { addrs, admin_addrs, mailboxes, threads, stats, router, handles: AtomicUsize::new(0) };
     match failed {
         None => Ok(running),
         Some(error) => {

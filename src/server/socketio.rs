@@ -4,9 +4,9 @@ use super::engine::Fault;
 use super::worker::Worker;
 use crate::app::socketio::{
     Ack, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
-    NamespaceId, Owed, Parser, SioSession, Socket, SocketIo, pieces, socket_id,
+    NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, pieces, socket_id,
 };
-use crate::app::{CloseCause, Context, Served};
+use crate::app::{CloseCause, Context, Served, guard};
 use crate::base::ids::LinkId;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::packets::{Decoded, Rules};
@@ -156,8 +156,10 @@ impl Worker {
             }
             PacketType::Event | PacketType::BinaryEvent => {
                 let Some(name) = decoded.name.as_deref() else { return };
+                let reactor = self.core.reactor;
                 let ack = decoded.id.map(|id| Ack {
                     link,
+                    reactor,
                     at,
                     epoch,
                     id,
@@ -166,10 +168,23 @@ impl Worker {
                 });
                 let mut event = Event { name, args: decoded.args, ack };
                 let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-                for handler in namespace.on_any.iter().chain(namespace.events.get(name).into_iter().flatten())
-                {
+                for handler in &namespace.on_any {
                     if socket.is_connected() {
-                        handler(&mut socket, &mut event);
+                        socket.run(name, |socket| handler(socket, &mut event));
+                    }
+                }
+                for middleware in &namespace.packet_middlewares {
+                    let mut passed = false;
+                    if socket.is_connected() {
+                        socket.run(name, |socket| middleware(socket, &mut event).inspect(|()| passed = true));
+                    }
+                    if !passed {
+                        return;
+                    }
+                }
+                for handler in namespace.events.get(name).into_iter().flatten() {
+                    if socket.is_connected() {
+                        socket.run(name, |socket| handler(socket, &mut event));
                     }
                 }
             }
@@ -177,7 +192,7 @@ impl Worker {
                 let member = session.member(number).zip(decoded.id);
                 if let Some(owed) = member.and_then(|(member, id)| take_owed(member, id)) {
                     let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-                    (owed.done)(&mut socket, Some(decoded.args));
+                    give(&mut socket, owed, Ok(decoded.args));
                 }
             }
             PacketType::Connect | PacketType::ConnectError => {}
@@ -216,8 +231,12 @@ impl Worker {
         let connecting = Connecting { handshake: &handshake, auth, query };
         self.core.hub.enter(link.slot, name);
         let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-        let refused =
-            namespace.middlewares.iter().find_map(|middleware| middleware(&mut socket, &connecting).err());
+        let refused = namespace.middlewares.iter().find_map(|middleware| {
+            guard(|| middleware(&mut socket, &connecting).err()).unwrap_or_else(|panicked| {
+                socket.panicked("connect", &panicked);
+                Some(ConnectError::new("internal error"))
+            })
+        });
         let mut connected = false;
         if let Some(error) = refused {
             self.core.hub.exit_scope(link.slot, name);
@@ -237,7 +256,7 @@ impl Worker {
             let mut socket = self.socket(link, namespace, at, epoch, revision, out);
             for handler in &namespace.on_connect {
                 if socket.is_connected() {
-                    handler(&mut socket, &connecting);
+                    socket.run("connect", |socket| handler(socket, &connecting));
                 }
             }
         }
@@ -323,12 +342,16 @@ impl Worker {
         self.core.leaving = Some(link.slot);
         let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
         socket.parting = Some(member);
-        for handler in &namespace.on_disconnect {
-            handler(&mut socket, reason);
+        for handler in &namespace.on_disconnecting {
+            socket.run("disconnecting", |socket| handler(socket, reason));
         }
         forgive(&mut socket);
+        socket.cx.core.hub.exit_scope(link.slot, &namespace.name);
+        for handler in &namespace.on_disconnect {
+            socket.run("disconnect", |socket| handler(socket, reason));
+        }
+        drop(socket);
         self.core.leaving = None;
-        self.core.hub.exit_scope(link.slot, &namespace.name);
     }
 
     /// The session is over: its sockets leave their namespaces.
@@ -372,7 +395,7 @@ impl Worker {
             let namespace = socketio.namespace_at(number);
             let mut socket =
                 self.socket(link, namespace, NamespaceId { mount, number }, epoch, revision, out);
-            (owed.done)(&mut socket, None::<ArgsRef<'_>>);
+            give(&mut socket, owed, Err(NoAck::Timeout));
         }
         self.run_jobs(out);
         out.state(link) == LinkState::Open || out.state(link) == LinkState::Sealed
@@ -383,8 +406,16 @@ impl Worker {
 fn forgive(socket: &mut Socket<'_>) {
     let owing = socket.parting.as_mut().and_then(Member::owing).map(std::mem::take);
     for owed in owing.into_iter().flat_map(|owing| owing.into_all()) {
-        (owed.done)(socket, None);
+        give(socket, owed, Err(NoAck::Disconnected));
     }
+}
+
+/// Tells a handler what became of the acknowledgement that it waits for.
+fn give(socket: &mut Socket<'_>, owed: Owed, answer: Result<ArgsRef<'_>, NoAck>) {
+    socket.run("an acknowledgement", |socket| {
+        (owed.done)(socket, answer);
+        Ok(())
+    });
 }
 
 fn take_owed(member: &mut Member, id: u64) -> Option<Owed> {

@@ -51,7 +51,8 @@ impl Worker {
         self.heard_from(link, out);
         let shared = self.shared.clone();
         let cx = Context { core: &mut self.core, out };
-        shared.router.endpoint_by_number(endpoint).on_open(&mut Socket { cx, link });
+        let endpoint = shared.router.endpoint_by_number(endpoint);
+        Socket { cx, link }.run("on_open", |socket| endpoint.on_open(socket));
     }
 
     /// Whether there can be such a scope and such rooms.
@@ -174,7 +175,7 @@ impl Worker {
 
     fn tell_closed(&mut self, endpoint: &dyn Endpoint, link: LinkId, cause: &CloseCause, out: &mut Outlet) {
         let cx = Context { core: &mut self.core, out };
-        endpoint.on_close(&mut Socket { cx, link }, cause);
+        Socket { cx, link }.run("on_close", |socket| endpoint.on_close(socket, cause));
     }
 
     /// How a socket is called in the log: its scope and its first room.

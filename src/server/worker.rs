@@ -191,6 +191,7 @@ impl Handler for Worker {
                 self.run_jobs(out);
             }
             Mail::Link { number, session } => self.arrived(number, session, out),
+            Mail::Call(f) => self.with_context(out, |cx| cx.guarded("a call of another thread", f)),
             Mail::Stop => {
                 self.stop(out);
                 self.run_jobs(out);
@@ -306,7 +307,9 @@ impl Handler for Worker {
                 break;
             }
             match self.core.later.pop_front() {
-                Some(Later::Call(f)) => f(&mut Context { core: &mut self.core, out }),
+                Some(Later::Call(f)) => {
+                    Context { core: &mut self.core, out }.guarded("a call that was put off", f);
+                }
                 Some(Later::Bytes { link, mut bytes }) => {
                     out.resume_reading(link);
                     if out.state(link) < LinkState::Finishing {

@@ -12,6 +12,8 @@ use std::net::{SocketAddr, TcpStream};
 pub struct Embedded {
     running: Option<Running>,
     addr: SocketAddr,
+    /// How many handlers may have panicked.
+    pub panics: u64,
 }
 
 impl Embedded {
@@ -19,7 +21,7 @@ impl Embedded {
     pub fn start(builder: Builder) -> Embedded {
         let running = builder.listen("127.0.0.1:0".parse().unwrap()).reactors(1).start().unwrap();
         let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
-        Embedded { running: Some(running), addr }
+        Embedded { running: Some(running), addr, panics: 0 }
     }
 
     /// A connection.
@@ -87,9 +89,12 @@ impl Drop for Embedded {
     fn drop(&mut self) {
         let Some(running) = self.running.take() else { return };
         running.stop();
+        let stats = running.stats().clone();
         let ended = running.join();
         if !std::thread::panicking() {
             ended.unwrap();
+            // Assertions of handlers are assertions of the test.
+            assert_eq!(stats.sum(|reactor| reactor.panics()), self.panics, "a handler panicked");
         }
     }
 }

@@ -1,105 +1,149 @@
 //! Events to many: whom, how, and the packet that they get.
 
+use super::error::Error;
 use crate::app::context::Context;
+use crate::app::handle::Via;
+use crate::app::names::Rooms;
 use crate::app::publish::{DeliveryReport, To};
+use crate::app::router::Router;
 use crate::session::packets::Parser;
 use crate::wire::parcel::{Parcel, Piece, Settings};
-use crate::wire::socketio::args::{Args, ArgsRef};
+use crate::wire::socketio::args::ArgsRef;
 use crate::wire::socketio::packet::encode;
-use crate::wire::socketio::{PacketType, event_data, msgpack};
+use crate::wire::socketio::value::ToArgs;
+use crate::wire::socketio::{PacketType, event_data, is_reserved, msgpack};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// An event on its way to many sockets of a namespace.
 ///
 /// ```no_run
-/// # fn f(socket: &mut fanfare::socketio::Socket<'_>, args: &fanfare::socketio::Args) {
-/// socket.to("room 1").to("room 2").except("muted").volatile().emit("news", args);
+/// # use fanfare::socketio::{Error, Socket};
+/// # fn f(socket: &mut Socket<'_>) -> Result<(), Error> {
+/// socket.to(["room 1", "room 2"]).except("muted").volatile().emit("news", ("hello", 1))
 /// # }
 /// ```
+///
+/// It goes the way that it began with: from a handler's context, or by the handle of another thread.
 #[must_use = "nothing is sent before `emit`"]
-pub struct Emit<'s, 'a> {
-    cx: &'s mut Context<'a>,
-    sender: Option<u32>,
-    to: To,
-    parser: Parser,
+pub struct Emit<V> {
+    via: V,
+    how: How,
+}
+
+/// To whom, and how.
+pub(super) struct How {
+    pub(super) sender: Option<u32>,
+    pub(super) to: To,
     volatile: bool,
     compress: bool,
 }
 
-impl<'s, 'a> Emit<'s, 'a> {
-    pub(crate) fn new(cx: &'s mut Context<'a>, sender: Option<u32>, to: To, parser: Parser) -> Emit<'s, 'a> {
-        Emit { cx, sender, to, parser, volatile: false, compress: true }
+impl<V: Via> Emit<V> {
+    pub(crate) fn new(via: V, sender: Option<u32>, to: To) -> Emit<V> {
+        Emit { via, how: How { sender, to, volatile: false, compress: true } }
     }
 
-    /// Also the members of this room; a socket's id is a room of one. Each socket gets the event once.
-    pub fn to(mut self, room: &str) -> Self {
-        self.to = self.to.and_room(room);
+    /// The members of this room, or of these, besides those of others that were named; a socket's id is a room of one.
+    /// Each socket gets the event once. No room at all is everybody in the namespace.
+    pub fn to(mut self, rooms: impl Rooms) -> Self {
+        rooms.for_each_room(&mut |room| self.how.to.rooms.push(room.into()));
         self
     }
 
-    /// Not the members of this room.
-    pub fn except(mut self, room: &str) -> Self {
-        self.to = self.to.except(room);
+    /// Not the members of this room, or of these.
+    pub fn except(mut self, rooms: impl Rooms) -> Self {
+        rooms.for_each_room(&mut |room| self.how.to.except.push(room.into()));
         self
     }
 
     /// Not to clients that do not take it at once.
     pub fn volatile(mut self) -> Self {
-        self.volatile = true;
+        self.how.volatile = true;
         self
     }
 
     /// Whether it may be compressed for clients that have that. Default yes.
     pub fn compress(mut self, compress: bool) -> Self {
-        self.compress = compress;
+        self.how.compress = compress;
         self
     }
 
     /// Sends it.
-    pub fn emit(self, event: &str, args: &Args) {
-        let parcel = self.parcel(event, args);
-        self.cx.publish_from(self.sender, &self.to, &parcel, None);
+    ///
+    /// # Errors
+    /// The event's name is reserved, or the arguments cannot be sent. Then nobody gets it.
+    pub fn emit(self, event: &str, args: impl ToArgs) -> Result<(), Error> {
+        let parcel = self.how.parcel(self.via.router(), event, args)?;
+        let How { sender, to, .. } = self.how;
+        self.via.carry(to.weight() + parcel.len(), move |cx| cx.publish_from(sender, &to, &parcel, None));
+        Ok(())
     }
 
-    /// Sends it; `done` is called, once, on this reactor when every reactor has said what became of it.
+    /// Sends the event `message`, as a plain WebSocket does.
+    ///
+    /// # Errors
+    /// The arguments cannot be sent.
+    pub fn send(self, args: impl ToArgs) -> Result<(), Error> {
+        self.emit("message", args)
+    }
+
+    /// Sends it; `done` is called, once, on a reactor when every reactor has said what became of it.
+    ///
+    /// # Errors
+    /// Those of [`Emit::emit`]; then `done` is not called.
     pub fn emit_with_report(
         self,
         event: &str,
-        args: &Args,
-        done: impl FnOnce(&mut Context<'_>, DeliveryReport) + 'static,
-    ) {
-        let parcel = self.parcel(event, args);
-        self.cx.publish_from(self.sender, &self.to, &parcel, Some(Box::new(done)));
+        args: impl ToArgs,
+        done: impl FnOnce(&mut Context<'_>, DeliveryReport) + Send + 'static,
+    ) -> Result<(), Error> {
+        let parcel = self.how.parcel(self.via.router(), event, args)?;
+        let How { sender, to, .. } = self.how;
+        self.via.carry(to.weight() + parcel.len(), move |cx| {
+            cx.publish_from(sender, &to, &parcel, Some(Box::new(done)));
+        });
+        Ok(())
     }
 
     /// Whom it means, and where.
-    pub(super) fn into_parts(self) -> (&'s mut Context<'a>, Option<u32>, To) {
-        (self.cx, self.sender, self.to)
+    pub(super) fn into_parts(self) -> (V, How) {
+        (self.via, self.how)
     }
+}
 
-    fn parcel(&self, event: &str, args: &Args) -> Parcel {
-        let pieces = event_pieces(self.parser, &self.to.scope, event, args.as_ref(), None);
-        let compression = self.cx.core.router.namespace_compression(&self.to.scope).filter(|_| self.compress);
-        Parcel::new(pieces, Settings { volatile: self.volatile, compression })
+impl How {
+    fn parcel(&self, router: &Router, event: &str, args: impl ToArgs) -> Result<Parcel, Error> {
+        let namespace = &self.to.scope;
+        let pieces = event_pieces(router.parser_of(namespace), namespace, event, args, None)?;
+        let compression = router.namespace_compression(namespace).filter(|_| self.compress);
+        Ok(Parcel::new(pieces, Settings { volatile: self.volatile, compression }))
     }
 }
 
 /// The Engine.IO messages of an event.
-pub(crate) fn event_pieces(
+pub(super) fn event_pieces(
     parser: Parser,
     namespace: &str,
     event: &str,
-    args: ArgsRef<'_>,
+    args: impl ToArgs,
     id: Option<u64>,
-) -> SmallVec<[Piece; 1]> {
+) -> Result<SmallVec<[Piece; 1]>, Error> {
+    check_event(event)?;
+    let args = args.to_args()?;
+    let args = args.as_ref().as_ref();
     let binary = !args.attachments().is_empty();
     let kind = if binary { PacketType::BinaryEvent } else { PacketType::Event };
-    pieces(parser, kind, namespace, id, &event_data(event, args.json()), args.attachments())
+    Ok(pieces(parser, kind, namespace, id, &event_data(event, args.json()), args.attachments()))
+}
+
+/// Whether programs may send an event of this name.
+pub(super) fn check_event(event: &str) -> Result<(), Error> {
+    if is_reserved(event) { Err(Error::ReservedEvent(event.to_owned())) } else { Ok(()) }
 }
 
 /// The Engine.IO messages of an acknowledgement.
-pub(crate) fn ack_pieces(
+pub(super) fn ack_pieces(
     parser: Parser,
     namespace: &str,
     id: u64,

@@ -1,12 +1,14 @@
 //! Many sockets of a namespace at once: what they are, and what is done to them, on every reactor.
 
-use super::emit::Emit;
+use super::emit::{Emit, How};
 use super::socket::{CLOSE_CODE, socket_id};
 use super::state::SioSession;
 use crate::app::context::{Context, Core, Job};
 use crate::app::endpoint::CloseCause;
 use crate::app::engine::Transport;
-use crate::hub::ROOM_BYTES;
+use crate::app::handle::Via;
+use crate::app::names::{Rooms, owned};
+use crate::hub::check_name;
 use crate::reactor::outlet::Outlet;
 use crate::wire::socketio::Revision;
 use compact_str::CompactString;
@@ -65,14 +67,23 @@ impl<'v> SocketInfo<'v> {
     }
 }
 
-impl Emit<'_, '_> {
-    /// Makes them join rooms; `done` is told how many sockets that were. Names that are empty or too long, and rooms
-    /// beyond [`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket), are passed over.
-    pub fn sockets_join(self, rooms: &[&str], done: impl FnOnce(&mut Context<'_>, u64) + 'static) {
-        let rooms: Vec<String> = rooms.iter().map(|room| (*room).to_owned()).collect();
+impl<V: Via> Emit<V> {
+    /// Makes them join a room or several. Names that are empty or too long, and rooms beyond
+    /// [`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket), are passed over.
+    pub fn sockets_join(self, rooms: impl Rooms) {
+        self.sockets_join_with_report(rooms, |_, _| ());
+    }
+
+    /// The same; `done` is told how many sockets that were, once, on a reactor.
+    pub fn sockets_join_with_report(
+        self,
+        rooms: impl Rooms,
+        done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
+    ) {
+        let rooms = owned(rooms);
         self.each(
             move |cx, namespace, slot| {
-                for room in rooms.iter().filter(|room| !room.is_empty() && room.len() <= ROOM_BYTES) {
+                for room in rooms.iter().filter(|room| check_name(room).is_ok()) {
                     if cx.core.hub.count_of(slot) <= cx.core.limits.rooms_per_socket {
                         cx.core.hub.join(slot, namespace, room);
                     }
@@ -82,9 +93,18 @@ impl Emit<'_, '_> {
         );
     }
 
-    /// Makes them leave rooms; `done` is told how many sockets that were.
-    pub fn sockets_leave(self, rooms: &[&str], done: impl FnOnce(&mut Context<'_>, u64) + 'static) {
-        let rooms: Vec<String> = rooms.iter().map(|room| (*room).to_owned()).collect();
+    /// Makes them leave a room or several.
+    pub fn sockets_leave(self, rooms: impl Rooms) {
+        self.sockets_leave_with_report(rooms, |_, _| ());
+    }
+
+    /// The same; `done` is told how many sockets that were, once, on a reactor.
+    pub fn sockets_leave_with_report(
+        self,
+        rooms: impl Rooms,
+        done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
+    ) {
+        let rooms = owned(rooms);
         self.each(
             move |cx, namespace, slot| {
                 for room in &rooms {
@@ -95,8 +115,17 @@ impl Emit<'_, '_> {
         );
     }
 
-    /// Disconnects them from the namespace; with `close`, from everything. `done` is told how many sockets that were.
-    pub fn disconnect_sockets(self, close: bool, done: impl FnOnce(&mut Context<'_>, u64) + 'static) {
+    /// Disconnects them from the namespace; with `close`, from everything.
+    pub fn disconnect_sockets(self, close: bool) {
+        self.disconnect_sockets_with_report(close, |_, _| ());
+    }
+
+    /// The same; `done` is told how many sockets that were, once, on a reactor.
+    pub fn disconnect_sockets_with_report(
+        self,
+        close: bool,
+        done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
+    ) {
         self.each(
             move |cx, namespace, slot| {
                 let Some(session) = cx.core.sio.at(slot) else { return };
@@ -120,18 +149,20 @@ impl Emit<'_, '_> {
     fn each(
         self,
         act: impl Fn(&mut Context<'_>, &str, u32) + Send + Sync + 'static,
-        done: impl FnOnce(&mut Context<'_>, u64) + 'static,
+        done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
     ) {
-        let (cx, sender, to) = self.into_parts();
-        let asker = cx.core.reactor;
-        cx.everywhere(
-            move |cx| {
-                let sender = sender.filter(|_| cx.core.reactor == asker);
-                let slots = cx.core.select(&to, cx.out).to_vec();
-                let slots = slots.into_iter().filter(|slot| Some(*slot) != sender);
-                slots.map(|slot| act(cx, &to.scope, slot)).count() as u64
-            },
-            move |cx, counts: Vec<u64>| done(cx, counts.iter().sum()),
-        );
+        let (via, How { sender, to, .. }) = self.into_parts();
+        via.carry(to.weight(), move |cx| {
+            let asker = cx.core.reactor;
+            cx.everywhere(
+                move |cx| {
+                    let sender = sender.filter(|_| cx.core.reactor == asker);
+                    let slots = cx.core.select(&to, cx.out).to_vec();
+                    let slots = slots.into_iter().filter(|slot| Some(*slot) != sender);
+                    slots.map(|slot| act(cx, &to.scope, slot)).count() as u64
+                },
+                move |cx, counts: Vec<u64>| done(cx, counts.iter().sum()),
+            );
+        });
     }
 }

@@ -3,10 +3,12 @@
 //! Handlers are registered on a [`Namespace`] and run on the reactor that owns the socket; they must not block.
 
 mod emit;
+mod error;
 mod event;
 mod handshake;
 mod many;
 mod namespace;
+mod one;
 mod owed;
 mod reason;
 mod socket;
@@ -16,11 +18,14 @@ pub use crate::app::engine::{Cors, EngineOptions, Transport};
 pub use crate::session::packets::Parser;
 pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use crate::wire::socketio::is_reserved;
+pub use crate::wire::socketio::value::{Binary, ToArgs};
 pub use emit::Emit;
+pub use error::{Error, NoAck, Outcome};
 pub use event::{Ack, Event};
 pub use handshake::Handshake;
 pub use many::SocketInfo;
 pub use namespace::{ConnectError, Connecting, Namespace, SocketIo};
+pub use one::One;
 pub use reason::DisconnectReason;
 pub use socket::Socket;
 

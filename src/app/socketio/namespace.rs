@@ -1,5 +1,6 @@
 //! Namespaces and their handlers: one table for all sockets of a namespace, so that a socket costs no closure.
 
+use super::error::{Error, Outcome};
 use super::event::Event;
 use super::handshake::Handshake;
 use super::reason::DisconnectReason;
@@ -7,6 +8,7 @@ use super::socket::Socket;
 use crate::app::engine::EngineOptions;
 use crate::session::packets::Parser;
 use compact_str::CompactString;
+use serde::Deserialize;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -52,6 +54,14 @@ impl<'a> Connecting<'a> {
         if self.auth.is_empty() { "{}" } else { self.auth }
     }
 
+    /// The `auth` of the client as a value.
+    ///
+    /// # Errors
+    /// It is of another shape.
+    pub fn parse_auth<T: Deserialize<'a>>(&self) -> Result<T, Error> {
+        Ok(serde_json::from_str(self.auth())?)
+    }
+
     /// A parameter of the query: the connection's or, for clients of 1.x and 2.x, the namespace's.
     pub fn query(&self, name: &str) -> Option<String> {
         self.handshake.query(name).or_else(|| {
@@ -72,11 +82,34 @@ impl<'a> Connecting<'a> {
 
 pub(crate) type Middleware =
     Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync>;
-pub(crate) type OnConnect = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) + Send + Sync>;
-pub(crate) type OnEvent = Box<dyn Fn(&mut Socket<'_>, &mut Event<'_>) + Send + Sync>;
-pub(crate) type OnDisconnect = Box<dyn Fn(&mut Socket<'_>, DisconnectReason) + Send + Sync>;
+pub(crate) type OnConnect = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), Error> + Send + Sync>;
+pub(crate) type OnEvent = Box<dyn Fn(&mut Socket<'_>, &mut Event<'_>) -> Result<(), Error> + Send + Sync>;
+pub(crate) type OnDisconnect =
+    Box<dyn Fn(&mut Socket<'_>, DisconnectReason) -> Result<(), Error> + Send + Sync>;
+pub(crate) type OnError = Box<dyn Fn(&mut Socket<'_>, &str, &Error) + Send + Sync>;
 
 /// A namespace: its name and what happens in it.
+///
+/// Handlers are those of all of its sockets, run on the reactor that owns the socket, and must not block. Several of one
+/// kind run in the order in which they were added. They return nothing or a `Result`; what an `Err` says is told to
+/// [`Namespace::on_error`] or, without that, to the log. One that panics ends its socket and nothing else.
+///
+/// ```
+/// use fanfare::socketio::Namespace;
+///
+/// let chat = Namespace::new("/chat")
+///     .on_connect(|socket, _| socket.emit("welcome", socket.id()))
+///     .on("join", |socket, event| {
+///         let room: String = event.parse()?;
+///         socket.join(&room)?;
+///         event.ack(socket, "ok")
+///     })
+///     .on("say", |socket, event| {
+///         let (room, text): (String, String) = event.parse()?;
+///         socket.to(&room).emit("said", (socket.id(), text))
+///     })
+///     .on_disconnect(|socket, reason| println!("{} left: {reason}", socket.id()));
+/// ```
 pub struct Namespace {
     pub(crate) name: CompactString,
     pub(crate) parser: Parser,
@@ -84,7 +117,10 @@ pub struct Namespace {
     pub(crate) on_connect: Vec<OnConnect>,
     pub(crate) events: HashMap<String, Vec<OnEvent>>,
     pub(crate) on_any: Vec<OnEvent>,
+    pub(crate) packet_middlewares: Vec<OnEvent>,
+    pub(crate) on_disconnecting: Vec<OnDisconnect>,
     pub(crate) on_disconnect: Vec<OnDisconnect>,
+    pub(crate) on_error: Vec<OnError>,
 }
 
 impl fmt::Debug for Namespace {
@@ -104,7 +140,10 @@ impl Namespace {
             on_connect: Vec::new(),
             events: HashMap::new(),
             on_any: Vec::new(),
+            packet_middlewares: Vec::new(),
+            on_disconnecting: Vec::new(),
             on_disconnect: Vec::new(),
+            on_error: Vec::new(),
         }
     }
 
@@ -125,41 +164,85 @@ impl Namespace {
     }
 
     /// A socket has connected.
-    pub fn on_connect(
+    pub fn on_connect<R: Outcome>(
         mut self,
-        handler: impl Fn(&mut Socket<'_>, &Connecting<'_>) + Send + Sync + 'static,
+        handler: impl Fn(&mut Socket<'_>, &Connecting<'_>) -> R + Send + Sync + 'static,
     ) -> Namespace {
-        self.on_connect.push(Box::new(handler));
+        self.on_connect.push(Box::new(move |socket, connecting| handler(socket, connecting).into_result()));
         self
     }
 
     /// A client sent an event of this name. A number as a name is its decimal digits.
-    pub fn on(
+    pub fn on<R: Outcome>(
         mut self,
         event: &str,
-        handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) + Send + Sync + 'static,
+        handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) -> R + Send + Sync + 'static,
     ) -> Namespace {
-        self.events.entry(event.to_owned()).or_default().push(Box::new(handler));
+        self.events.entry(event.to_owned()).or_default().push(boxed(handler));
         self
     }
 
-    /// A client sent any event; called before those of [`Namespace::on`].
-    pub fn on_any(
+    /// A client sent any event; called before the packet middlewares and those of [`Namespace::on`].
+    pub fn on_any<R: Outcome>(
         mut self,
-        handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) + Send + Sync + 'static,
+        handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) -> R + Send + Sync + 'static,
     ) -> Namespace {
-        self.on_any.push(Box::new(handler));
+        self.on_any.push(boxed(handler));
         self
     }
 
-    /// A socket is leaving; it is still in its rooms, but nothing can be sent to it.
-    pub fn on_disconnect(
+    /// The same, before those that were added so far.
+    pub fn prepend_any<R: Outcome>(
         mut self,
-        handler: impl Fn(&mut Socket<'_>, DisconnectReason) + Send + Sync + 'static,
+        handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) -> R + Send + Sync + 'static,
     ) -> Namespace {
-        self.on_disconnect.push(Box::new(handler));
+        self.on_any.insert(0, boxed(handler));
         self
     }
+
+    /// Decides on every event whether it goes on to the handlers of [`Namespace::on`]. If it does not, those of
+    /// [`Namespace::on_error`] are told why.
+    pub fn packet_middleware(
+        mut self,
+        middleware: impl Fn(&mut Socket<'_>, &mut Event<'_>) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Namespace {
+        self.packet_middlewares.push(Box::new(middleware));
+        self
+    }
+
+    /// A socket is about to leave: it is still in its rooms, but nothing can be sent to it.
+    pub fn on_disconnecting<R: Outcome>(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>, DisconnectReason) -> R + Send + Sync + 'static,
+    ) -> Namespace {
+        self.on_disconnecting.push(Box::new(move |socket, reason| handler(socket, reason).into_result()));
+        self
+    }
+
+    /// A socket has left, its rooms too.
+    pub fn on_disconnect<R: Outcome>(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>, DisconnectReason) -> R + Send + Sync + 'static,
+    ) -> Namespace {
+        self.on_disconnect.push(Box::new(move |socket, reason| handler(socket, reason).into_result()));
+        self
+    }
+
+    /// A handler or a packet middleware returned an error, when it was given the event of this name (`connect` and
+    /// `disconnect` for the handlers of those).
+    pub fn on_error(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>, &str, &Error) + Send + Sync + 'static,
+    ) -> Namespace {
+        self.on_error.push(Box::new(handler));
+        self
+    }
+}
+
+fn boxed<R: Outcome>(
+    handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) -> R + Send + Sync + 'static,
+) -> OnEvent {
+    Box::new(move |socket, event| handler(socket, event).into_result())
 }
 
 /// A Socket.IO server: an Engine.IO server with namespaces.

@@ -1,5 +1,6 @@
 //! Acknowledgements that the client of one socket owes.
 
+use super::error::NoAck;
 use super::socket::Socket;
 use crate::base::time::Now;
 use crate::wire::socketio::args::ArgsRef;
@@ -9,8 +10,8 @@ use std::collections::VecDeque;
 /// Whoever reads events and acknowledges none is as slow as whoever reads none.
 pub(super) const MAX_OWED: usize = 16_384;
 
-/// Called with the arguments of an acknowledgement, or without if none came in time or at all.
-pub(crate) type OnAck = Box<dyn FnOnce(&mut Socket<'_>, Option<ArgsRef<'_>>)>;
+/// Called with the arguments of an acknowledgement, or with the reason why there are none.
+pub(crate) type OnAck = Box<dyn FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>)>;
 
 /// One of them.
 pub(crate) struct Owed {

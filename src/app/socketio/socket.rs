@@ -1,22 +1,25 @@
 //! One socket of a namespace, as its handlers see it.
 
-use super::emit::{Emit, event_pieces};
+use super::emit::Emit;
+use super::error::{Error, NoAck};
 use super::namespace::Namespace;
-use super::owed::{MAX_OWED, OnAck, Owed};
+use super::one::One;
 use super::state::{Member, NamespaceId};
 use crate::app::context::{Context, Core, Job};
 use crate::app::endpoint::CloseCause;
+use crate::app::guard::{Panicked, guard};
+use crate::app::names::{Rooms, owned};
 use crate::app::publish::To;
 use crate::app::socket::JoinError;
-use crate::base::compression::Compression;
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
-use crate::hub::ROOM_BYTES;
-use crate::wire::parcel::{self, Parcel, Settings};
+use crate::hub::check_name;
 use crate::wire::socketio::Revision;
-use crate::wire::socketio::args::{Args, ArgsRef};
+use crate::wire::socketio::args::ArgsRef;
+use crate::wire::socketio::value::ToArgs;
 use compact_str::{CompactString, format_compact};
 use std::any::Any;
+use std::time::Duration;
 
 /// The code that stands for "a handler wanted that" in the books; clients of Socket.IO are told none.
 pub(super) const CLOSE_CODE: u16 = 1000;
@@ -58,43 +61,48 @@ impl<'a> Socket<'a> {
         })
     }
 
-    /// Sends an event to this socket. False if it is gone, or cannot take a volatile one now.
-    pub fn emit(&mut self, event: &str, args: &Args) -> bool {
-        self.send_event(event, args, None, Settings::default())
+    /// Sends an event to this socket.
+    ///
+    /// # Errors
+    /// The event's name is reserved, the arguments cannot be sent, or the socket is gone.
+    pub fn emit(&mut self, event: &str, args: impl ToArgs) -> Result<(), Error> {
+        One::new(self).emit(event, args)
     }
 
-    /// The same, dropped if the client does not take it at once.
-    pub fn emit_volatile(&mut self, event: &str, args: &Args) -> bool {
-        self.send_event(event, args, None, Settings { volatile: true, compression: self.compression() })
+    /// Sends the event `message` to this socket, as a plain WebSocket does.
+    ///
+    /// # Errors
+    /// Those of [`Socket::emit`].
+    pub fn send(&mut self, args: impl ToArgs) -> Result<(), Error> {
+        One::new(self).send(args)
     }
 
-    /// Sends an event that wants an acknowledgement; `done` is called once: with its arguments, or with nothing if
-    /// none came within the time or the socket left before. A client that owes more than 16,384 is disconnected, as one
-    /// that does not read.
+    /// Sends an event that wants an acknowledgement: see [`One::emit_with_ack`].
+    ///
+    /// # Errors
+    /// Those of [`Socket::emit`]; then `done` is not called.
     pub fn emit_with_ack(
         &mut self,
         event: &str,
-        args: &Args,
-        timeout_ms: Option<u32>,
-        done: impl FnOnce(&mut Socket<'_>, Option<ArgsRef<'_>>) + 'static,
-    ) {
-        let done: OnAck = Box::new(done);
-        let now = self.cx.core.now;
-        let id = self.cx.core.next_ack_id();
-        let number = self.at.number;
-        let member = self.cx.core.sio.get(self.link).and_then(|session| session.member(number));
-        let Some(member) = member else { return done(self, None) };
-        let until = timeout_ms.map(|ms| now.in_ms(ms));
-        if !member.owing_mut().push(Owed { id, until, done }, now) {
-            self.cx.out.note(self.link, log::Level::Warn, || {
-                format!("slow consumer, closed: it owes more than {MAX_OWED} acknowledgements")
-            });
-            self.cx.core.jobs.push_back(Job::CloseSession { link: self.link, cause: CloseCause::Slow });
-        }
-        if until.is_some() {
-            self.cx.core.jobs.push_back(Job::Reschedule { link: self.link });
-        }
-        self.send_event(event, args, Some(id), Settings::default());
+        args: impl ToArgs,
+        done: impl FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>) + 'static,
+    ) -> Result<(), Error> {
+        One::new(self).emit_with_ack(event, args, done)
+    }
+
+    /// What is sent next is dropped if the client does not take it at once.
+    pub fn volatile(&mut self) -> One<'_, 'a> {
+        One::new(self).volatile()
+    }
+
+    /// Whether what is sent next may be compressed, if the client has that.
+    pub fn compress(&mut self, compress: bool) -> One<'_, 'a> {
+        One::new(self).compress(compress)
+    }
+
+    /// How long the client has to acknowledge what is sent next.
+    pub fn timeout(&mut self, timeout: Duration) -> One<'_, 'a> {
+        One::new(self).timeout(timeout)
     }
 
     /// Keeps a value with the socket, one of each type, until it has left the namespace; handlers of
@@ -119,18 +127,39 @@ impl<'a> Socket<'a> {
         self.member_mut()?.value_mut()
     }
 
-    /// Joins a room; visible to every reactor when this returns. False if it was in it.
+    /// Joins a room, or all of several or none; visible to every reactor when this returns. False if it was in all of
+    /// them.
     ///
     /// # Errors
     /// A bad name, or too many rooms; then nothing has changed.
-    pub fn join(&mut self, room: &str) -> Result<bool, JoinError> {
-        self.check_room(room)?;
-        Ok(self.cx.core.hub.join(self.link.slot, &self.namespace.name, room))
+    pub fn join(&mut self, rooms: impl Rooms) -> Result<bool, JoinError> {
+        let mut new = owned(rooms);
+        if new.iter().any(|room| check_name(room).is_err()) {
+            return Err(JoinError::BadName);
+        }
+        new.retain(|room| !self.is_in(room));
+        new.sort_unstable();
+        new.dedup();
+        self.check_count(new.len())?;
+        for room in &new {
+            self.cx.core.hub.join(self.link.slot, &self.namespace.name, room);
+        }
+        Ok(!new.is_empty())
     }
 
-    /// Leaves a room. False if it was not in it.
-    pub fn leave(&mut self, room: &str) -> bool {
-        self.cx.core.hub.leave(self.link.slot, &self.namespace.name, room)
+    /// Leaves a room, or several. False if it was in none of them.
+    pub fn leave(&mut self, rooms: impl Rooms) -> bool {
+        let mut left = false;
+        rooms.for_each_room(&mut |room| {
+            left |= self.cx.core.hub.leave(self.link.slot, &self.namespace.name, room);
+        });
+        left
+    }
+
+    /// Leaves all of its rooms, except the one that is its id.
+    pub fn leave_all(&mut self) {
+        let rooms: Vec<String> = self.rooms().map(str::to_owned).collect();
+        self.leave(rooms);
     }
 
     /// Becomes the only member of a room: every other member, on any reactor, leaves it. A room that this socket
@@ -142,7 +171,8 @@ impl<'a> Socket<'a> {
         if self.claimed() == Some(room) {
             // Somebody may have joined since.
         } else {
-            self.check_room(room)?;
+            check_name(room).map_err(|_| JoinError::BadName)?;
+            self.check_count(usize::from(!self.is_in(room)))?;
             self.release();
         }
         self.cx.core.claim(self.link.slot, &self.namespace.name, room);
@@ -189,15 +219,51 @@ impl<'a> Socket<'a> {
     }
 
     /// Everybody in the namespace but this socket.
-    pub fn broadcast(&mut self) -> Emit<'_, 'a> {
+    pub fn broadcast(&mut self) -> Emit<&mut Context<'a>> {
         let to = To::everybody(&self.namespace.name);
-        let (sender, parser) = (Some(self.link.slot), self.namespace.parser);
-        Emit::new(&mut self.cx, sender, to, parser)
+        Emit::new(&mut self.cx, Some(self.link.slot), to)
     }
 
-    /// The members of a room but this socket; [`Emit::to`] adds more.
-    pub fn to(&mut self, room: &str) -> Emit<'_, 'a> {
-        self.broadcast().to(room)
+    /// The members of a room, or of several, but this socket; [`Emit::to`] adds more.
+    pub fn to(&mut self, rooms: impl Rooms) -> Emit<&mut Context<'a>> {
+        self.broadcast().to(rooms)
+    }
+
+    /// Everybody in the namespace but this socket and the members of a room, or of several.
+    pub fn except(&mut self, rooms: impl Rooms) -> Emit<&mut Context<'a>> {
+        self.broadcast().except(rooms)
+    }
+
+    /// Runs a handler that was given something of this name, and sees to it that what goes wrong in it ends there.
+    pub(crate) fn run(&mut self, name: &str, handler: impl FnOnce(&mut Socket<'a>) -> Result<(), Error>) {
+        let error = match guard(|| handler(self)) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(panicked) => return self.panicked(name, &panicked),
+        };
+        let namespace = self.namespace;
+        if namespace.on_error.is_empty() {
+            let level = match error {
+                // That is up to the client.
+                Error::BadArguments(_) | Error::Disconnected => log::Level::Info,
+                _ => log::Level::Warn,
+            };
+            self.cx.out.note(self.link, level, || format!("event {name:?}: {error}"));
+        }
+        for handler in &namespace.on_error {
+            if let Err(panicked) = guard(|| handler(self, name, &error)) {
+                self.panicked(name, &panicked);
+            }
+        }
+    }
+
+    /// A handler panicked when it was given something of this name: that ends the socket.
+    pub(crate) fn panicked(&mut self, name: &str, panicked: &Panicked) {
+        self.cx.core.own_stats().panics.add(1);
+        self.cx.out.note(self.link, log::Level::Error, || {
+            format!("the handler of {name:?} panicked, its socket is disconnected: {}", panicked.0)
+        });
+        self.disconnect(false);
     }
 
     fn is_of(&self, member: &Member) -> bool {
@@ -215,33 +281,12 @@ impl<'a> Socket<'a> {
         }
     }
 
-    fn send_event(&mut self, event: &str, args: &Args, id: Option<u64>, settings: Settings) -> bool {
-        if !self.is_connected() {
-            return false;
-        }
-        let pieces = event_pieces(self.namespace.parser, &self.namespace.name, event, args.as_ref(), id);
-        if !settings.volatile {
-            let compression = self.compression();
-            let frame = parcel::make(&pieces, self.cx.out.dialect(self.link), compression);
-            return self.cx.out.send(self.link, &frame);
-        }
-        self.cx.out.send_parcel(self.link, &Parcel::new(pieces, settings))
-    }
-
-    fn compression(&self) -> Option<Compression> {
-        self.cx.core.router.mount(self.at.mount).options.compression
-    }
-
-    fn check_room(&self, room: &str) -> Result<(), JoinError> {
-        if room.is_empty() || room.len() > ROOM_BYTES {
-            return Err(JoinError::BadName);
-        }
+    /// Whether there is a place for so many more rooms.
+    fn check_count(&self, new: usize) -> Result<(), JoinError> {
         let core = &*self.cx.core;
-        // The scopes themselves count in the hub's books, not in the limit; a room that it is in needs no place.
-        if core.hub.count_of(self.link.slot) > core.limits.rooms_per_socket && !self.is_in(room) {
-            return Err(JoinError::TooManyRooms);
-        }
-        Ok(())
+        // The scopes themselves count in the hub's books, not in the limit.
+        let count = core.hub.count_of(self.link.slot).saturating_sub(1) + new;
+        if new > 0 && count > core.limits.rooms_per_socket { Err(JoinError::TooManyRooms) } else { Ok(()) }
     }
 }
 

@@ -26,7 +26,9 @@ pub(super) fn join(
     _: &Params,
     responder: Responder,
 ) {
-    move_sockets(api, cx, request, responder, |emit, rooms, done| emit.sockets_join(rooms, done));
+    move_sockets(api, cx, request, responder, |emit, rooms, responder| {
+        emit.sockets_join_with_report(rooms, answer(responder));
+    });
 }
 
 pub(super) fn leave(
@@ -36,23 +38,21 @@ pub(super) fn leave(
     _: &Params,
     responder: Responder,
 ) {
-    move_sockets(api, cx, request, responder, |emit, rooms, done| emit.sockets_leave(rooms, done));
+    move_sockets(api, cx, request, responder, |emit, rooms, responder| {
+        emit.sockets_leave_with_report(rooms, answer(responder));
+    });
 }
-
-/// Called with how many sockets were meant.
-type OnDone = Box<dyn FnOnce(&mut Context<'_>, u64)>;
 
 fn move_sockets(
     api: &Api,
     cx: &mut Context<'_>,
     request: &Request<'_>,
     responder: Responder,
-    act: fn(Emit<'_, '_>, &[&str], OnDone),
+    act: fn(Emit<&mut Context<'_>>, &[String], Responder),
 ) {
     match read(request, |fields| read_rooms(api, fields)) {
         Ok((target, rooms)) => {
-            let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
-            act(target.emit(cx), &rooms, Box::new(answer(responder)));
+            act(target.emit(cx), &rooms, responder);
         }
         Err(refusal) => responder.send(cx, refusal.response()),
     }
@@ -71,7 +71,7 @@ pub(super) fn disconnect(
         Ok((Target::read(fields, "in", &api.namespaces)?, close))
     });
     match asked {
-        Ok((target, close)) => target.emit(cx).disconnect_sockets(close, answer(responder)),
+        Ok((target, close)) => target.emit(cx).disconnect_sockets_with_report(close, answer(responder)),
         Err(refusal) => responder.send(cx, refusal.response()),
     }
 }

@@ -69,14 +69,15 @@ impl Message {
     pub(super) fn publish(
         &self,
         cx: &mut Context<'_>,
-        done: impl FnOnce(&mut Context<'_>, DeliveryReport) + 'static,
+        done: impl FnOnce(&mut Context<'_>, DeliveryReport) + Send + 'static,
     ) {
         match self {
             Message::Frame { to, frame } => cx.publish_with(to, frame, done),
             Message::Event(Event { target, name, args, volatile, compress }) => {
                 let emit = target.emit(cx).compress(*compress);
                 let emit = if *volatile { emit.volatile() } else { emit };
-                emit.emit_with_report(name, args, done);
+                let sent = emit.emit_with_report(name, args, done);
+                debug_assert!(sent.is_ok(), "names and arguments were checked: {sent:?}");
             }
         }
     }

@@ -5,10 +5,8 @@ use super::body::Message;
 use super::fields::{Body, text_of};
 use fanfare::{Context, DeliveryReport, Params, Request, Responder, Response};
 use serde::Serialize;
-use std::cell::RefCell;
 use std::iter::Enumerate;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::vec::IntoIter;
 
 pub(super) fn serve(
@@ -27,7 +25,7 @@ pub(super) fn serve(
             responder.send(cx, Response::json(200, &[(); 0]));
         }
         Ok(Body::Many(messages)) => {
-            let batch = Rc::new(RefCell::new(Batch::new(messages.len(), responder)));
+            let batch = Arc::new(Mutex::new(Batch::new(messages.len(), responder)));
             publish(cx, messages.into_iter().enumerate(), batch);
         }
         Err(refusal) => {
@@ -38,11 +36,11 @@ pub(super) fn serve(
 }
 
 /// Publishes one after the other; when so much is queued that it should be sent first, the rest comes after that.
-fn publish(cx: &mut Context<'_>, mut messages: Enumerate<IntoIter<Message>>, batch: Rc<RefCell<Batch>>) {
+fn publish(cx: &mut Context<'_>, mut messages: Enumerate<IntoIter<Message>>, batch: Arc<Mutex<Batch>>) {
     while let Some((place, message)) = messages.next() {
         let reports = batch.clone();
         message.publish(cx, move |cx, report| {
-            let whole = reports.borrow_mut().reported(place, report);
+            let whole = reports.lock().unwrap_or_else(PoisonError::into_inner).reported(place, report);
             if let Some((responder, response)) = whole {
                 responder.send(cx, response);
             }

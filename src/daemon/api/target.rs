@@ -25,9 +25,7 @@ impl Target {
     }
 
     /// What to do with them is said next.
-    pub(super) fn emit<'s, 'a>(&self, cx: &'s mut Context<'a>) -> Emit<'s, 'a> {
-        let everybody = cx.namespace(&self.namespace);
-        let rooms = self.rooms.iter().fold(everybody, |emit, room| emit.to(room));
-        self.except.iter().fold(rooms, |emit, room| emit.except(room))
+    pub(super) fn emit<'s, 'a>(&self, cx: &'s mut Context<'a>) -> Emit<&'s mut Context<'a>> {
+        cx.namespace(&self.namespace).to(&self.rooms).except(&self.except)
     }
 }

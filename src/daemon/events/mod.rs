@@ -10,7 +10,7 @@ pub(crate) use payload::{Fault, check_event, check_name};
 use crate::access::Access;
 use crate::config::{self, Config};
 use fanfare::socketio::{
-    Args, ConnectError, Connecting, Cors, EngineOptions, Event, Namespace, Parser, Socket, SocketIo,
+    ConnectError, Connecting, Cors, EngineOptions, Error, Event, Namespace, Parser, Socket, SocketIo, ToArgs,
     Transport,
 };
 use fanfare::{Builder, JoinError, Request};
@@ -66,11 +66,7 @@ pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -
     let main = guarded(NAMESPACE)
         .on("register", |socket, event| answer(socket, event, register))
         .on("unRegister", |socket, event| answer(socket, event, un_register))
-        .on("broadcastInfo", |socket, event| {
-            if let Err(fault) = broadcast_info(socket, event) {
-                refuse(socket, event, &fault);
-            }
-        });
+        .on("broadcastInfo", broadcast_info);
     let socketio = SocketIo::new(engine(config, access))
         .connect_timeout_ms(settings.connect_timeout_ms)
         .keep_headers(&[])
@@ -132,25 +128,20 @@ fn answer(
     socket: &mut Socket<'_>,
     event: &mut Event<'_>,
     act: fn(&mut Socket<'_>, &Names) -> Result<(), Fault>,
-) {
+) -> Result<(), Error> {
     match Names::read(event).and_then(|names| act(socket, &names)) {
-        Ok(()) => acknowledge(socket, event, &Done { ok: true, delivered: None }),
+        Ok(()) => event.ack(socket, &Done { ok: true, delivered: None }),
         Err(fault) => refuse(socket, event, &fault),
     }
 }
 
 /// All of it or nothing.
 fn register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
-    let mut joined = Vec::new();
-    let result = names.groups.iter().try_for_each(|group| {
-        if socket.join(group)? {
-            joined.push(group);
-        }
-        Ok(())
-    });
-    let result = result.and_then(|()| names.user.as_deref().map_or(Ok(()), |user| socket.claim(user)));
-    result.map_err(|error: JoinError| {
-        for group in joined {
+    let known: Vec<&String> = names.groups.iter().filter(|group| socket.is_in(group)).collect();
+    let result = socket.join(&names.groups);
+    let result = result.and_then(|_| names.user.as_deref().map_or(Ok(()), |user| socket.claim(user)));
+    result.map_err(|error| {
+        for group in names.groups.iter().filter(|group| !known.contains(group)) {
             socket.leave(group);
         }
         match error {
@@ -175,44 +166,33 @@ fn un_register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
     Ok(())
 }
 
-fn broadcast_info(socket: &mut Socket<'_>, event: &mut Event<'_>) -> Result<(), Fault> {
-    let info = Info::read(event)?;
-    let mut args = Args::new();
-    args.push_ref(info.text).map_err(|error| Fault::bad_request(format!("text: {error}")))?;
+fn broadcast_info(socket: &mut Socket<'_>, event: &mut Event<'_>) -> Result<(), Error> {
+    let info = match Info::read(event) {
+        Ok(info) => info,
+        Err(fault) => return refuse(socket, event, &fault),
+    };
+    let text = match info.text.to_args() {
+        Ok(text) => text,
+        Err(error) => return refuse(socket, event, &Fault::bad_request(format!("text: {error}"))),
+    };
     let emit = socket.to(&info.room);
     match event.take_ack() {
-        None => emit.emit(&info.event, &args),
-        Some(ack) => emit.emit_with_report(&info.event, &args, move |cx, report| {
-            let mut args = Args::new();
-            if args.push(&Done { ok: true, delivered: Some(report.delivered()) }).is_ok() {
-                ack.send(cx, &args);
-            }
+        None => emit.emit(&info.event, &*text),
+        Some(ack) => emit.emit_with_report(&info.event, &*text, move |cx, report| {
+            let sent = ack.send(cx, &Done { ok: true, delivered: Some(report.delivered()) });
+            debug_assert!(sent.is_ok(), "it has a JSON form: {sent:?}");
         }),
-    }
-    Ok(())
-}
-
-fn acknowledge(socket: &mut Socket<'_>, event: &mut Event<'_>, value: &Done) {
-    let mut args = Args::new();
-    if let Some(ack) = event.take_ack()
-        && args.push(value).is_ok()
-    {
-        ack.send(socket.context(), &args);
     }
 }
 
 /// Says what is wrong: in the acknowledgement or, without one, as an event of its own.
-fn refuse(socket: &mut Socket<'_>, event: &mut Event<'_>, fault: &Fault) {
+fn refuse(socket: &mut Socket<'_>, event: &mut Event<'_>, fault: &Fault) -> Result<(), Error> {
     let (code, message) = (fault.code, &fault.message);
-    if let Some(ack) = event.take_ack() {
-        let mut args = Args::new();
-        if args.push(&Refused { ok: false, error: Problem { event: None, code, message } }).is_ok() {
-            ack.send(socket.context(), &args);
+    match event.take_ack() {
+        Some(ack) => {
+            let error = Problem { event: None, code, message };
+            ack.send(socket.context(), &Refused { ok: false, error })
         }
-        return;
-    }
-    let mut args = Args::new();
-    if args.push(&Problem { event: Some(event.name()), code, message }).is_ok() {
-        socket.emit("exception", &args);
+        None => socket.emit("exception", &Problem { event: Some(event.name()), code, message }),
     }
 }

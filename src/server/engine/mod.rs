@@ -147,7 +147,7 @@ impl Worker {
                     Data::Binary(bytes) => crate::app::Message::Binary(bytes),
                 };
                 let cx = Context { core: &mut self.core, out };
-                endpoint.on_message(&mut Socket { cx, link }, message);
+                Socket { cx, link }.run("on_message", |socket| endpoint.on_message(socket, message));
                 Ok(())
             }
             Served::SocketIo(socketio) => self.socketio_message(socketio, link, data, out),
@@ -197,7 +197,7 @@ impl Worker {
         match &shared.router.mount(mount).served {
             Served::Endpoint(endpoint) => {
                 let cx = Context { core: &mut self.core, out };
-                endpoint.on_open(&mut Socket { cx, link });
+                Socket { cx, link }.run("on_open", |socket| endpoint.on_open(socket));
             }
             Served::SocketIo(socketio) => self.socketio_opened(socketio, link, revision, out),
         }

@@ -95,9 +95,12 @@ pub(in crate::server) fn look(
         }
         Err(error) => Wants::Refusal(error),
     };
+    let headers_for = |is_first| {
+        core.hook("a hook for headers", || mount.options.headers_for(request, is_first)).unwrap_or_default()
+    };
     let headers = match wants {
-        Wants::Session(_) | Wants::WebSocket(..) => mount.options.headers_for(request, true),
-        Wants::Poll(_) | Wants::Post(..) | Wants::Upgrade(..) => mount.options.headers_for(request, false),
+        Wants::Session(_) | Wants::WebSocket(..) => headers_for(true),
+        Wants::Poll(_) | Wants::Post(..) | Wants::Upgrade(..) => headers_for(false),
         _ => Vec::new(),
     };
     Call { mount: number, origin, headers, wants }
@@ -140,7 +143,7 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
     if query.jsonp.is_some() && !upgrades && !options.jsonp {
         return Err(EngineError::Forbidden("scripts may not poll".to_owned()));
     }
-    let admission = allow(mount, request)?;
+    let admission = allow(core, mount, request)?;
     let revision = match query.revision {
         Some(Revision::Three) if !options.allow_eio3 => return Err(EngineError::UnsupportedVersion),
         Some(revision) => revision,
@@ -163,9 +166,15 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
 }
 
 /// Whether the program lets the request begin a session; what an endpoint admits it to.
-fn allow(mount: &Mount, request: &Request<'_>) -> Result<Option<crate::app::Admission>, EngineError> {
+fn allow(
+    core: &Core,
+    mount: &Mount,
+    request: &Request<'_>,
+) -> Result<Option<crate::app::Admission>, EngineError> {
+    let failed = || EngineError::Forbidden("internal error".to_owned());
     if let Some(allow) = &mount.options.allow_request {
-        allow(request).map_err(EngineError::Forbidden)?;
+        let allowed = core.hook("allow_request", || allow(request)).ok_or_else(failed)?;
+        allowed.map_err(EngineError::Forbidden)?;
     }
     match &mount.served {
         Served::SocketIo(_) => Ok(None),
@@ -173,7 +182,8 @@ fn allow(mount: &Mount, request: &Request<'_>) -> Result<Option<crate::app::Admi
             let forbidden = |refusal: Response| {
                 EngineError::Forbidden(String::from_utf8_lossy(&refusal.body).into_owned())
             };
-            endpoint.on_upgrade(request).map(Some).map_err(forbidden)
+            let admitted = core.hook("on_upgrade", || endpoint.on_upgrade(request)).ok_or_else(failed)?;
+            admitted.map(Some).map_err(forbidden)
         }
     }
 }

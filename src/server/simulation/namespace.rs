@@ -4,12 +4,15 @@
 //! asked for an acknowledgement.
 
 use super::play::{Event, FAREWELL, Person, Play, Target, message};
-use crate::app::Context;
-use crate::app::socketio::{Ack, Args, EngineOptions, Event as Sent, Namespace, Socket, SocketIo};
+use crate::app::socketio::{
+    Ack, ArgsRef, EngineOptions, Error, Event as Sent, Namespace, NoAck, Socket, SocketIo,
+};
+use crate::app::{Context, DeliveryReport};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-/// How long some sockets have to acknowledge, in milliseconds.
-const ACK_MS: u32 = 400;
+/// How long some sockets have to acknowledge.
+const ACK_TIME: Duration = Duration::from_millis(400);
 
 pub(super) fn socketio(engine: EngineOptions, connect_timeout_ms: u32, play: &Play) -> SocketIo {
     let (connects, says, leaves) = (play.clone(), play.clone(), play.clone());
@@ -19,28 +22,19 @@ pub(super) fn socketio(engine: EngineOptions, connect_timeout_ms: u32, play: &Pl
             assert_eq!(socket.join(&room), Ok(true));
             let n = room[1..].parse().unwrap();
             connects.note(Event::Opened { n, scope: "/".to_owned(), rooms: vec![room] });
-            assert!(socket.emit("w", &args(&format!("hi {n}"))));
+            socket.emit("w", format!("hi {n}")).expect("a new socket takes a message");
         })
         .on("w", move |socket, event| {
             let text: String = event.args().iter().next().expect("words").parse().expect("a text");
             said(&says, socket, event, &text);
         })
-        .on("b", |socket, event| {
-            let mut back = Args::new();
-            back.push_ref(event.args().iter().next().expect("an attachment")).expect("what came can go");
-            socket.emit("b", &back);
-        })
-        .on_disconnect(move |socket, reason| {
-            assert!(!socket.emit("w", &args("too late")), "a closing socket took a message");
+        .on("b", |socket, event| socket.emit("b", event.args().iter().next().expect("an attachment")))
+        .on_disconnecting(move |socket, reason| {
+            let sent = socket.emit("w", "too late");
+            assert!(matches!(sent, Err(Error::Disconnected)), "a closing socket took a message");
             left(&leaves, socket, reason.as_str());
         });
     SocketIo::new(engine).connect_timeout_ms(connect_timeout_ms).namespace(namespace)
-}
-
-fn args(text: &str) -> Args {
-    let mut args = Args::new();
-    args.push(text).expect("a text");
-    args
 }
 
 struct Member<'s, 'a> {
@@ -66,25 +60,24 @@ impl Person for Member<'_, '_> {
     }
 
     fn tell(&mut self, text: &str) -> bool {
-        self.socket.emit("w", &args(text))
+        self.socket.emit("w", text).is_ok()
     }
 
     fn publish(&mut self, target: &Target, text: &str, volatile: bool) {
-        let emit = target.rooms.iter().fold(self.socket.broadcast(), |emit, room| emit.to(room));
-        let emit = target.except.iter().fold(emit, |emit, room| emit.except(room));
+        let emit = self.socket.broadcast().to(&target.rooms).except(&target.except);
         let emit = if volatile { emit.volatile() } else { emit };
-        emit.emit("w", &args(text));
+        emit.emit("w", text).expect("a text can be sent");
     }
 
     fn ask(&mut self, target: &Target, text: &str, volatile: bool, play: &Play, number: u64) {
         let (n, play, ack) = (self.number(), play.clone(), self.ack.take().expect("it wants to know"));
-        let emit = target.rooms.iter().fold(self.socket.broadcast(), |emit, room| emit.to(room));
-        let emit = target.except.iter().fold(emit, |emit, room| emit.except(room));
+        let emit = self.socket.broadcast().to(&target.rooms).except(&target.except);
         let emit = if volatile { emit.volatile() } else { emit };
-        emit.emit_with_report("w", &args(text), move |cx, report| {
+        let done = move |cx: &mut Context<'_>, report: DeliveryReport| {
             play.reported(n, number, report);
-            ack.send(cx, &args(&format!("report {number} {}", report.delivered())));
-        });
+            ack.send(cx, format!("report {number} {}", report.delivered())).expect("a text can be sent");
+        };
+        emit.emit_with_report("w", text, done).expect("a text can be sent");
     }
 
     fn close(&mut self, _: &str) {
@@ -108,28 +101,29 @@ fn said(play: &Play, socket: &mut Socket<'_>, event: &mut Sent<'_>, text: &str) 
                 }
                 play.note(Event::Claimed { n, scope: "/".to_owned(), user: words[2].to_owned() });
             }
-            socket.emit("w", &args(&format!("{answer} {}", words[1])));
+            let _ = socket.emit("w", format!("{answer} {}", words[1]));
         }
         "release" => {
             let before = socket.claimed().map(str::to_owned);
             if socket.release() {
                 play.note(Event::Left { n, room: before.expect("what it claimed") });
             }
-            socket.emit("w", &args(&format!("is {}", words[1])));
+            let _ = socket.emit("w", format!("is {}", words[1]));
         }
         "quiz" => {
             let number: u64 = words[1].parse().unwrap();
             play.note(Event::Asked { n, number });
             let play = play.clone();
-            let timeout = number.is_multiple_of(2).then_some(ACK_MS);
-            let mut question = Args::new();
-            question.push(&number).expect("a number");
-            socket.emit_with_ack("q", &question, timeout, move |_, answer| {
-                let right = answer.map(|answer| {
-                    answer.iter().next().expect("an argument").parse::<u64>().expect("a number") == number + 1
-                });
+            let done = move |_: &mut Socket<'_>, answer: Result<ArgsRef<'_>, NoAck>| {
+                let right = answer.ok().map(|answer| answer.parse::<u64>().expect("a number") == number + 1);
                 play.note(Event::Answered { n, number, right });
-            });
+            };
+            let asked = if number.is_multiple_of(2) {
+                socket.timeout(ACK_TIME).emit_with_ack("q", number, done)
+            } else {
+                socket.emit_with_ack("q", number, done)
+            };
+            asked.expect("a socket that speaks is connected");
         }
         _ => play.act(&mut Member { socket, ack }, text),
     }
@@ -146,6 +140,6 @@ fn left(play: &Play, socket: &mut Socket<'_>, cause: &'static str) {
         let play = play.clone();
         let done = move |_: &mut Context<'_>, report| play.reported(n, FAREWELL, report);
         // Not to itself, whoever is the sender.
-        socket.context().namespace("/").emit_with_report("w", &args(&text), done);
+        socket.context().namespace("/").emit_with_report("w", text, done).expect("a text can be sent");
     }
 }

@@ -362,6 +362,8 @@ impl World {
         assert!(self.interest.is_empty());
         assert_eq!(self.shared.sockets.load(Ordering::Relaxed), 0);
         assert_eq!(self.stats.sum(|reactor| reactor.sockets() + reactor.polling()), 0);
+        // Their assertions are handlers' too.
+        assert_eq!(self.stats.sum(|reactor| reactor.panics()), 0, "a handler panicked");
         self.check_goodbyes(&events, ending);
     }
 

@@ -7,9 +7,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::placeholder;
+use super::{placeholder, value};
 use crate::wire::json::{self, Elements, JsonError};
 
 /// Why something cannot be an argument.
@@ -58,10 +58,16 @@ impl Args {
         Args::default()
     }
 
-    /// Adds a value.
+    /// Adds a value; what it serializes as bytes becomes attachments.
     pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ArgsError> {
-        let element = serde_json::to_string(value).map_err(ArgsError::Value)?;
-        self.push_raw(&element)
+        let before = self.attachments.len();
+        let result = value::write(value, &mut self.attachments)
+            .map_err(ArgsError::Value)
+            .and_then(|element| self.push_written(&element, before));
+        if result.is_err() {
+            self.attachments.truncate(before);
+        }
+        result
     }
 
     /// Adds a value that is JSON already.
@@ -115,6 +121,28 @@ impl Args {
     /// The arguments, to be read or written.
     pub fn as_ref(&self) -> ArgsRef<'_> {
         ArgsRef { json: &self.json, attachments: &self.attachments }
+    }
+
+    /// Adds valid JSON whose attachments, if it has any, are the last ones.
+    fn push_written(&mut self, element: &str, before: usize) -> Result<(), ArgsError> {
+        let added = self.attachments.len() - before;
+        if added == 0 {
+            return self.push_plain(element);
+        }
+        let found = placeholder::find(element)?;
+        let mut own = String::new();
+        let mut numbers = before..;
+        let all_own = found.iter().zip(&mut numbers).all(|(found, number)| {
+            own.clear();
+            placeholder::write(number, &mut own);
+            element[found.start..found.end] == own
+        });
+        if self.has_lookalike || found.len() != added || !all_own {
+            return Err(ArgsError::Lookalike);
+        }
+        self.separate();
+        self.json.push_str(element);
+        Ok(())
     }
 
     /// Adds valid JSON in which nothing is a placeholder.
@@ -179,11 +207,6 @@ pub struct ArgRef<'a> {
 }
 
 impl<'a> ArgRef<'a> {
-    /// The value that the argument is. Bytes inside of it are seen as their placeholders.
-    pub fn parse<T: Deserialize<'a>>(self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.json)
-    }
-
     /// The bytes, if the argument as a whole is binary.
     pub fn as_binary(self) -> Option<&'a [u8]> {
         let whole = self
@@ -198,6 +221,11 @@ impl<'a> ArgRef<'a> {
     /// The argument as JSON, as it came.
     pub fn raw(self) -> &'a str {
         self.json
+    }
+
+    /// What the placeholders of its packet stand for.
+    pub(super) fn attachments(self) -> &'a [Arc<[u8]>] {
+        self.attachments
     }
 
     /// Without attachments nothing is a placeholder, whatever it looks like.

@@ -19,6 +19,7 @@ pub mod args;
 pub mod msgpack;
 pub mod packet;
 pub mod placeholder;
+pub mod value;
 
 /// The most attachments of one packet that is encoded as text; the same as the reference has.
 pub const MAX_ATTACHMENTS: usize = 10;
