@@ -1,6 +1,6 @@
 # make run     installs what is missing, builds, starts the server: make run ARGS="--reactors 2"
 # make test    installs what is missing, runs every check and every test
-# make lint    format, clippy, documentation
+# make lint    format, clippy, the list of the public API, documentation
 # make bench   the cost of a delivery against a bare send() loop, and criterion's benches
 # make flood   100,000 connections and a broadcast to all of them: make flood REACTORS=6 FLOOD="hold …"
 
@@ -33,9 +33,11 @@ test:
 	$(MAKE) build
 	$(MAKE) suites
 
+# The list comes before the documentation: rustdoc, asked for JSON, removes its pages.
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	tools/public_api/check.sh
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 unit:
