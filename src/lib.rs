@@ -74,8 +74,9 @@ pub mod wire;
 
 pub use app::socketio;
 pub use app::{
-    Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, JoinError,
-    Message, Params, Query, ReactorStats, Refusal, Request, Responder, Socket, Stats, To, Transport, View,
+    Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, Files,
+    FilesError, JoinError, Message, Params, Query, ReactorStats, Refusal, Request, Responder, Socket, Stats,
+    To, Transport, View,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

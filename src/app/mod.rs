@@ -6,6 +6,7 @@
 mod context;
 mod endpoint;
 mod engine;
+mod files;
 mod gather;
 mod http;
 mod mail;
@@ -18,6 +19,7 @@ mod stats;
 pub use context::Context;
 pub use endpoint::{Admission, CloseCause, Endpoint, Message};
 pub use engine::{Cors, EngineOptions, Transport};
+pub use files::{Files, FilesError};
 pub use gather::View;
 pub use http::{BadQuery, Query, Request, Responder};
 pub use publish::{DeliveryReport, To};
@@ -27,6 +29,7 @@ pub use stats::{ReactorStats, Refusal, Stats};
 
 pub(crate) use context::{Core, Job, Later};
 pub(crate) use engine::{Mount, Served};
+pub(crate) use files::FilesAt;
 pub(crate) use mail::Mail;
 #[cfg(test)]
 pub(crate) use router::RouteFn;
