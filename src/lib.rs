@@ -74,9 +74,9 @@ pub mod wire;
 
 pub use app::socketio;
 pub use app::{
-    Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, Handle,
-    JoinError, Message, Params, Query, ReactorStats, Refusal, Request, Responder, Rooms, Socket, Stats, To,
-    Transport, Via, View,
+    Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, Files,
+    FilesError, Handle, JoinError, Message, Params, Query, ReactorStats, Refusal, Request, Responder, Rooms,
+    Socket, Stats, To, Transport, Via, View,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

@@ -3,18 +3,35 @@
 mod support;
 
 use fanfare::{
-    Admission, CloseCause, Endpoint, ListenAddr, Message, Request, Response, Running, Server, Socket,
+    Admission, CloseCause, Endpoint, Files, ListenAddr, Message, Request, Response, Running, Server, Socket,
 };
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 use support::Ws;
 
-/// Panics when it is told to.
+/// Panics where no handler is to blame: when a line of the log has the name of [`Fragile`]'s scope.
+struct Explosive;
+
+impl log::Log for Explosive {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        assert!(!record.args().to_string().contains("fragile"), "as it was told");
+    }
+
+    fn flush(&self) {}
+}
+
+/// Closes when it is told to, which is logged.
 struct Fragile;
 
 impl Endpoint for Fragile {
     fn on_upgrade(&self, _: &Request<'_>) -> Result<Admission, Response> {
-        Ok(Admission::to_scope("s"))
+        Ok(Admission::to_scope("fragile"))
     }
 
     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {
@@ -23,12 +40,13 @@ impl Endpoint for Fragile {
                 let reactor = socket.context().reactor().to_string();
                 socket.send_text(&reactor);
             }
-            _ => panic!("as it was told"),
+            // The server says so in the log, with the name of the scope.
+            _ => socket.close(4000, "as it was told"),
         }
     }
 }
 
-fn start() -> (Running, impl Fn() -> Ws<TcpStream>) {
+fn start_fragile() -> (Running, impl Fn() -> Ws<TcpStream>) {
     let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).reactors(2).endpoint("/x", Fragile);
     let running = server.start().unwrap();
     let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
@@ -42,7 +60,9 @@ fn reactor_of(client: &mut Ws<TcpStream>) -> String {
 
 #[test]
 fn a_reactor_that_panics_ends_the_server_in_good_order() {
-    let (running, connect) = start();
+    log::set_logger(&Explosive).expect("no other test has one");
+    log::set_max_level(log::LevelFilter::Info);
+    let (running, connect) = start_fragile();
     let mut first = connect();
     let here = reactor_of(&mut first);
     // The kernel spreads connections; one soon comes to the other reactor.
@@ -62,7 +82,7 @@ fn a_reactor_that_panics_ends_the_server_in_good_order() {
 
 #[test]
 fn a_server_that_is_stopped_ends_without_an_error() {
-    let (running, connect) = start();
+    let (running, connect) = start_fragile();
     let mut client = connect();
     running.stop();
     assert_eq!(client.closed().0, 1001);
@@ -100,6 +120,51 @@ fn a_replaced_socket_is_told_what_it_lost() {
     second.send_close(1000);
     assert_eq!(causes.recv().unwrap(), ("@me #all".to_owned(), CloseCause::Client(Some(1000))));
     drop((first, second));
+    running.stop();
+    running.join().unwrap();
+}
+
+/// How many threads of this process have this name.
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map_while(Result::ok);
+    // One that ends meanwhile has no name any more.
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|found| found.trim_end() == name).count()
+}
+
+#[test]
+fn the_thread_that_files_need_ends_with_the_server() {
+    let text: String = (0..200_000).map(|line| format!("line {line}\n")).collect();
+    let all = (0..50).map(|number| number.to_string());
+    let files = all.fold(Files::new(), |files, name| files.file(&name, "text/plain", text.as_str()));
+    // No other test of this program has files.
+    assert_eq!(threads("compress"), 0);
+    let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).reactors(2);
+    let running = server.files("/", files).start().unwrap();
+    let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
+    assert_eq!(threads("compress"), 1);
+    // It has much to do when it is no longer needed.
+    for number in 0..50 {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        write!(
+            stream,
+            "HEAD /{number} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: br\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    running.stop();
+    running.join().unwrap();
+    let start = Instant::now();
+    while threads("compress") > 0 {
+        assert!(start.elapsed() < support::PATIENCE, "the thread is still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Nor is there one where there are no files.
+    let (running, _) = start_fragile();
+    assert_eq!(threads("compress"), 0);
     running.stop();
     running.join().unwrap();
 }

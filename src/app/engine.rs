@@ -8,7 +8,7 @@ pub use crate::wire::engine::Transport;
 use crate::wire::response::Response;
 use std::fmt;
 
-/// Which pages of other origins may use the polling transport, by the Fetch standard's CORS protocol.
+/// Which pages of other origins may use the polling transport, or read [`Files`](crate::Files), by the Fetch standard's CORS protocol.
 ///
 /// Without an allowed origin no header is sent and browsers keep other pages out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -192,10 +192,12 @@ impl Cors {
         if self.origins.is_empty() {
             return response;
         }
-        let any = self.origins.iter().any(|allowed| allowed == "*") && !self.credentials;
-        let response = if any { response } else { response.header("Vary", "Origin") };
+        if self.origins.iter().any(|allowed| allowed == "*") && !self.credentials {
+            // Also to whom it says nothing: a cache may give the answer to a page.
+            return response.header("Access-Control-Allow-Origin", "*");
+        }
+        let response = response.header("Vary", "Origin");
         match origin.filter(|origin| self.allows(origin)) {
-            Some(_) if any => response.header("Access-Control-Allow-Origin", "*"),
             Some(origin) => {
                 let response = response.header("Access-Control-Allow-Origin", origin);
                 if self.credentials {
@@ -249,8 +251,9 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(headers(&Cors::default(), Some("http://a")), []);
         let any = Cors { origins: vec!["*".to_owned()], credentials: false };
-        assert_eq!(headers(&any, Some("http://a")), [pair("Access-Control-Allow-Origin", "*")]);
-        assert_eq!(headers(&any, None), []);
+        for origin in [Some("http://a"), None] {
+            assert_eq!(headers(&any, origin), [pair("Access-Control-Allow-Origin", "*")]);
+        }
         let one = Cors { origins: vec!["http://a".to_owned()], credentials: true };
         assert_eq!(
             headers(&one, Some("http://a")),

@@ -4,8 +4,10 @@ use super::context::{Context, Job};
 use crate::base::ids::LinkId;
 use crate::reactor::peer::Peer;
 use crate::session::http as session;
+use crate::wire::cookie;
 use crate::wire::response::Response;
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -32,9 +34,22 @@ impl<'a> Request<'a> {
         self.inner.head.header(name)
     }
 
+    /// The value of the first cookie of this name, without the double quotes around it; nothing if it is not UTF-8.
+    pub fn cookie(&self, name: &str) -> Option<&'a str> {
+        self.inner.head.all("cookie").find_map(|field| cookie::find(field, name))
+    }
+
     /// The body, without its framing; at most `message_bytes` long.
     pub fn body(&self) -> &'a [u8] {
         self.inner.body
+    }
+
+    /// The body, read as JSON, whatever its Content-Type says.
+    ///
+    /// # Errors
+    /// It is not JSON, or not that of such a value. What the error says may be told to the client.
+    pub fn json<T: Deserialize<'a>>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(self.body())
     }
 
     /// Who sent it.

@@ -6,6 +6,7 @@
 mod context;
 mod endpoint;
 mod engine;
+mod files;
 mod gather;
 mod guard;
 mod handle;
@@ -21,6 +22,7 @@ mod stats;
 pub use context::Context;
 pub use endpoint::{Admission, CloseCause, Endpoint, Message};
 pub use engine::{Cors, EngineOptions, Transport};
+pub use files::{Files, FilesError};
 pub use gather::View;
 pub use handle::{Handle, Via};
 pub use http::{BadQuery, Query, Request, Responder};
@@ -32,6 +34,7 @@ pub use stats::{ReactorStats, Refusal, Stats};
 
 pub(crate) use context::{Core, Job, Later};
 pub(crate) use engine::{Mount, Served};
+pub(crate) use files::FilesAt;
 pub(crate) use guard::guard;
 pub(crate) use handle::mark_reactor_thread;
 pub(crate) use mail::Mail;

@@ -3,10 +3,12 @@
 use super::context::Context;
 use super::endpoint::Endpoint;
 use super::engine::{Mount, Served};
+use super::files::{Compressor, FilesAt, Hit};
 use super::http::{Request, Responder};
 use super::socketio::Parser;
 use crate::base::compression::Compression;
 use percent_encoding::percent_decode_str;
+use std::io;
 
 /// A handler of HTTP requests.
 pub(crate) type RouteFn = Box<dyn Fn(&mut Context<'_>, &Request<'_>, &Params, Responder) + Send + Sync>;
@@ -40,12 +42,17 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     endpoints: Vec<(String, Box<dyn Endpoint>)>,
     mounts: Vec<Mount>,
+    files: Vec<FilesAt>,
+    /// Makes the shorter forms of files; there while a server with files runs.
+    pub(crate) compressor: Option<Compressor>,
 }
 
 /// What serves a request.
 pub(crate) enum Found<'a> {
     /// A route's handler.
     Route(&'a RouteFn, Params),
+    /// A file, or what is said of it.
+    File(Hit<'a>),
     /// The path is served with other methods only.
     OtherMethods(Vec<&'a str>),
     /// Nothing.
@@ -72,6 +79,18 @@ impl Router {
 
     pub(crate) fn add_mount(&mut self, mount: Mount) {
         self.mounts.push(mount);
+    }
+
+    pub(crate) fn add_files(&mut self, files: FilesAt) {
+        self.files.push(files);
+    }
+
+    /// Starts the thread that the files need, if there are any. It ends with the router.
+    pub(crate) fn start_compressor(&mut self) -> io::Result<()> {
+        if !self.files.is_empty() {
+            self.compressor = Some(Compressor::start()?);
+        }
+        Ok(())
     }
 
     /// No mount takes, or announces, more than the server does.
@@ -143,7 +162,23 @@ impl Router {
             }
             others.push(route.method.as_str());
         }
+        match self.file_at(path, on_admin) {
+            Some(hit) if method == "GET" => return Found::File(hit),
+            Some(_) if !others.contains(&"GET") => others.push("GET"),
+            _ => {}
+        }
         if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+    }
+
+    /// What files there are at a path. An Engine.IO server has what is below its path, but for files that are
+    /// added there, and its path itself.
+    fn file_at(&self, path: &str, on_admin: bool) -> Option<Hit<'_>> {
+        let mount = self.mount_at(path).filter(|_| !on_admin).map(|number| &*self.mount(number).options.path);
+        if mount.is_some_and(|mount| path.len() <= mount.len()) {
+            return None;
+        }
+        let mut files = self.files.iter().filter(|at| mount.is_none_or(|mount| at.are_in(mount)));
+        files.find_map(|at| at.find(path))
     }
 }
 

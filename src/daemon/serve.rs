@@ -35,8 +35,7 @@ fn serve_logged(loaded: &Loaded, client: Client) -> Result<(), String> {
         log::warn!("these environment variables set nothing: {}", loaded.strange_variables.join(", "));
     }
 
-    let builder = client::install(server(&loaded.config), &loaded.config.socketio, client)
-        .map_err(|error| format!("cannot serve the browser client: {error}"))?;
+    let builder = client::install(server(&loaded.config), &loaded.config.socketio, client);
     let running = builder.start().map_err(|error| error.to_string())?;
     let file = loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     log::info!("fanfare {}, configuration file: {file}", env!("CARGO_PKG_VERSION"));

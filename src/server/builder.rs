@@ -2,7 +2,9 @@
 
 use super::running::{Running, start};
 use crate::app::socketio::SocketIo;
-use crate::app::{Context, Endpoint, EngineOptions, Mount, Params, Request, Responder, Router, Served};
+use crate::app::{
+    Context, Endpoint, EngineOptions, Files, FilesAt, Mount, Params, Request, Responder, Router, Served,
+};
 use crate::base::compression::Compression;
 use crate::base::ids::MAX_REACTORS;
 use crate::base::limits::Limits;
@@ -138,6 +140,17 @@ impl Builder {
         handler: impl Fn(&mut Context<'_>, &Request<'_>, &Params, Responder) + Send + Sync + 'static,
     ) -> Builder {
         self.router.route(method, path, true, Box::new(handler));
+        self
+    }
+
+    /// Serves files below a path, to `GET` and `HEAD`; the one at `/x/index.html` also at `/x/`. Of two that serve the
+    /// same path, the first one does.
+    ///
+    /// Routes and endpoints come before files. So do Engine.IO and Socket.IO, unless the path of the files is below
+    /// theirs or the same: then they have what no file is for. What is at no path is answered with 404, another
+    /// method with 405.
+    pub fn files(mut self, path: &str, files: Files) -> Builder {
+        self.router.add_files(FilesAt::new(path, files));
         self
     }
 

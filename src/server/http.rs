@@ -217,6 +217,9 @@ impl Worker {
                 }
                 Outcome::Asked(busy)
             }
+            Found::File(hit) => {
+                Outcome::Answer(busy, hit.answer(&request, shared.router.compressor.as_ref()))
+            }
             Found::OtherMethods(allowed) => {
                 let answer = Response::error(405, "method_not_allowed", "this path has other methods");
                 Outcome::Answer(busy, answer.header("Allow", allowed.join(", ")))

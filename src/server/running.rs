@@ -173,6 +173,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         wakeups.push(Arc::new(sys::Wakeup::new().map_err(system("cannot create an eventfd"))?));
     }
     let mailboxes: Arc<[_]> = wakeups.iter().map(|wakeup| Arc::new(Mailbox::new(wakeup.clone()))).collect();
+    router.start_compressor().map_err(system("cannot start a thread"))?;
     let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect() };
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
     let shared = Arc::new(Shared {

@@ -2,11 +2,13 @@
 //!
 //! WebSocket (RFC 6455): [`frame`] writes, [`header`], [`mask`] and [`utf8`] read, [`upgrade`] shakes hands;
 //! [`deflate`] compresses (RFC 7692).
-//! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes.
+//! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes; [`cookie`]
+//! (RFC 6265).
 //! Engine.IO, revisions 3 and 4: [`engine`]. Socket.IO: [`socketio`], and [`json`] (RFC 8259) that is scanned.
 //! [`parcel`] has one message in every [`dialect`].
 
 pub mod chunked;
+pub mod cookie;
 pub mod deflate;
 pub mod dialect;
 pub mod engine;

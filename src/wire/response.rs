@@ -73,6 +73,12 @@ impl Response {
         Response::json(status, &ErrorBody { code, message })
     }
 
+    /// Sends the client to another address, with 301, 302, 307 or 308; a location that comes from a request must not
+    /// begin with two slashes, which is another host.
+    pub fn redirect(status: u16, location: &str) -> Response {
+        Response::empty(status).header("Location", location)
+    }
+
     /// Adds a header field. Control characters of the value become spaces when it is written, so
     /// that nothing that a peer sent can begin a line of ours.
     pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Response {
@@ -225,7 +231,8 @@ mod tests {
 
     #[test]
     fn values_cannot_begin_a_line() {
-        let sent = wire(&Response::empty(302).header("Location", "/a\r\nSet-Cookie: x\0"), true, false);
+        let sent = wire(&Response::redirect(302, "/a\r\nSet-Cookie: x\0"), true, false);
+        assert!(sent.starts_with("HTTP/1.1 302 Found\r\n"));
         assert!(sent.contains("Location: /a  Set-Cookie: x \r\n"));
         let sent = wire(&Response::empty(200).header("bad\r\nname", "x"), true, false);
         assert!(!sent.contains("bad"));

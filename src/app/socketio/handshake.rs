@@ -2,6 +2,7 @@
 
 use crate::app::http::{Query, Request};
 use crate::reactor::peer::Peer;
+use crate::wire::cookie;
 use crate::wire::head::Head;
 
 /// What is known of the beginning of a connection.
@@ -57,6 +58,12 @@ impl Handshake {
     /// The first header field of a name, without regard to case; nothing if it was not kept.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.parsed()?.header(name)
+    }
+
+    /// The value of the first cookie of a name, without the double quotes around it; nothing if the field `Cookie` was
+    /// not kept.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.parsed()?.all("cookie").find_map(|field| cookie::find(field, name))
     }
 
     /// The names and values of all header fields that were kept, in their order.
@@ -120,6 +127,7 @@ mod tests {
         let mut handshake = Handshake { head: Some(write_head(&head, |_| true)), ..Handshake::forgotten() };
         assert_eq!(handshake.url(), Some("/socket.io/?EIO=4&a=b"));
         assert_eq!(handshake.header("HOST"), Some(b"x".as_slice()));
+        assert_eq!((handshake.cookie("c"), handshake.cookie("C")), (Some("1"), None));
         let names: Vec<&str> = handshake.headers().map(|(name, _)| name).collect();
         assert_eq!(names, ["Host", "Cookie", "X-A", "x-a"]);
         for _ in 0..2 {
@@ -128,6 +136,7 @@ mod tests {
             assert_eq!(all, [("X-A", b"\xff".as_slice()), ("x-a", b"2")]);
             assert_eq!(handshake.url(), Some("/socket.io/?EIO=4&a=b"));
         }
+        assert_eq!(handshake.cookie("c"), None);
         handshake.trim();
         assert_eq!((handshake.url(), handshake.header("x-a"), handshake.headers().count()), (None, None, 0));
     }

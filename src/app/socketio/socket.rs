@@ -19,6 +19,7 @@ use crate::wire::socketio::args::ArgsRef;
 use crate::wire::socketio::value::ToArgs;
 use compact_str::{CompactString, format_compact};
 use std::any::Any;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// The code that stands for "a handler wanted that" in the books; clients of Socket.IO are told none.
@@ -137,9 +138,8 @@ impl<'a> Socket<'a> {
         if new.iter().any(|room| check_name(room).is_err()) {
             return Err(JoinError::BadName);
         }
-        new.retain(|room| !self.is_in(room));
-        new.sort_unstable();
-        new.dedup();
+        let mut seen = HashSet::new();
+        new.retain(|room| !self.is_in(room) && seen.insert(room.clone()));
         self.check_count(new.len())?;
         for room in &new {
             self.cx.core.hub.join(self.link.slot, &self.namespace.name, room);

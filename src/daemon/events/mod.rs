@@ -8,7 +8,7 @@ mod payload;
 pub(crate) use payload::{Fault, check_event, check_name};
 
 use crate::access::Access;
-use crate::config::{self, Config};
+use crate::config::{self, Config, SocketIoConfig};
 use fanfare::socketio::{
     ConnectError, Connecting, Cors, EngineOptions, Error, Event, Namespace, Parser, Socket, SocketIo, ToArgs,
     Transport,
@@ -75,6 +75,16 @@ pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -
     builder.socketio(others.fold(socketio, SocketIo::namespace))
 }
 
+/// Which pages of other origins may poll, and load the browser client.
+pub(crate) fn cors(settings: &SocketIoConfig) -> Cors {
+    let origins = match &settings.cors {
+        config::Cors::Off => Vec::new(),
+        config::Cors::Origins(origins) => origins.clone(),
+        config::Cors::Any => vec!["*".to_owned()],
+    };
+    Cors { origins, credentials: settings.cors_credentials }
+}
+
 fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
     let settings = &config.socketio;
     let transports: Vec<Transport> = settings
@@ -85,11 +95,6 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
             config::Transport::WebSocket => Transport::WebSocket,
         })
         .collect();
-    let origins = match &settings.cors {
-        config::Cors::Off => Vec::new(),
-        config::Cors::Origins(origins) => origins.clone(),
-        config::Cors::Any => vec!["*".to_owned()],
-    };
     let access = access.clone();
     let engine = EngineOptions::at(&settings.path)
         .ping_interval_ms(settings.ping_interval_ms)
@@ -100,7 +105,7 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
         .allow_upgrades(settings.allow_upgrades)
         .allow_eio3(settings.eio3)
         .jsonp(access.origins.is_empty())
-        .cors(Cors { origins, credentials: settings.cors_credentials })
+        .cors(cors(settings))
         .allow_request(move |request: &Request<'_>| {
             let allowed = access.check_origin(request.header("origin"));
             allowed.map_err(|_| "this origin is not allowed".to_owned())
