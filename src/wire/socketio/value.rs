@@ -444,8 +444,7 @@ mod tests {
         assert_eq!(args("a"), ("\"a\"".to_owned(), 0));
         assert_eq!(args(()), (String::new(), 0));
         assert_eq!(args(("a", 1, json!({"b": [null]}))), (r#""a",1,{"b":[null]}"#.to_owned(), 0));
-        let one = ("a",);
-        assert_eq!(args(&one), ("\"a\"".to_owned(), 0));
+        assert_eq!(args(("a",)), ("\"a\"".to_owned(), 0));
         assert_eq!(args(vec![1, 2]), ("[1,2]".to_owned(), 0));
         assert_eq!(args([1, 2]), ("1,2".to_owned(), 0));
         assert_eq!(args(Some((1, 2))), ("[1,2]".to_owned(), 0));
