@@ -7,7 +7,7 @@ use super::handle::Handle;
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
-use super::socketio::{SioSessions, SocketInfo};
+use super::socketio::{Listening, SioSessions, SocketInfo};
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
@@ -79,6 +79,7 @@ pub(crate) struct Core {
     /// The slot of a socket that has left its namespace, while its handlers are told: it is in its rooms still, and
     /// nothing is sent to it.
     pub(crate) leaving: Option<u32>,
+    pub(crate) listening: Listening,
     /// Acknowledgements that clients were asked for.
     asked: u64,
     /// Put off until after the next flush, in this order.
@@ -109,6 +110,7 @@ impl Core {
             mailboxes,
             stats,
             sio: SioSessions::default(),
+            listening: Listening::new(&router),
             router,
             leaving: None,
             asked: 0,
@@ -366,7 +368,8 @@ impl<'a> Context<'a> {
         });
         if !elsewhere.is_empty() {
             let report = number.map(|number| (self.core.reactor, number));
-            let publish = Arc::new(Publish { to: to.clone(), parcel: parcel.clone(), report });
+            let quiet = self.core.listening.is_quiet();
+            let publish = Arc::new(Publish { to: to.clone(), parcel: parcel.clone(), report, quiet });
             let weight = to.weight() + parcel.len();
             for reactor in elsewhere.iter() {
                 self.core.crowded |= self.core.mailbox(reactor).is_crowded();
@@ -383,7 +386,9 @@ impl<'a> Context<'a> {
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
         let recipients = self.core.select(to, self.out);
-        self.out.fan_out(recipients, sender.or(self.core.leaving), parcel, ticket);
+        let skip = sender.or(self.core.leaving);
+        self.tell_outgoing(&to.scope, &recipients, skip, parcel);
+        self.out.fan_out(recipients, skip, parcel, ticket);
     }
 
     /// Other reactors that may have somebody whom it means.
@@ -402,6 +407,9 @@ impl<'a> Context<'a> {
     pub(crate) fn deliver(&mut self, publish: &Publish) {
         let recipients = self.core.select(&publish.to, self.out);
         let ticket = publish.report.map(|(reactor, number)| ticket(reactor, number));
+        if !publish.quiet {
+            self.tell_outgoing(&publish.to.scope, &recipients, None, &publish.parcel);
+        }
         self.out.fan_out(recipients, None, &publish.parcel, ticket);
     }
 

@@ -5,7 +5,7 @@ use super::endpoint::Endpoint;
 use super::engine::{Mount, Served};
 use super::files::{Compressor, FilesAt, Hit};
 use super::http::{Request, Responder};
-use super::socketio::Parser;
+use super::socketio::{Namespace, Parser};
 use crate::base::compression::Compression;
 use percent_encoding::percent_decode_str;
 use std::io;
@@ -115,6 +115,14 @@ impl Router {
             Served::SocketIo(socketio) => socketio.find(namespace),
             Served::Endpoint(_) => None,
         }
+    }
+
+    /// Whether there is such a namespace.
+    pub(crate) fn has_namespace(&self, is_such: impl Fn(&Namespace) -> bool) -> bool {
+        self.mounts.iter().any(|mount| match &mount.served {
+            Served::SocketIo(socketio) => socketio.namespaces().any(&is_such),
+            Served::Endpoint(_) => false,
+        })
     }
 
     /// How the packets of a namespace are written.

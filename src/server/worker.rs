@@ -180,7 +180,7 @@ impl Handler for Worker {
 
     fn mail(&mut self, mail: Mail, out: &mut Outlet) {
         match mail {
-            Mail::Publish(publish) => Context { core: &mut self.core, out }.deliver(&publish),
+            Mail::Publish(publish) => self.with_context(out, |cx| cx.deliver(&publish)),
             Mail::Report { number, report } => self.with_context(out, |cx| cx.reported(number, report)),
             Mail::Answer { number, answer } => self.with_context(out, |cx| cx.answered(number, answer)),
             Mail::Ask { asker, number, ask } => self.with_context(out, |cx| cx.asked(asker, number, &ask)),

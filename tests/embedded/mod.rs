@@ -19,9 +19,19 @@ pub struct Embedded {
 impl Embedded {
     /// On a port of its own, with one reactor.
     pub fn start(builder: Builder) -> Embedded {
-        let running = builder.listen("127.0.0.1:0".parse().unwrap()).reactors(1).start().unwrap();
+        Embedded::start_with(builder, 1)
+    }
+
+    /// On a port of its own.
+    pub fn start_with(builder: Builder, reactors: usize) -> Embedded {
+        let running = builder.listen("127.0.0.1:0".parse().unwrap()).reactors(reactors).start().unwrap();
         let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
         Embedded { running: Some(running), addr, panics: 0 }
+    }
+
+    /// The server.
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
     }
 
     /// A connection.

@@ -3,6 +3,7 @@
 use super::error::{Error, Outcome};
 use super::event::Event;
 use super::handshake::Handshake;
+use super::listening::Listeners;
 use super::reason::DisconnectReason;
 use super::socket::Socket;
 use crate::app::engine::EngineOptions;
@@ -121,6 +122,7 @@ pub struct Namespace {
     pub(crate) on_disconnecting: Vec<OnDisconnect>,
     pub(crate) on_disconnect: Vec<OnDisconnect>,
     pub(crate) on_error: Vec<OnError>,
+    pub(crate) listeners: Listeners,
 }
 
 impl fmt::Debug for Namespace {
@@ -144,6 +146,7 @@ impl Namespace {
             on_disconnecting: Vec::new(),
             on_disconnect: Vec::new(),
             on_error: Vec::new(),
+            listeners: Listeners::default(),
         }
     }
 
@@ -292,6 +295,10 @@ impl SocketIo {
         self.namespaces.retain(|other| other.name != namespace.name);
         self.namespaces.push(namespace);
         self
+    }
+
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+        self.namespaces.iter()
     }
 
     /// Whether some namespace has packets of this kind.

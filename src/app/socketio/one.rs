@@ -115,6 +115,7 @@ impl<'s, 'a> One<'s, 'a> {
             return Err(Error::Disconnected);
         }
         let pieces = event_pieces(socket.namespace.parser, &socket.namespace.name, event, args, id)?;
+        socket.tell_outgoing(&pieces);
         let compression = socket.cx.core.router.mount(socket.at.mount).options.compression;
         let compression = compression.filter(|_| self.compress);
         if self.volatile {

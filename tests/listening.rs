@@ -1,0 +1,199 @@
+//! What a program is told besides events of clients: what is sent, rooms, transports, and what one server asks of
+//! another.
+
+mod embedded;
+mod support;
+
+use embedded::Embedded;
+use fanfare::socketio::{Binary, Namespace, Parser, SocketIo};
+use fanfare::{EngineOptions, Server};
+use std::net::TcpStream;
+use std::sync::{Mutex, mpsc};
+use support::{PATIENCE, Received, Ws};
+
+const EIO3: &str = "/socket.io/?EIO=3";
+const EIO4: &str = "/socket.io/?EIO=4";
+
+fn serve(reactors: usize, namespaces: Vec<Namespace>) -> Embedded {
+    let socketio = SocketIo::new(EngineOptions::at("/socket.io/"));
+    let socketio = namespaces.into_iter().fold(socketio, SocketIo::namespace);
+    Embedded::start_with(Server::builder().socketio(socketio), reactors)
+}
+
+/// Enters a namespace; the socket's id.
+fn enter(ws: &mut Ws<TcpStream>, namespace: &str) -> String {
+    let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
+    ws.send(&format!("40{prefix}"));
+    entered(ws, namespace)
+}
+
+fn entered(ws: &mut Ws<TcpStream>, namespace: &str) -> String {
+    let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
+    let answer = ws.text();
+    let data = answer.strip_prefix(&format!("40{prefix}")).unwrap_or_else(|| panic!("{answer}"));
+    embedded::sid_of(data)
+}
+
+/// A client in the main namespace, and its id.
+fn join(server: &Embedded) -> (Ws<TcpStream>, String) {
+    let mut ws = server.websocket(EIO4, "");
+    let id = enter(&mut ws, "/");
+    (ws, id)
+}
+
+/// Clients in the main namespace, one on each of two reactors, which answer `where` with their number.
+fn one_on_each(server: &Embedded) -> [(Ws<TcpStream>, String); 2] {
+    let mut found: [Option<(Ws<TcpStream>, String)>; 2] = [None, None];
+    // The kernel chooses the reactor.
+    for _ in 0..200 {
+        let (mut ws, id) = join(server);
+        let answer = ask(&mut ws, r#"["where"]"#);
+        let reactor: [usize; 1] = serde_json::from_str(&answer).unwrap();
+        found[reactor[0]].get_or_insert((ws, id));
+        if let [Some(_), Some(_)] = &found {
+            return found.map(Option::unwrap);
+        }
+    }
+    panic!("one reactor gets no connection");
+}
+
+fn with_where(namespace: Namespace) -> Namespace {
+    namespace.on("where", |socket, event| {
+        let reactor = socket.context().reactor();
+        event.ack(socket, reactor)
+    })
+}
+
+/// What is left when an event is answered.
+fn ask(ws: &mut Ws<TcpStream>, event: &str) -> String {
+    ws.send(&format!("427{event}"));
+    let answer = ws.text();
+    answer.strip_prefix("437").unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// Where handlers tell the test something.
+fn telling<T: Send + 'static>() -> (impl Fn(T) + Clone + Send + Sync + 'static, impl Fn() -> T) {
+    let (sender, told) = mpsc::channel();
+    let sender = std::sync::Arc::new(Mutex::new(sender));
+    // The test may be over.
+    let tell = move |value| drop(sender.lock().unwrap().send(value));
+    (tell, move || told.recv_timeout(PATIENCE).expect("something is told"))
+}
+
+/// So many of what is told, in some order.
+fn sorted<T: Ord>(told: &impl Fn() -> T, count: usize) -> Vec<T> {
+    let mut all: Vec<T> = (0..count).map(|_| told()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn what_is_sent_is_told_for_each_recipient_where_it_lives() {
+    let (tell, told) = telling();
+    let root = Namespace::new("/")
+        .on_any_outgoing(move |socket, event| {
+            let what = format!("{}{}", event.name(), event.args().json());
+            tell((socket.id().to_string(), socket.context().reactor(), what));
+        })
+        .prepend_any_outgoing(|socket, event| {
+            // A handler that sends is not told of that, here or elsewhere: it would never end.
+            if event.args().json() == "9" {
+                socket.broadcast().emit("again", 9)?;
+            }
+            socket.emit("before", event.name())
+        })
+        .on("own", |socket, _| socket.emit("one", 1))
+        .on("volatile", |socket, _| socket.volatile().emit("two", (2, "x")))
+        .on("ask", |socket, _| socket.emit_with_ack("three", (), |_, _| ()))
+        .on("all", |socket, _| socket.context().namespace("/").emit("four", "a"))
+        .on("others", |socket, _| socket.broadcast().emit("five", 9));
+    let server = serve(2, vec![with_where(root)]);
+    let [(mut a, a_id), (mut b, b_id)] = one_on_each(&server);
+
+    for (event, sent, what) in [
+        ("own", r#"42["one",1]"#, "one1"),
+        ("volatile", r#"42["two",2,"x"]"#, "two2,\"x\""),
+        ("ask", r#"420["three"]"#, "three"),
+    ] {
+        a.send(&format!("42[\"{event}\"]"));
+        assert_eq!(told(), (a_id.clone(), 0, what.to_owned()));
+        assert_eq!(a.text(), format!("42[\"before\",\"{}\"]", what.split(['1', '2']).next().unwrap()));
+        let answer = a.text();
+        // The id of an acknowledgement is any.
+        assert_eq!(answer.replace("422[", "420["), sent.replace("422[", "420["), "{answer}");
+    }
+
+    a.send(r#"42["all"]"#);
+    let what = "four\"a\"".to_owned();
+    let mut both = vec![(a_id.clone(), 0, what.clone()), (b_id.clone(), 1, what)];
+    both.sort();
+    assert_eq!(sorted(&told, 2), both);
+    for ws in [&mut a, &mut b] {
+        assert_eq!(ws.text(), r#"42["before","four"]"#);
+        assert_eq!(ws.text(), r#"42["four","a"]"#);
+    }
+
+    a.send(r#"42["others"]"#);
+    assert_eq!(told(), (b_id, 1, "five9".to_owned()));
+    assert_eq!(a.text(), r#"42["again",9]"#);
+    assert_eq!(b.text(), r#"42["before","five"]"#);
+    assert_eq!(b.text(), r#"42["five",9]"#);
+    // Nothing of what those handlers sent was told.
+    a.send(r#"42["own"]"#);
+    assert_eq!(told(), (a_id, 0, "one1".to_owned()));
+}
+
+#[test]
+fn what_is_sent_is_told_to_its_own_namespace_in_any_encoding() {
+    let (tell, told) = telling();
+    let packed = tell.clone();
+    let root = Namespace::new("/").on("go", |socket, _| {
+        socket.context().namespace("/packed").emit("e", (Binary::from(vec![1, 2]), "ü"))?;
+        socket.context().namespace("/plain").emit("e", (Binary::from(vec![3]), 7))?;
+        socket.context().namespace("/silent").emit("e", 1)
+    });
+    let listen = |namespace: Namespace, tell: Box<dyn Fn((String, Vec<u8>, String)) + Send + Sync>| {
+        namespace.on_any_outgoing(move |socket, event| {
+            let (bytes, rest): (Binary, serde_json::Value) = event.parse()?;
+            tell((socket.namespace().to_owned(), bytes.to_vec(), rest.to_string()));
+            Ok(())
+        })
+    };
+    let packed = listen(Namespace::new("/packed").parser(Parser::MessagePack), Box::new(packed));
+    let plain = listen(Namespace::new("/plain"), Box::new(tell));
+    let server = serve(1, vec![root, packed, plain, Namespace::new("/silent")]);
+    let (mut ws, _) = join(&server);
+    enter(&mut ws, "/plain");
+    enter(&mut ws, "/silent");
+    // {"type":0,"nsp":"/packed"}
+    ws.send_frame(fanfare::wire::frame::Opcode::Binary, b"\x82\xa4type\x00\xa3nsp\xa7/packed");
+    assert!(matches!(ws.recv(), Received::Binary(_)));
+    ws.send(r#"42["go"]"#);
+    assert_eq!(told(), ("/packed".to_owned(), vec![1, 2], "\"ü\"".to_owned()));
+    assert_eq!(told(), ("/plain".to_owned(), vec![3], "7".to_owned()));
+}
+
+#[test]
+fn a_listener_to_what_is_sent_that_panics_ends_the_recipient() {
+    let root = Namespace::new("/")
+        .on_any_outgoing(|_, event| assert_ne!(event.name(), "bad", "told to"))
+        .on("go", |socket, _| socket.context().namespace("/").emit("bad", ()))
+        .on("fine", |socket, _| socket.emit("good", ()));
+    let mut server = serve(1, vec![root]);
+    let (mut a, _) = join(&server);
+    a.send(r#"42["go"]"#);
+    assert_eq!(a.text(), r#"42["bad"]"#);
+    assert_eq!(a.text(), "41");
+    // What it listens to is listened to again.
+    enter(&mut a, "/");
+    a.send(r#"42["fine"]"#);
+    assert_eq!(a.text(), r#"42["good"]"#);
+    a.send(r#"42["go"]"#);
+    assert_eq!((a.text(), a.text()), (r#"42["bad"]"#.to_owned(), "41".to_owned()));
+    // A client of 2.x.
+    let mut old = server.websocket(EIO3, "");
+    assert_eq!(old.text(), "40");
+    old.send(r#"42["go"]"#);
+    assert_eq!((old.text(), old.text()), (r#"42["bad"]"#.to_owned(), "41".to_owned()));
+    server.panics = 3;
+}
