@@ -5,7 +5,7 @@ mod embedded;
 mod support;
 
 use embedded::Embedded;
-use fanfare::socketio::{Binary, Namespace, Parser, SocketIo};
+use fanfare::socketio::{Binary, ConnectError, Namespace, Parser, RoomEvent, SocketIo};
 use fanfare::{EngineOptions, Server};
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
@@ -196,4 +196,149 @@ fn a_listener_to_what_is_sent_that_panics_ends_the_recipient() {
     old.send(r#"42["go"]"#);
     assert_eq!((old.text(), old.text()), (r#"42["bad"]"#.to_owned(), "41".to_owned()));
     server.panics = 3;
+}
+
+/// Tells what happens to rooms, as text.
+fn told_of_rooms(namespace: Namespace, tell: impl Fn(String) + Send + Sync + 'static) -> Namespace {
+    namespace.on_room(move |_, event| {
+        tell(match event {
+            RoomEvent::Created { room } => format!("+{room}"),
+            RoomEvent::Joined { room, id } => format!("{id} in {room}"),
+            RoomEvent::Left { room, id } => format!("{id} out of {room}"),
+            RoomEvent::Deleted { room } => format!("-{room}"),
+        });
+    })
+}
+
+#[test]
+fn rooms_are_told_in_the_order_of_what_happens_by_every_way_in_and_out() {
+    let (tell, told) = telling();
+    let (own, handlers) = (tell.clone(), tell.clone());
+    let root = Namespace::new("/")
+        .middleware(|socket, connecting| {
+            socket.join("lobby").map_err(|error| ConnectError::new(error.to_string()))?;
+            if connecting.query("no").is_some() { Err(ConnectError::new("no")) } else { Ok(()) }
+        })
+        .on_connect(move |_, _| own("connected".to_owned()))
+        .on_disconnect(move |_, _| handlers("disconnected".to_owned()))
+        .on("join", |socket, event| {
+            let rooms: Vec<String> = event.parse()?;
+            socket.join(rooms)?;
+            Ok(())
+        })
+        .on("leave", |socket, event| drop(event.parse::<String>().map(|room| socket.leave(room))))
+        .on("leave all", |socket, _| socket.leave_all())
+        .on("claim", |socket, event| Ok(socket.claim(&event.parse::<String>()?)?))
+        .on("all join", |socket, _| socket.context().namespace("/").sockets_join("j"))
+        .on("all leave", |socket, _| socket.context().namespace("/").sockets_leave(["j", "r", "lobby"]))
+        .on("other", |socket, _| socket.context().namespace("/other").sockets_join("r"));
+    let other = Namespace::new("/other").on_connect(|socket, _| {
+        socket.join("r")?;
+        Ok(())
+    });
+    let server = serve(1, vec![told_of_rooms(root, tell), other]);
+    let expect = |expected: &[String]| {
+        let found: Vec<String> = expected.iter().map(|_| told()).collect();
+        assert_eq!(found, expected);
+    };
+
+    let mut no = server.websocket(&format!("{EIO4}&no=1"), "");
+    no.send("40");
+    assert_eq!(no.text(), r#"44{"message":"no"}"#);
+    // Its id is told to nobody else.
+    let first = told();
+    assert_eq!(first, "+lobby");
+    let (came, went) = (told(), told());
+    assert_eq!(came.split_once(" in ").unwrap().0, went.split_once(" out of ").unwrap().0);
+    assert_eq!(told(), "-lobby");
+
+    let (mut a, x) = join(&server);
+    let lines = |lines: &[&str], id: &str| -> Vec<String> {
+        lines.iter().map(|line| line.replace('$', id)).collect()
+    };
+    expect(&lines(&["+lobby", "$ in lobby", "+$", "$ in $", "connected"], &x));
+    enter(&mut a, "/other");
+    a.send(r#"42["join",["r","s","r"]]"#);
+    expect(&lines(&["+r", "$ in r", "+s", "$ in s"], &x));
+    a.send(r#"42["join",["s"]]"#);
+    a.send(r#"42["other"]"#);
+    a.send(r#"42["leave","s"]"#);
+    expect(&lines(&["$ out of s", "-s"], &x));
+    a.send(r#"42["leave","s"]"#);
+    a.send(r#"42["claim","u"]"#);
+    expect(&lines(&["+u", "$ in u"], &x));
+    a.send(r#"42["claim","u"]"#);
+
+    // A client of 2.x, whose id is that of its session.
+    let target = server.polling(EIO3);
+    let y = target.rsplit('=').next().unwrap().to_owned();
+    assert!(server.poll(&target).ends_with("2:40"));
+    expect(&lines(&["$ in lobby", "+$", "$ in $", "connected"], &y));
+    server.post(&target, r#"15:42["claim","u"]"#);
+    expect(&[format!("{x} out of u"), format!("{y} in u")]);
+    a.send(r#"42["all join"]"#);
+    let mut both = [told(), told(), told()];
+    both.sort();
+    let mut expected = ["+j".to_owned(), format!("{x} in j"), format!("{y} in j")];
+    expected.sort();
+    assert_eq!(both, expected);
+    a.send(r#"42["leave all"]"#);
+    expect(&lines(&["$ out of lobby", "$ out of r", "-r", "$ out of j"], &x));
+
+    server.post(&target, "1:1");
+    expect(&lines(
+        &["$ out of $", "-$", "$ out of lobby", "-lobby", "$ out of u", "-u", "$ out of j", "-j"],
+        &y,
+    ));
+    expect(&["disconnected".to_owned()]);
+    a.send("41");
+    expect(&lines(&["$ out of $", "-$", "disconnected"], &x));
+}
+
+#[test]
+fn a_room_is_created_and_deleted_once_on_the_whole_server() {
+    let (tell, told) = telling();
+    let root = Namespace::new("/")
+        .on("join", |socket, event| {
+            socket.join(event.parse::<String>()?)?;
+            Ok(())
+        })
+        .on("claim", |socket, event| Ok(socket.claim(&event.parse::<String>()?)?))
+        .on("leave", |socket, event| drop(event.parse::<String>().map(|room| socket.leave(room))));
+    let root = root.on_room(move |cx, event| {
+        let what = match event {
+            RoomEvent::Created { .. } => "+",
+            RoomEvent::Joined { .. } => "in",
+            RoomEvent::Left { .. } => "out",
+            RoomEvent::Deleted { .. } => "-",
+        };
+        if event.room().len() < 20 {
+            tell(format!("{}{what}{}", cx.reactor(), event.room()));
+        }
+        // What a handler does is told after.
+        if *event == (RoomEvent::Created { room: "cause" }) {
+            cx.namespace("/").sockets_join("effect");
+        }
+    });
+    let server = serve(2, vec![with_where(root)]);
+    let [(mut a, _), (mut b, _)] = one_on_each(&server);
+    let expect = |expected: &[&str]| {
+        let found: Vec<String> = expected.iter().map(|_| told()).collect();
+        assert_eq!(found, expected);
+    };
+    a.send(r#"42["join","r"]"#);
+    expect(&["0+r", "0inr"]);
+    b.send(r#"42["join","r"]"#);
+    expect(&["1inr"]);
+    a.send(r#"42["leave","r"]"#);
+    expect(&["0outr"]);
+    a.send(r#"42["claim","r"]"#);
+    assert_eq!(sorted(&told, 2), ["0inr", "1outr"]);
+    a.send(r#"42["leave","r"]"#);
+    expect(&["0outr", "0-r"]);
+
+    b.send(r#"42["join","cause"]"#);
+    let mut all = sorted(&told, 5);
+    all.retain(|line| line != "0+effect" && line != "1+effect");
+    assert_eq!(all, ["0ineffect", "1+cause", "1incause", "1ineffect"]);
 }

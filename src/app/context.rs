@@ -7,7 +7,7 @@ use super::handle::Handle;
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
-use super::socketio::{Listening, SioSessions, SocketInfo};
+use super::socketio::{Leaving, Listening, SioSessions, SocketInfo};
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
@@ -76,9 +76,9 @@ pub(crate) struct Core {
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) sio: SioSessions,
     pub(crate) router: Arc<Router>,
-    /// The slot of a socket that has left its namespace, while its handlers are told: it is in its rooms still, and
-    /// nothing is sent to it.
-    pub(crate) leaving: Option<u32>,
+    /// The socket that has left its namespace, while its handlers are told: it is in its rooms still, and nothing is
+    /// sent to it.
+    pub(crate) leaving: Option<Leaving>,
     pub(crate) listening: Listening,
     /// Acknowledgements that clients were asked for.
     asked: u64,
@@ -92,7 +92,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         reactor: ReactorId,
-        hub: Hub,
+        mut hub: Hub,
         limits: Arc<Limits>,
         sids: Arc<SidKey>,
         router: Arc<Router>,
@@ -100,6 +100,7 @@ impl Core {
         stats: Stats,
     ) -> Core {
         let now = Now { tick: crate::base::time::Tick(1), ms: 0, unix_ms: 0 };
+        let listening = Listening::new(&router, &mut hub);
         Core {
             reactor,
             hub,
@@ -110,7 +111,7 @@ impl Core {
             mailboxes,
             stats,
             sio: SioSessions::default(),
-            listening: Listening::new(&router),
+            listening,
             router,
             leaving: None,
             asked: 0,
@@ -386,7 +387,7 @@ impl<'a> Context<'a> {
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
         let recipients = self.core.select(to, self.out);
-        let skip = sender.or(self.core.leaving);
+        let skip = sender.or(self.core.leaving.map(|leaving| leaving.slot));
         self.tell_outgoing(&to.scope, &recipients, skip, parcel);
         self.out.fan_out(recipients, skip, parcel, ticket);
     }

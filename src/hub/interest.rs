@@ -49,8 +49,9 @@ impl Interest {
         &self.hasher
     }
 
-    pub(super) fn add(&self, hash: u64, reactor: ReactorId) {
-        insert(&mut self.shard(hash), hash, reactor);
+    /// Adds the reactor; whether none was there.
+    pub(super) fn add(&self, hash: u64, reactor: ReactorId) -> bool {
+        insert(&mut self.shard(hash), hash, reactor).is_empty()
     }
 
     /// Adds the reactor, and returns who was there before and the number of this claim. The number is
@@ -66,11 +67,14 @@ impl Interest {
         (before, sequence)
     }
 
-    pub(super) fn remove(&self, hash: u64, reactor: ReactorId) {
+    /// Removes the reactor; whether none is left.
+    pub(super) fn remove(&self, hash: u64, reactor: ReactorId) -> bool {
         let mut shard = self.shard(hash);
+        let mut is_last = false;
         if let Ok(mut entry) = shard.find_entry(hash, |entry| entry.hash == hash) {
             entry.get_mut().reactors.remove(reactor);
-            if entry.get().reactors.is_empty() {
+            is_last = entry.get().reactors.is_empty();
+            if is_last {
                 entry.remove();
             }
         }
@@ -79,6 +83,7 @@ impl Interest {
             let keep = shard.len() * 2;
             shard.shrink_to(keep, |entry| entry.hash);
         }
+        is_last
     }
 
     pub(super) fn reactors(&self, hash: u64) -> ReactorSet {

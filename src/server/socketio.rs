@@ -3,7 +3,7 @@
 use super::engine::Fault;
 use super::worker::Worker;
 use crate::app::socketio::{
-    Ack, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
+    Ack, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Leaving, Member, Namespace,
     NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, pieces, socket_id,
 };
 use crate::app::{CloseCause, Context, Served, guard};
@@ -240,12 +240,15 @@ impl Worker {
         let mut connected = false;
         if let Some(error) = refused {
             self.core.hub.exit_scope(link.slot, name);
+            self.core.note_rooms();
             let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
             let mut socket = self.socket(link, namespace, at, epoch, revision, out);
             socket.parting = member;
             forgive(&mut socket);
             self.socketio_refuse(link, parser, revision, name, &error, out);
         } else {
+            socket.cx.core.note_own_room(link, namespace, true);
+            socket.cx.tell_rooms();
             let id = socket_id(socket.cx.core, link, epoch, revision, name);
             let data = connect_data((revision == Revision::Five).then_some(&id));
             self.socketio_send(link, parser, PacketType::Connect, name, &data, out);
@@ -339,14 +342,16 @@ impl Worker {
         let Some(session) = self.core.sio.get(link) else { return };
         let Some(member) = session.take_member(at.number) else { return };
         let revision = session.revision;
-        self.core.leaving = Some(link.slot);
+        self.core.leaving = Some(Leaving { slot: link.slot, number: at.number, epoch: member.epoch });
         let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
         socket.parting = Some(member);
         for handler in &namespace.on_disconnecting {
             socket.run("disconnecting", |socket| handler(socket, reason));
         }
         forgive(&mut socket);
+        socket.cx.core.note_own_room(link, namespace, false);
         socket.cx.core.hub.exit_scope(link.slot, &namespace.name);
+        socket.cx.tell_rooms();
         for handler in &namespace.on_disconnect {
             socket.run("disconnect", |socket| handler(socket, reason));
         }

@@ -104,7 +104,9 @@ impl Worker {
     /// Does what handlers asked for and what follows from it, until nothing is left.
     pub(super) fn run_jobs(&mut self, out: &mut Outlet) {
         loop {
-            while let Some(job) = self.core.jobs.pop_front() {
+            loop {
+                Context { core: &mut self.core, out }.tell_rooms();
+                let Some(job) = self.core.jobs.pop_front() else { break };
                 match job {
                     Job::Respond { link, number, response } => {
                         self.answers.push_back((link, number, response))

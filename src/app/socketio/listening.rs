@@ -1,19 +1,27 @@
 //! What a namespace may be told besides events of clients, in one table of its own: see the impl of [`Namespace`] here.
 //!
-//! Owns: the table, and what a reactor remembers of it. The events themselves are in [`super::outgoing`].
+//! Owns: the table, and what a reactor remembers of it. The events are in [`super::outgoing`] and [`super::rooms`].
 
 use super::error::{Error, Outcome};
 use super::namespace::Namespace;
 use super::outgoing::Outgoing;
+use super::rooms::{Moved, RoomEvent};
 use super::socket::Socket;
+use crate::app::context::Context;
 use crate::app::router::Router;
+use crate::hub::Hub;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 type OnOutgoing = Box<dyn Fn(&mut Socket<'_>, &Outgoing<'_>) -> Result<(), Error> + Send + Sync>;
+
+type OnRoom = Box<dyn Fn(&mut Context<'_>, &RoomEvent<'_>) + Send + Sync>;
 
 /// Handlers that most namespaces do without.
 #[derive(Default)]
 pub(crate) struct Listeners {
     pub(super) outgoing: Vec<OnOutgoing>,
+    pub(super) on_room: Vec<OnRoom>,
 }
 
 /// What a reactor remembers of listeners.
@@ -22,12 +30,25 @@ pub(crate) struct Listening {
     pub(super) outgoing: bool,
     /// What is sent now is not told: a handler sends it that was told of something sent.
     pub(super) quiet: bool,
+    /// Some namespace listens to its rooms.
+    pub(super) rooms: bool,
+    /// What is to be told of rooms.
+    pub(super) moved: VecDeque<Moved>,
 }
 
 impl Listening {
-    pub(crate) fn new(router: &Router) -> Listening {
+    pub(crate) fn new(router: &Arc<Router>, hub: &mut Hub) -> Listening {
+        let rooms = router.has_namespace(|namespace| !namespace.listeners.on_room.is_empty());
+        if rooms {
+            let router = router.clone();
+            hub.watch(move |scope| {
+                router.has_namespace(|namespace| {
+                    namespace.name == scope && !namespace.listeners.on_room.is_empty()
+                })
+            });
+        }
         let outgoing = router.has_namespace(|namespace| !namespace.listeners.outgoing.is_empty());
-        Listening { outgoing, quiet: false }
+        Listening { outgoing, quiet: false, rooms, moved: VecDeque::new() }
     }
 
     /// Whether what is sent now is told to nobody.
@@ -57,6 +78,22 @@ impl Namespace {
     ) -> Namespace {
         let handler: OnOutgoing = Box::new(move |socket, event| handler(socket, event).into_result());
         self.listeners.outgoing.insert(0, handler);
+        self
+    }
+
+    /// A room came or went, or a socket joined or left one, by whatever way. The room that is a socket's own id counts: a
+    /// socket joins it when it connects, and leaves it with the others.
+    ///
+    /// It runs on the reactor of the socket, after the handler in which it happened, and before those of
+    /// [`Namespace::on_connect`] for what happened in middlewares and of [`Namespace::on_disconnect`] for what happened
+    /// then. The events of one socket come in their order, those of different reactors in any. It may have sockets join
+    /// and leave, which is told after; one that answers every event with another never ends. If it panics, that is
+    /// counted and logged.
+    pub fn on_room(
+        mut self,
+        handler: impl Fn(&mut Context<'_>, &RoomEvent<'_>) + Send + Sync + 'static,
+    ) -> Namespace {
+        self.listeners.on_room.push(Box::new(handler));
         self
     }
 }

@@ -13,6 +13,7 @@ mod one;
 mod outgoing;
 mod owed;
 mod reason;
+mod rooms;
 mod socket;
 mod state;
 
@@ -30,10 +31,11 @@ pub use namespace::{ConnectError, Connecting, Namespace, SocketIo};
 pub use one::One;
 pub use outgoing::Outgoing;
 pub use reason::DisconnectReason;
+pub use rooms::RoomEvent;
 pub use socket::Socket;
 
 pub(crate) use emit::pieces;
 pub(crate) use listening::Listening;
 pub(crate) use owed::Owed;
 pub(crate) use socket::socket_id;
-pub(crate) use state::{Member, NamespaceId, SioSession, SioSessions};
+pub(crate) use state::{Leaving, Member, NamespaceId, SioSession, SioSessions};

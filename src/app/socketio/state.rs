@@ -26,6 +26,14 @@ pub(crate) struct Member {
     pub(crate) more: Option<Box<More>>,
 }
 
+/// A socket that is out of its session and still in its rooms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving {
+    pub(crate) slot: u32,
+    pub(crate) number: u16,
+    pub(crate) epoch: u8,
+}
+
 /// What a membership has that most have not.
 #[derive(Default)]
 pub(crate) struct More {

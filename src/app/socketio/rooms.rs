@@ -1,0 +1,130 @@
+//! Rooms that come and go, and who comes and goes, told to the handlers of [`Namespace::on_room`].
+//!
+//! Owns: the ids of those whom the hub knows by their slots, and the rooms that are ids, which need no table.
+//! Leaves to others: which changes there are ([`crate::hub`]).
+//!
+//! [`Namespace::on_room`]: super::Namespace::on_room
+
+use super::namespace::Namespace;
+use super::socket::socket_id;
+use super::state::NamespaceId;
+use crate::app::context::{Context, Core};
+use crate::app::engine::Served;
+use crate::base::ids::LinkId;
+use compact_str::CompactString;
+
+/// Something that happened to a room of a namespace, lent for the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomEvent<'a> {
+    /// It has a member, which is told next; before nobody was in it on the whole server.
+    Created {
+        /// Its name.
+        room: &'a str,
+    },
+    /// A socket joined it.
+    Joined {
+        /// Its name.
+        room: &'a str,
+        /// The socket's id.
+        id: &'a str,
+    },
+    /// A socket left it.
+    Left {
+        /// Its name.
+        room: &'a str,
+        /// The socket's id.
+        id: &'a str,
+    },
+    /// Its last member, which was told before, has left it: nobody is in it on the whole server.
+    Deleted {
+        /// Its name.
+        room: &'a str,
+    },
+}
+
+impl<'a> RoomEvent<'a> {
+    /// The name of the room.
+    pub fn room(&self) -> &'a str {
+        match *self {
+            RoomEvent::Created { room }
+            | RoomEvent::Joined { room, .. }
+            | RoomEvent::Left { room, .. }
+            | RoomEvent::Deleted { room } => room,
+        }
+    }
+}
+
+/// One socket's coming or going, not told yet.
+pub(crate) struct Moved {
+    at: NamespaceId,
+    id: CompactString,
+    room: CompactString,
+    came: bool,
+    /// Nobody was there before, or is after.
+    alone: bool,
+}
+
+impl Moved {
+    fn events(&self) -> impl Iterator<Item = RoomEvent<'_>> {
+        let Moved { id, room, .. } = self;
+        let created = RoomEvent::Created { room };
+        let deleted = RoomEvent::Deleted { room };
+        let told = if self.came { RoomEvent::Joined { room, id } } else { RoomEvent::Left { room, id } };
+        let before = (self.came && self.alone).then_some(created);
+        let after = (!self.came && self.alone).then_some(deleted);
+        before.into_iter().chain([told]).chain(after)
+    }
+}
+
+impl Core {
+    /// Takes over what happened in the hub. To be called while those who moved have their ids still.
+    pub(crate) fn note_rooms(&mut self) {
+        if !self.listening.rooms {
+            return;
+        }
+        for change in self.hub.take_changes() {
+            let Some((at, id)) = self.named(change.slot, &change.scope) else { continue };
+            let (room, came, alone) = (change.room, change.came, change.alone);
+            self.listening.moved.push_back(Moved { at, id, room, came, alone });
+        }
+    }
+
+    /// The room that is a socket's own id: it comes with the connection and goes with it.
+    pub(crate) fn note_own_room(&mut self, link: LinkId, namespace: &Namespace, came: bool) {
+        if namespace.listeners.on_room.is_empty() {
+            return;
+        }
+        self.note_rooms();
+        if let Some((at, id)) = self.named(link.slot, &namespace.name) {
+            self.listening.moved.push_back(Moved { at, room: id.clone(), id, came, alone: true });
+        }
+    }
+
+    /// The namespace and the id of the socket in a slot, which may just be leaving.
+    fn named(&self, slot: u32, namespace: &str) -> Option<(NamespaceId, CompactString)> {
+        let session = self.sio.at(slot)?;
+        let number = self.router.namespace_number(session.mount, namespace)?;
+        let member = session.members.iter().find(|member| member.number == number);
+        let leaving = self.leaving.filter(|leaving| (leaving.slot, leaving.number) == (slot, number));
+        let epoch = member.map(|member| member.epoch).or(leaving.map(|leaving| leaving.epoch))?;
+        let id = socket_id(self, session.link, epoch, session.revision, namespace);
+        Some((NamespaceId { mount: session.mount, number }, id))
+    }
+}
+
+impl Context<'_> {
+    /// Tells what happened to rooms, and what that leads to. Never from within a handler.
+    pub(crate) fn tell_rooms(&mut self) {
+        self.core.note_rooms();
+        while let Some(moved) = self.core.listening.moved.pop_front() {
+            let router = self.core.router.clone();
+            let Served::SocketIo(socketio) = &router.mount(moved.at.mount).served else { continue };
+            for event in moved.events() {
+                for handler in &socketio.namespace_at(moved.at.number).listeners.on_room {
+                    self.guarded("a handler of rooms", |cx| handler(cx, &event));
+                }
+            }
+            self.core.note_rooms();
+        }
+    }
+}
