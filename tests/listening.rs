@@ -146,21 +146,21 @@ fn what_is_sent_is_told_for_each_recipient_where_it_lives() {
 #[test]
 fn what_is_sent_is_told_to_its_own_namespace_in_any_encoding() {
     let (tell, told) = telling();
-    let packed = tell.clone();
     let root = Namespace::new("/").on("go", |socket, _| {
         socket.context().namespace("/packed").emit("e", (Binary::from(vec![1, 2]), "ü"))?;
         socket.context().namespace("/plain").emit("e", (Binary::from(vec![3]), 7))?;
         socket.context().namespace("/silent").emit("e", 1)
     });
-    let listen = |namespace: Namespace, tell: Box<dyn Fn((String, Vec<u8>, String)) + Send + Sync>| {
+    let listen = |namespace: Namespace| {
+        let tell = tell.clone();
         namespace.on_any_outgoing(move |socket, event| {
             let (bytes, rest): (Binary, serde_json::Value) = event.parse()?;
             tell((socket.namespace().to_owned(), bytes.to_vec(), rest.to_string()));
             Ok(())
         })
     };
-    let packed = listen(Namespace::new("/packed").parser(Parser::MessagePack), Box::new(packed));
-    let plain = listen(Namespace::new("/plain"), Box::new(tell));
+    let packed = listen(Namespace::new("/packed").parser(Parser::MessagePack));
+    let plain = listen(Namespace::new("/plain"));
     let server = serve(1, vec![root, packed, plain, Namespace::new("/silent")]);
     let (mut ws, _) = join(&server);
     enter(&mut ws, "/plain");

@@ -2,6 +2,7 @@
 
 use crate::app::http::{Query, Request};
 use crate::reactor::peer::Peer;
+use crate::session::http as session;
 use crate::wire::cookie;
 use crate::wire::head::Head;
 
@@ -79,6 +80,14 @@ impl Handshake {
     /// All parameters of the query that are not Engine.IO's own, percent-encoded.
     pub fn raw_query(&self) -> &str {
         &self.query
+    }
+
+    /// The request without its body, if it was kept.
+    pub(crate) fn with_request(&self, f: impl FnOnce(&Request<'_>)) {
+        if let Some(head) = self.parsed() {
+            let inner = session::Request { head, body: &[], keep_alive: false };
+            f(&Request { inner, peer: self.peer });
+        }
     }
 
     /// What is left of one that was not worth keeping.
