@@ -13,6 +13,7 @@ use crate::session::packets::{Decoded, Rules};
 use crate::wire::engine::{Data, Revision as EngineRevision};
 use crate::wire::parcel;
 use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_data, connect_error_data};
+use std::sync::Arc;
 
 /// A packet and its attachments may have so many times what one message may have.
 const PACKET_PAYLOADS: usize = 4;
@@ -226,8 +227,7 @@ impl Worker {
         session.epochs = session.epochs.wrapping_add(1) & 15;
         let epoch = session.epochs;
         session.members.push(Member::new(number, epoch));
-        // Lent out: handlers see it beside the session.
-        let handshake = session.handshake.take().unwrap_or_else(|| Box::new(Handshake::forgotten()));
+        let handshake = session.handshake.clone().unwrap_or_else(|| Arc::new(Handshake::forgotten()));
         let connecting = Connecting { handshake: &handshake, auth, query };
         self.core.hub.enter(link.slot, name);
         let mut socket = self.socket(link, namespace, at, epoch, revision, out);
@@ -263,16 +263,10 @@ impl Worker {
                 }
             }
         }
-        if let Some(session) = self.core.sio.get(link) {
-            let mut handshake = handshake;
-            match &socketio.kept_headers {
-                _ if !connected => {}
-                _ if !socketio.has_several() => handshake.trim(),
-                Some(names) => handshake.keep(names),
-                None => {}
-            }
-            let is_needed = !connected || socketio.has_several() || !handshake.raw_query().is_empty();
-            session.handshake = is_needed.then_some(handshake);
+        // Only the session has it now.
+        drop(handshake);
+        if connected && let Some(session) = self.core.sio.get(link) {
+            session.handshake = session.handshake.take().and_then(|handshake| socketio.keep_of(handshake));
         }
         self.run_jobs(out);
     }
@@ -357,6 +351,26 @@ impl Worker {
         }
         drop(socket);
         self.core.leaving = None;
+    }
+
+    /// The session has changed its transport from polling to a WebSocket.
+    pub(super) fn socketio_upgraded(&mut self, link: LinkId, out: &mut Outlet) {
+        let shared = self.shared.clone();
+        let Some(session) = self.core.sio.get(link).filter(|session| !session.closed) else { return };
+        let (mount, revision) = (session.mount, session.revision);
+        let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return };
+        let listens = |number: u16| !socketio.namespace_at(number).listeners.on_upgrade.is_empty();
+        let members = session.members.iter().map(|member| (member.number, member.epoch));
+        for (number, epoch) in members.filter(|(number, _)| listens(*number)).collect::<Vec<_>>() {
+            let namespace = socketio.namespace_at(number);
+            let mut socket =
+                self.socket(link, namespace, NamespaceId { mount, number }, epoch, revision, out);
+            for handler in &namespace.listeners.on_upgrade {
+                if socket.is_connected() {
+                    socket.run("upgrade", |socket| handler(socket));
+                }
+            }
+        }
     }
 
     /// The session is over: its sockets leave their namespaces.

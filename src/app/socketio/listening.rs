@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 type OnOutgoing = Box<dyn Fn(&mut Socket<'_>, &Outgoing<'_>) -> Result<(), Error> + Send + Sync>;
 
+type OnUpgrade = Box<dyn Fn(&mut Socket<'_>) -> Result<(), Error> + Send + Sync>;
 type OnRoom = Box<dyn Fn(&mut Context<'_>, &RoomEvent<'_>) + Send + Sync>;
 
 /// Handlers that most namespaces do without.
@@ -22,6 +23,7 @@ type OnRoom = Box<dyn Fn(&mut Context<'_>, &RoomEvent<'_>) + Send + Sync>;
 pub(crate) struct Listeners {
     pub(super) outgoing: Vec<OnOutgoing>,
     pub(super) on_room: Vec<OnRoom>,
+    pub(crate) on_upgrade: Vec<OnUpgrade>,
 }
 
 /// What a reactor remembers of listeners.
@@ -78,6 +80,15 @@ impl Namespace {
     ) -> Namespace {
         let handler: OnOutgoing = Box::new(move |socket, event| handler(socket, event).into_result());
         self.listeners.outgoing.insert(0, handler);
+        self
+    }
+
+    /// The session of a socket has gone from polling to a WebSocket; told to each of its sockets.
+    pub fn on_upgrade<R: Outcome>(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>) -> R + Send + Sync + 'static,
+    ) -> Namespace {
+        self.listeners.on_upgrade.push(Box::new(move |socket| handler(socket).into_result()));
         self
     }
 

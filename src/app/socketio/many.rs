@@ -10,7 +10,6 @@ use crate::app::handle::Via;
 use crate::app::names::{Rooms, owned};
 use crate::hub::check_name;
 use crate::reactor::outlet::Outlet;
-use crate::wire::socketio::Revision;
 use compact_str::CompactString;
 
 /// A socket from afar: what its reactor knows of it, lent to a question.
@@ -48,10 +47,7 @@ impl<'v> SocketInfo<'v> {
 
     /// The Engine.IO revision that its client speaks: 3 or 4.
     pub fn revision(&self) -> u8 {
-        match self.session.revision {
-            Revision::Four => 3,
-            Revision::Five => 4,
-        }
+        self.session.revision.engine()
     }
 
     /// Its rooms, without the one that is its id, in the order in which it joined them.

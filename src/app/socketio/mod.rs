@@ -5,6 +5,7 @@
 mod emit;
 mod error;
 mod event;
+mod facts;
 mod handshake;
 mod listening;
 mod many;

@@ -12,6 +12,7 @@ use compact_str::CompactString;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a socket may not connect to a namespace; told to the client as `connect_error`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,7 +254,8 @@ pub struct SocketIo {
     engine: Option<EngineOptions>,
     pub(crate) connect_timeout_ms: u32,
     /// Nothing: all.
-    pub(crate) kept_headers: Option<Vec<String>>,
+    kept_headers: Option<Vec<String>>,
+    keeps_handshake: bool,
     namespaces: Vec<Namespace>,
 }
 
@@ -273,6 +275,7 @@ impl SocketIo {
             engine: Some(engine),
             connect_timeout_ms: 45_000,
             kept_headers: None,
+            keeps_handshake: false,
             namespaces: Vec::new(),
         }
     }
@@ -288,6 +291,25 @@ impl SocketIo {
     pub fn keep_headers(mut self, names: &[&str]) -> SocketIo {
         self.kept_headers = Some(names.iter().map(|name| (*name).to_owned()).collect());
         self
+    }
+
+    /// Whether sessions keep the handshake for handlers of events too: see
+    /// [`Socket::handshake`](super::Socket::handshake). Default no. It costs each session as many bytes as its request has,
+    /// or as the fields of [`SocketIo::keep_headers`] and its target have.
+    pub fn keep_handshake(mut self, keep: bool) -> SocketIo {
+        self.keeps_handshake = keep;
+        self
+    }
+
+    /// What a session in one of its namespaces keeps of its handshake.
+    pub(crate) fn keep_of(&self, mut handshake: Arc<Handshake>) -> Option<Arc<Handshake>> {
+        let keeps_head = self.keeps_handshake || self.has_several();
+        match &self.kept_headers {
+            _ if !keeps_head => Arc::make_mut(&mut handshake).trim(),
+            Some(names) => Arc::make_mut(&mut handshake).keep(names),
+            None => {}
+        }
+        (keeps_head || !handshake.raw_query().is_empty()).then_some(handshake)
     }
 
     /// Adds a namespace. One of the same name that was added before is replaced.
@@ -307,7 +329,7 @@ impl SocketIo {
     }
 
     /// Whether a session may join another namespace later.
-    pub(crate) fn has_several(&self) -> bool {
+    fn has_several(&self) -> bool {
         self.namespaces.len() > 1
     }
 

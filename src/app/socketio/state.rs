@@ -9,6 +9,7 @@ use crate::session::packets::Decoder;
 use crate::wire::socketio::Revision;
 use smallvec::SmallVec;
 use std::any::Any;
+use std::sync::Arc;
 
 /// Where a namespace is defined: which mount, and which of its namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub(crate) struct SioSession {
     pub(crate) link: LinkId,
     pub(crate) decoder: Decoder,
     pub(crate) members: SmallVec<[Member; 1]>,
-    pub(crate) handshake: Option<Box<Handshake>>,
+    pub(crate) handshake: Option<Arc<Handshake>>,
     /// When a first namespace has to be joined; with revision 5.
     pub(crate) connect_by: Option<u32>,
     pub(crate) mount: u16,
@@ -113,7 +114,7 @@ impl SioSession {
             link,
             decoder: Decoder::default(),
             members: SmallVec::new(),
-            handshake: Some(Box::new(handshake)),
+            handshake: Some(Arc::new(handshake)),
             connect_by,
             mount,
             revision,

@@ -184,6 +184,7 @@ impl Worker {
         out.set_dialect(session, dialect);
         out.adopt(session, link);
         self.engine_reschedule(session, out);
+        self.socketio_upgraded(session, out);
     }
 
     /// The WebSocket did not take over: polling goes on.
