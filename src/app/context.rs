@@ -7,7 +7,7 @@ use super::handle::Handle;
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
-use super::socketio::{Leaving, Listening, SioSessions, SocketInfo};
+use super::socketio::{ConnectError, Leaving, Listening, SioSessions, SocketInfo, WaitingId};
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
@@ -44,6 +44,7 @@ pub(crate) enum Job {
     CloseSession { link: LinkId, cause: CloseCause },
     Disconnect { link: LinkId, number: u16, epoch: u8 },
     Reschedule { link: LinkId },
+    Decided { waiting: WaitingId, verdict: Result<(), ConnectError> },
 }
 
 /// Something that waits for what was queued before it to be sent.
@@ -224,6 +225,7 @@ impl Core {
         self.later.shrink_to(0);
         self.waiting.shrink_to_fit();
         self.sio.trim();
+        self.listening.trim();
     }
 
     /// How many questions other reactors have still to answer.

@@ -1,18 +1,19 @@
 //! Socket.IO on a session: packets become connections to namespaces, events of handlers and acknowledgements.
 
+use super::decisions::Candidate;
 use super::engine::Fault;
 use super::worker::Worker;
 use crate::app::socketio::{
-    Ack, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Leaving, Member, Namespace,
-    NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, pieces, socket_id,
+    Ack, ArgsRef, ConnectError, DisconnectReason, Event, Handshake, Leaving, Member, Namespace, NamespaceId,
+    NoAck, Owed, Parser, SioSession, Socket, SocketIo, pieces,
 };
-use crate::app::{CloseCause, Context, Served, guard};
+use crate::app::{CloseCause, Context, Served};
 use crate::base::ids::LinkId;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::packets::{Decoded, Rules};
 use crate::wire::engine::{Data, Revision as EngineRevision};
 use crate::wire::parcel;
-use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_data, connect_error_data};
+use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_error_data};
 use std::sync::Arc;
 
 /// A packet and its attachments may have so many times what one message may have.
@@ -116,7 +117,10 @@ impl Worker {
         if session.closed {
             return Ok(());
         }
-        let epoch = number.and_then(|number| session.member(number)).map(|member| member.epoch);
+        // To one that waits it may not say anything yet, not even that it connects.
+        let is_there = |member: &&mut Member| member.waits.is_none() || decoded.kind == PacketType::Connect;
+        let member = number.and_then(|number| session.member(number)).filter(is_there);
+        let epoch = member.map(|member| member.epoch);
         match (decoded.kind, number, epoch) {
             // Old clients may say it again, and may mean the main namespace, which they are in.
             (PacketType::Connect, _, Some(_)) if revision == Revision::Four => Ok(()),
@@ -200,7 +204,7 @@ impl Worker {
         }
     }
 
-    fn socket<'s>(
+    pub(super) fn socket<'s>(
         &'s mut self,
         link: LinkId,
         namespace: &'s Namespace,
@@ -222,56 +226,20 @@ impl Worker {
             let error = ConnectError::new("Invalid namespace");
             return self.socketio_refuse(link, parser, revision, name, &error, out);
         };
-        let namespace = socketio.namespace_at(number);
         let at = NamespaceId { mount: session.mount, number };
         session.epochs = session.epochs.wrapping_add(1) & 15;
         let epoch = session.epochs;
         session.members.push(Member::new(number, epoch));
         let handshake = session.handshake.clone().unwrap_or_else(|| Arc::new(Handshake::forgotten()));
-        let connecting = Connecting { handshake: &handshake, auth, query };
-        self.core.hub.enter(link.slot, name);
-        let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-        let refused = namespace.middlewares.iter().find_map(|middleware| {
-            guard(|| middleware(&mut socket, &connecting).err()).unwrap_or_else(|panicked| {
-                socket.panicked("connect", &panicked);
-                Some(ConnectError::new("internal error"))
-            })
-        });
-        let mut connected = false;
-        if let Some(error) = refused {
-            self.core.hub.exit_scope(link.slot, name);
-            self.core.note_rooms();
-            let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
-            let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-            socket.parting = member;
-            forgive(&mut socket);
-            self.socketio_refuse(link, parser, revision, name, &error, out);
-        } else {
-            socket.cx.core.note_own_room(link, namespace, true);
-            socket.cx.tell_rooms();
-            let id = socket_id(socket.cx.core, link, epoch, revision, name);
-            let data = connect_data((revision == Revision::Five).then_some(&id));
-            self.socketio_send(link, parser, PacketType::Connect, name, &data, out);
-            if let Some(session) = self.core.sio.get(link) {
-                session.connect_by = None;
-            }
-            connected = true;
-            let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-            for handler in &namespace.on_connect {
-                if socket.is_connected() {
-                    socket.run("connect", |socket| handler(socket, &connecting));
-                }
-            }
-        }
+        let candidate = Candidate { at, epoch, revision, handshake: &handshake, auth, query, next: 0 };
+        let connected = self.socketio_ask(socketio, link, &candidate, out);
         // Only the session has it now.
         drop(handshake);
-        if connected && let Some(session) = self.core.sio.get(link) {
-            session.handshake = session.handshake.take().and_then(|handshake| socketio.keep_of(handshake));
-        }
+        self.socketio_trim(socketio, link, connected);
         self.run_jobs(out);
     }
 
-    fn socketio_refuse(
+    pub(super) fn socketio_refuse(
         &mut self,
         link: LinkId,
         parser: Parser,
@@ -286,7 +254,7 @@ impl Worker {
     }
 
     /// Sends a packet without attachments.
-    fn socketio_send(
+    pub(super) fn socketio_send(
         &mut self,
         link: LinkId,
         parser: Parser,
@@ -303,8 +271,9 @@ impl Worker {
     /// so do not connect again by themselves.
     pub(super) fn socketio_dismiss(&mut self, link: LinkId, out: &mut Outlet) {
         while let Some(session) = self.core.sio.get(link).filter(|session| !session.closed)
-            && let Some((number, epoch)) = session.members.first().map(|member| (member.number, member.epoch))
+            && let Some(member) = session.members.iter().find(|member| member.waits.is_none())
         {
+            let (number, epoch) = (member.number, member.epoch);
             self.socketio_disconnect(link, number, epoch, out);
         }
     }
@@ -314,7 +283,8 @@ impl Worker {
         let shared = self.shared.clone();
         let Some(session) = self.core.sio.get(link) else { return };
         let at = NamespaceId { mount: session.mount, number };
-        if session.closed || session.member(number).is_none_or(|member| member.epoch != epoch) {
+        let is_there = |member: &mut Member| member.epoch == epoch && member.waits.is_none();
+        if session.closed || !session.member(number).is_some_and(is_there) {
             return;
         }
         session.dismissed = true;
@@ -360,7 +330,8 @@ impl Worker {
         let (mount, revision) = (session.mount, session.revision);
         let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return };
         let listens = |number: u16| !socketio.namespace_at(number).listeners.on_upgrade.is_empty();
-        let members = session.members.iter().map(|member| (member.number, member.epoch));
+        let members = session.members.iter().filter(|member| member.waits.is_none());
+        let members = members.map(|member| (member.number, member.epoch));
         for (number, epoch) in members.filter(|(number, _)| listens(*number)).collect::<Vec<_>>() {
             let namespace = socketio.namespace_at(number);
             let mut socket =
@@ -384,11 +355,19 @@ impl Worker {
         let Some(session) = self.core.sio.get(link) else { return };
         session.closed = true;
         let mount = session.mount;
-        while let Some(number) =
-            self.core.sio.get(link).and_then(|session| session.members.first()).map(|member| member.number)
+        while let Some((number, waits)) = self
+            .core
+            .sio
+            .get(link)
+            .and_then(|session| session.members.first())
+            .map(|member| (member.number, member.waits))
         {
-            let namespace = socketio.namespace_at(number);
-            self.socketio_leave(link, namespace, NamespaceId { mount, number }, cause.into(), out);
+            let (namespace, at) = (socketio.namespace_at(number), NamespaceId { mount, number });
+            if waits.is_some() {
+                self.socketio_turn_away(link, namespace, at, None, out);
+            } else {
+                self.socketio_leave(link, namespace, at, cause.into(), out);
+            }
         }
         self.core.sio.remove(link);
     }
@@ -422,7 +401,7 @@ impl Worker {
 }
 
 /// What a socket that left still owed will not come.
-fn forgive(socket: &mut Socket<'_>) {
+pub(super) fn forgive(socket: &mut Socket<'_>) {
     let owing = socket.parting.as_mut().and_then(Member::owing).map(std::mem::take);
     for owed in owing.into_iter().flat_map(|owing| owing.into_all()) {
         give(socket, owed, Err(NoAck::Disconnected));

@@ -122,6 +122,7 @@ impl Worker {
                         self.socketio_disconnect(link, number, epoch, out);
                     }
                     Job::Reschedule { link } => self.engine_reschedule(link, out),
+                    Job::Decided { waiting, verdict } => self.socketio_decided(waiting, &verdict, out),
                 }
             }
             // An answer brings up the next request of its link, which runs jobs: the outer one of these two answers it,

@@ -2,6 +2,7 @@
 //!
 //! Owns: the table, and what a reactor remembers of it. The events are in [`super::outgoing`] and [`super::rooms`].
 
+use super::decision::WaitingRoom;
 use super::error::{Error, Outcome};
 use super::namespace::Namespace;
 use super::outgoing::Outgoing;
@@ -36,6 +37,8 @@ pub(crate) struct Listening {
     pub(super) rooms: bool,
     /// What is to be told of rooms.
     pub(super) moved: VecDeque<Moved>,
+    /// Sockets that wait for a decision.
+    pub(crate) waiting: WaitingRoom,
 }
 
 impl Listening {
@@ -50,7 +53,12 @@ impl Listening {
             });
         }
         let outgoing = router.has_namespace(|namespace| !namespace.listeners.outgoing.is_empty());
-        Listening { outgoing, quiet: false, rooms, moved: VecDeque::new() }
+        Listening { outgoing, quiet: false, rooms, moved: VecDeque::new(), waiting: WaitingRoom::default() }
+    }
+
+    pub(crate) fn trim(&mut self) {
+        self.moved.shrink_to_fit();
+        self.waiting.trim();
     }
 
     /// Whether what is sent now is told to nobody.

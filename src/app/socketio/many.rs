@@ -31,7 +31,8 @@ impl<'v> SocketInfo<'v> {
     ) -> Option<SocketInfo<'v>> {
         let session = core.sio.at(slot)?;
         let number = core.router.namespace_number(session.mount, namespace)?;
-        let epoch = session.members.iter().find(|member| member.number == number)?.epoch;
+        let epoch =
+            session.members.iter().find(|member| member.number == number && member.waits.is_none())?.epoch;
         Some(SocketInfo { core, out, session, namespace, epoch })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Handlers are registered on a [`Namespace`] and run on the reactor that owns the socket; they must not block.
 
+mod decision;
 mod emit;
 mod error;
 mod event;
@@ -23,6 +24,7 @@ pub use crate::session::packets::Parser;
 pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use crate::wire::socketio::is_reserved;
 pub use crate::wire::socketio::value::{Binary, ToArgs};
+pub use decision::Decision;
 pub use emit::Emit;
 pub use error::{Error, NoAck, Outcome};
 pub use event::{Ack, Event};
@@ -35,8 +37,10 @@ pub use reason::DisconnectReason;
 pub use rooms::RoomEvent;
 pub use socket::Socket;
 
+pub(crate) use decision::{Waiting, WaitingId};
 pub(crate) use emit::pieces;
 pub(crate) use listening::Listening;
+pub(crate) use namespace::Middleware;
 pub(crate) use owed::Owed;
 pub(crate) use socket::socket_id;
 pub(crate) use state::{Leaving, Member, NamespaceId, SioSession, SioSessions};

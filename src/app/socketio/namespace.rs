@@ -1,5 +1,6 @@
 //! Namespaces and their handlers: one table for all sockets of a namespace, so that a socket costs no closure.
 
+use super::decision::LaterFn;
 use super::error::{Error, Outcome};
 use super::event::Event;
 use super::handshake::Handshake;
@@ -26,6 +27,11 @@ impl ConnectError {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> ConnectError {
         ConnectError { message: message.into(), data: None }
+    }
+
+    /// What a client is told when the program fails.
+    pub(crate) fn internal() -> ConnectError {
+        ConnectError::new("internal error")
     }
 
     /// Adds `data`, any JSON value.
@@ -82,8 +88,16 @@ impl<'a> Connecting<'a> {
     }
 }
 
-pub(crate) type Middleware =
-    Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync>;
+type NowFn = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync>;
+
+/// Decides whether a socket may connect.
+pub(crate) enum Middleware {
+    /// When it is asked.
+    Now(NowFn),
+    /// When it likes.
+    Later(LaterFn),
+}
+
 pub(crate) type OnConnect = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), Error> + Send + Sync>;
 pub(crate) type OnEvent = Box<dyn Fn(&mut Socket<'_>, &mut Event<'_>) -> Result<(), Error> + Send + Sync>;
 pub(crate) type OnDisconnect =
@@ -163,7 +177,7 @@ impl Namespace {
         mut self,
         middleware: impl Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync + 'static,
     ) -> Namespace {
-        self.middlewares.push(Box::new(middleware));
+        self.middlewares.push(Middleware::Now(Box::new(middleware)));
         self
     }
 

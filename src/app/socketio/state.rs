@@ -9,6 +9,7 @@ use crate::session::packets::Decoder;
 use crate::wire::socketio::Revision;
 use smallvec::SmallVec;
 use std::any::Any;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// Where a namespace is defined: which mount, and which of its namespaces.
@@ -23,6 +24,8 @@ pub(crate) struct Member {
     pub(crate) number: u16,
     /// Tells this membership's id from those that the session had before.
     pub(crate) epoch: u8,
+    /// It has not connected yet, and waits in this place for a decision.
+    pub(crate) waits: Option<NonZeroU32>,
     /// None while nothing is owed and nothing kept, as with most.
     pub(crate) more: Option<Box<More>>,
 }
@@ -45,7 +48,7 @@ pub(crate) struct More {
 
 impl Member {
     pub(crate) fn new(number: u16, epoch: u8) -> Member {
-        Member { number, epoch, more: None }
+        Member { number, epoch, waits: None, more: None }
     }
 
     /// Acknowledgements that the client owes, if there are any.
