@@ -5,7 +5,7 @@ mod embedded;
 mod support;
 
 use embedded::Embedded;
-use fanfare::socketio::{Binary, ConnectError, Namespace, Parser, RoomEvent, SocketIo};
+use fanfare::socketio::{Args, Binary, ConnectError, Error, Namespace, Parser, RoomEvent, SocketIo};
 use fanfare::{EngineOptions, Server};
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
@@ -341,4 +341,71 @@ fn a_room_is_created_and_deleted_once_on_the_whole_server() {
     let mut all = sorted(&told, 5);
     all.retain(|line| line != "0+effect" && line != "1+effect");
     assert_eq!(all, ["0ineffect", "1+cause", "1incause", "1ineffect"]);
+}
+
+#[test]
+fn what_is_emitted_to_other_servers_finds_none_yet() {
+    let (tell, told) = telling();
+    let asked = tell.clone();
+    let root = Namespace::new("/")
+        .on("ask", move |socket, _| {
+            let tell = asked.clone();
+            let cx = socket.context();
+            cx.server_side_emit("/", "e", (1, "x"))?;
+            cx.server_side_emit_with_ack("/", "e", (), move |_, answers| {
+                tell(format!("{} answers", answers.len()))
+            })
+        })
+        .on_server_side("e", |_, _| -> Result<(), Error> { Err(Error::other("it is not for this server")) });
+    let server = serve(2, vec![root]);
+    let (mut ws, _) = join(&server);
+    ws.send(r#"42["ask"]"#);
+    assert_eq!(told(), "0 answers");
+    let handle = server.running().handle();
+    handle.server_side_emit("/", "e", ()).unwrap();
+    let done = tell.clone();
+    let ask = |event: &str, args: serde_json::Value| {
+        let done = done.clone();
+        handle.server_side_emit_with_ack("/", event, args, move |_, answers| done(format!("{answers:?}")))
+    };
+    ask("e", serde_json::json!({"a": 1})).unwrap();
+    assert_eq!(told(), "[]");
+    for event in ["connect", "connection", "new_namespace"] {
+        assert!(matches!(ask(event, ().into()), Err(Error::ReservedEvent(name)) if name == event));
+        assert!(matches!(handle.server_side_emit("/", event, ()), Err(Error::ReservedEvent(_))));
+    }
+}
+
+#[test]
+fn what_another_server_emits_is_told_to_its_namespace_once() {
+    let (tell, told) = telling();
+    let (answered, nothing) = (tell.clone(), tell.clone());
+    let chat = Namespace::new("/chat")
+        .on_server_side("sum", |cx, event| {
+            let (a, b): (u32, u32) = event.parse()?;
+            event.ack(cx, a + b)?;
+            // Once.
+            event.ack(cx, "again")
+        })
+        .on_server_side("sum", move |cx, event| {
+            tell(format!("{} {} on {}", event.name(), event.args().json(), cx.reactor()));
+        })
+        .on_server_side("bad", |_, _| assert!(std::hint::black_box(false), "told to"));
+    let other = Namespace::new("/other").on_server_side("sum", move |_, _| nothing("other".to_owned()));
+    let mut server = serve(1, vec![chat, other]);
+    server.running().handle().run(move |cx| {
+        let ack = Box::new(move |_: &mut fanfare::Context<'_>, args: Args| {
+            answered(args.as_ref().json().to_owned())
+        });
+        cx.server_side("/chat", "sum", (1, 2), Some(ack)).unwrap();
+        cx.server_side("/chat", "sum", "no number", None).unwrap();
+        cx.server_side("/chat", "unheard", (), None).unwrap();
+        cx.server_side("/nowhere", "sum", (), None).unwrap();
+        cx.server_side("/chat", "bad", (), None).unwrap();
+        cx.server_side("/chat", "sum", (4, 5), None).unwrap();
+    });
+    for line in ["3", "sum 1,2 on 0", "sum \"no number\" on 0", "sum 4,5 on 0"] {
+        assert_eq!(told(), line);
+    }
+    server.panics = 1;
 }

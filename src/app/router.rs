@@ -105,6 +105,10 @@ impl Router {
         self.mounts.iter().position(|mount| mount.options.serves(path)).map(|number| number as u16)
     }
 
+    pub(crate) fn mounts(&self) -> &[Mount] {
+        &self.mounts
+    }
+
     pub(crate) fn mount(&self, number: u16) -> &Mount {
         &self.mounts[usize::from(number)]
     }

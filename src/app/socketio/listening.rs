@@ -7,11 +7,12 @@ use super::error::{Error, Outcome};
 use super::namespace::Namespace;
 use super::outgoing::Outgoing;
 use super::rooms::{Moved, RoomEvent};
+use super::server_side::OnServerSide;
 use super::socket::Socket;
 use crate::app::context::Context;
 use crate::app::router::Router;
 use crate::hub::Hub;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 type OnOutgoing = Box<dyn Fn(&mut Socket<'_>, &Outgoing<'_>) -> Result<(), Error> + Send + Sync>;
@@ -25,6 +26,7 @@ pub(crate) struct Listeners {
     pub(super) outgoing: Vec<OnOutgoing>,
     pub(super) on_room: Vec<OnRoom>,
     pub(crate) on_upgrade: Vec<OnUpgrade>,
+    pub(super) server_side: HashMap<String, Vec<OnServerSide>>,
 }
 
 /// What a reactor remembers of listeners.

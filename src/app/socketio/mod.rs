@@ -16,6 +16,7 @@ mod outgoing;
 mod owed;
 mod reason;
 mod rooms;
+mod server_side;
 mod socket;
 mod state;
 
@@ -35,6 +36,7 @@ pub use one::One;
 pub use outgoing::Outgoing;
 pub use reason::DisconnectReason;
 pub use rooms::RoomEvent;
+pub use server_side::{ServerAck, ServerEvent};
 pub use socket::Socket;
 
 pub(crate) use decision::{Waiting, WaitingId};
