@@ -75,8 +75,8 @@ pub mod wire;
 pub use app::socketio;
 pub use app::{
     Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, Files,
-    FilesError, Handle, JoinError, Message, Params, Query, ReactorStats, Refusal, Request, Responder, Rooms,
-    Socket, Stats, To, Transport, Via, View,
+    FilesError, Gone, Handle, JoinError, Message, Params, Query, ReactorStats, Refusal, Reply, Request,
+    Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

@@ -3,7 +3,7 @@
 use super::engine::Fault;
 use super::worker::Worker;
 use crate::app::socketio::{
-    Ack, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
+    Ack, Answer, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
     NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, pieces, socket_id,
 };
 use crate::app::{CloseCause, Context, Served, guard};
@@ -189,10 +189,15 @@ impl Worker {
                 }
             }
             PacketType::Ack | PacketType::BinaryAck => {
-                let member = session.member(number).zip(decoded.id);
-                if let Some(owed) = member.and_then(|(member, id)| take_owed(member, id)) {
+                let Some(id) = decoded.id else { return };
+                if let Some(owed) = session.member(number).and_then(|member| take_owed(member, id)) {
                     let mut socket = self.socket(link, namespace, at, epoch, revision, out);
                     give(&mut socket, owed, Ok(decoded.args));
+                } else {
+                    self.core.acknowledged(id, &namespace.name, link.slot, |core| {
+                        let id = socket_id(core, link, epoch, revision, &namespace.name);
+                        Answer::new(id, decoded.args)
+                    });
                 }
             }
             PacketType::Connect | PacketType::ConnectError => {}
@@ -239,7 +244,7 @@ impl Worker {
         });
         let mut connected = false;
         if let Some(error) = refused {
-            self.core.hub.exit_scope(link.slot, name);
+            self.core.leave_namespace(link.slot, name);
             let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
             let mut socket = self.socket(link, namespace, at, epoch, revision, out);
             socket.parting = member;
@@ -346,7 +351,7 @@ impl Worker {
             socket.run("disconnecting", |socket| handler(socket, reason));
         }
         forgive(&mut socket);
-        socket.cx.core.hub.exit_scope(link.slot, &namespace.name);
+        socket.cx.core.leave_namespace(link.slot, &namespace.name);
         for handler in &namespace.on_disconnect {
             socket.run("disconnect", |socket| handler(socket, reason));
         }

@@ -2,6 +2,8 @@
 //!
 //! Handlers are registered on a [`Namespace`] and run on the reactor that owns the socket; they must not block.
 
+mod answers;
+mod asking;
 mod emit;
 mod error;
 mod event;
@@ -11,6 +13,7 @@ mod namespace;
 mod one;
 mod owed;
 mod reason;
+mod remote;
 mod socket;
 mod state;
 
@@ -19,6 +22,7 @@ pub use crate::session::packets::Parser;
 pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use crate::wire::socketio::is_reserved;
 pub use crate::wire::socketio::value::{Binary, ToArgs};
+pub use answers::{Answer, Answers, Incomplete};
 pub use emit::Emit;
 pub use error::{Error, NoAck, Outcome};
 pub use event::{Ack, Event};
@@ -27,8 +31,10 @@ pub use many::SocketInfo;
 pub use namespace::{ConnectError, Connecting, Namespace, SocketIo};
 pub use one::One;
 pub use reason::DisconnectReason;
+pub use remote::RemoteSocket;
 pub use socket::Socket;
 
+pub(crate) use asking::Asking;
 pub(crate) use emit::pieces;
 pub(crate) use owed::Owed;
 pub(crate) use socket::socket_id;

@@ -4,7 +4,7 @@ use super::emit::Emit;
 use super::error::{Error, NoAck};
 use super::namespace::Namespace;
 use super::one::One;
-use super::state::{Member, NamespaceId};
+use super::state::{Data, Member, NamespaceId};
 use crate::app::context::{Context, Core, Job};
 use crate::app::endpoint::CloseCause;
 use crate::app::guard::{Panicked, guard};
@@ -15,9 +15,10 @@ use crate::base::ids::LinkId;
 use crate::base::sid::Place;
 use crate::hub::check_name;
 use crate::wire::socketio::Revision;
-use crate::wire::socketio::args::ArgsRef;
+use crate::wire::socketio::args::{ArgsError, ArgsRef};
 use crate::wire::socketio::value::ToArgs;
 use compact_str::{CompactString, format_compact};
+use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -126,6 +127,27 @@ impl<'a> Socket<'a> {
     /// The same, to be changed.
     pub fn get_mut<T: Any>(&mut self) -> Option<&mut T> {
         self.member_mut()?.value_mut()
+    }
+
+    /// Keeps a value with the socket that others see too, by [`Emit::fetch_sockets`] and [`SocketInfo`]; it is kept as
+    /// JSON. The one that was kept before is replaced. For what only this reactor needs, [`Socket::set`] is cheaper.
+    ///
+    /// [`SocketInfo`]: super::SocketInfo
+    ///
+    /// # Errors
+    /// The value has no JSON form, or the socket is gone.
+    pub fn set_data<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let json = serde_json::to_string(value).map_err(ArgsError::Value)?;
+        self.member_mut().ok_or(Error::Disconnected)?.keep(Data(json.into()));
+        Ok(())
+    }
+
+    /// What [`Socket::set_data`] kept.
+    ///
+    /// # Errors
+    /// It is of another type.
+    pub fn data<'s, T: Deserialize<'s>>(&'s self) -> Result<Option<T>, Error> {
+        Ok(self.get::<Data>().map(|Data(json)| serde_json::from_str(json)).transpose()?)
     }
 
     /// Joins a room, or all of several or none; visible to every reactor when this returns. False if it was in all of
