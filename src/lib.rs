@@ -56,6 +56,10 @@
 //! recipients on all reactors. A publish wakes only reactors that have a member of its rooms.
 //!
 //! [`Builder::compression`] costs a connection nothing, and a reactor that meets compressed messages about 430 KB.
+//!
+//! # Features
+//!
+//! `async`: a [`Reply`] is a future, of any runtime or none. Nothing else changes; without it, threads wait for replies.
 
 mod app;
 #[doc(hidden)]

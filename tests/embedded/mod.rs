@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use crate::support::{PATIENCE, Reply, Ws};
-use fanfare::{Builder, ListenAddr, Running};
+use fanfare::{Builder, Handle, ListenAddr, Running};
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
@@ -19,9 +19,19 @@ pub struct Embedded {
 impl Embedded {
     /// On a port of its own, with one reactor.
     pub fn start(builder: Builder) -> Embedded {
-        let running = builder.listen("127.0.0.1:0".parse().unwrap()).reactors(1).start().unwrap();
+        Embedded::start_on(1, builder)
+    }
+
+    /// The same with so many reactors.
+    pub fn start_on(reactors: usize, builder: Builder) -> Embedded {
+        let running = builder.listen("127.0.0.1:0".parse().unwrap()).reactors(reactors).start().unwrap();
         let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
         Embedded { running: Some(running), addr, panics: 0 }
+    }
+
+    /// The server for threads of the test.
+    pub fn handle(&self) -> Handle {
+        self.running.as_ref().unwrap().handle()
     }
 
     /// A connection.
