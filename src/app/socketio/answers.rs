@@ -1,6 +1,6 @@
 //! Acknowledgements of many: what a program gets of a broadcast that wants them.
 
-use super::asking::Ask;
+use super::asking::{Ask, Held};
 use super::emit::{Emit, How, check_event};
 use super::error::Error;
 use crate::app::context::Context;
@@ -60,6 +60,7 @@ pub(super) struct Part {
     pub(super) asked: u64,
     pub(super) answers: Vec<Answer>,
     pub(super) busy: u64,
+    pub(super) held: Option<Held>,
 }
 
 impl Part {

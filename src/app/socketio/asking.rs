@@ -17,6 +17,7 @@ use crate::wire::parcel::Parcel;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The most broadcasts that may wait on one reactor. A socket that leaves is looked for in each of them.
 pub(super) const MAX_PENDING: usize = 1_024;
@@ -25,7 +26,7 @@ pub(super) const MAX_PENDING: usize = 1_024;
 /// that say little fit. Those beyond it are as if they had not come.
 pub(super) const ANSWER_BYTES: usize = 16 << 20;
 
-/// The same for all broadcasts of a reactor together.
+/// The same for all broadcasts of a reactor together, until the program gets them.
 pub(super) const ALL_ANSWERS_BYTES: usize = 64 << 20;
 
 /// A broadcast on its way to the reactors.
@@ -45,6 +46,32 @@ struct Finished {
     part: Part,
 }
 
+/// Bytes of answers that count for the reactor that collected them, wherever they are.
+pub(super) struct Held {
+    of: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Whether there was a place for so many more.
+    fn add(&mut self, bytes: usize) -> bool {
+        // Others only take away from it meanwhile.
+        let fits = self.bytes + bytes <= ANSWER_BYTES
+            && self.of.load(Ordering::Relaxed) + bytes <= ALL_ANSWERS_BYTES;
+        if fits {
+            self.bytes += bytes;
+            self.of.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// One broadcast on one reactor.
 struct Pending {
     asker: Asker,
@@ -55,7 +82,6 @@ struct Pending {
     sent: bool,
     until: u32,
     part: Part,
-    bytes: usize,
 }
 
 /// The broadcasts that wait on a reactor.
@@ -65,8 +91,8 @@ pub(crate) struct Asking {
     pending: HashMap<u64, Pending>,
     /// None is late before.
     due: Option<u32>,
-    /// Of all answers.
-    bytes: usize,
+    /// Bytes of all answers that are held.
+    held: Arc<AtomicUsize>,
 }
 
 impl Asking {
@@ -79,7 +105,7 @@ impl Asking {
         self.due = self.due.into_iter().chain([until]).min_by_key(|at| now.until(*at));
         let part = Part { asked: owing.len(), ..Part::default() };
         let namespace = ask.to.scope.clone();
-        let pending = Pending { asker, namespace, owing, sent: false, until, part, bytes: 0 };
+        let pending = Pending { asker, namespace, owing, sent: false, until, part };
         self.pending.insert(ask.id, pending);
         true
     }
@@ -100,34 +126,30 @@ impl Asking {
         self.finish(id)
     }
 
-    /// The socket of a namespace in a slot acknowledges something; `answer` is called if that is wanted of it.
-    fn answer(
-        &mut self,
-        id: u64,
-        namespace: &str,
-        slot: u32,
-        answer: impl FnOnce() -> Option<Answer>,
-    ) -> Option<Finished> {
-        let pending = self.pending.get_mut(&id).filter(|pending| pending.sent)?;
-        if pending.namespace != namespace || !pending.owing.remove(slot) {
-            return None;
-        }
-        if let Some(answer) = answer() {
-            let bytes = answer.bytes();
-            if pending.bytes + bytes <= ANSWER_BYTES && self.bytes + bytes <= ALL_ANSWERS_BYTES {
-                pending.bytes += bytes;
-                self.bytes += bytes;
+    /// Whether an answer under this id is wanted of the socket of a namespace in a slot.
+    fn wants(&self, id: u64, namespace: &str, slot: u32) -> bool {
+        let pending = self.pending.get(&id).filter(|pending| pending.sent);
+        pending.is_some_and(|pending| pending.owing.contains(slot) && pending.namespace == namespace)
+    }
+
+    /// It is given; there may be nothing in it that can be kept.
+    fn answer(&mut self, id: u64, slot: u32, answer: Option<Answer>) -> Option<Finished> {
+        let pending = self.pending.get_mut(&id)?;
+        pending.owing.remove(slot);
+        if let Some(answer) = answer {
+            let new = || Held { of: self.held.clone(), bytes: 0 };
+            if pending.part.held.get_or_insert_with(new).add(answer.bytes()) {
                 pending.part.answers.push(answer);
             }
         }
         self.finish(id)
     }
 
-    /// The socket in a slot has left a namespace.
-    fn left(&mut self, namespace: &str, slot: u32) -> Vec<Finished> {
+    /// The socket in a slot has left a namespace, or all.
+    fn left(&mut self, namespace: Option<&str>, slot: u32) -> Vec<Finished> {
         let mut done = Vec::new();
         for (id, pending) in &mut self.pending {
-            if pending.owing.contains(slot) && pending.namespace == namespace {
+            if pending.owing.contains(slot) && namespace.is_none_or(|name| pending.namespace == name) {
                 pending.owing.remove(slot);
                 done.push(*id);
             }
@@ -159,8 +181,7 @@ impl Asking {
     }
 
     fn take(&mut self, id: u64) -> Option<Finished> {
-        let Pending { asker, part, bytes, .. } = self.pending.remove(&id)?;
-        self.bytes -= bytes;
+        let Pending { asker, part, .. } = self.pending.remove(&id)?;
         if self.pending.is_empty() {
             self.due = None;
         }
@@ -185,7 +206,15 @@ impl Core {
     /// The socket in a slot leaves a namespace and all of its rooms, and answers nobody any more.
     pub(crate) fn leave_namespace(&mut self, slot: u32, namespace: &str) {
         self.hub.exit_scope(slot, namespace);
-        for finished in self.asking.left(namespace, slot) {
+        for finished in self.asking.left(Some(namespace), slot) {
+            self.hand_in(finished);
+        }
+    }
+
+    /// The socket in a slot leaves everything.
+    pub(crate) fn leave_all(&mut self, slot: u32) {
+        self.hub.exit(slot);
+        for finished in self.asking.left(None, slot) {
             self.hand_in(finished);
         }
     }
@@ -197,7 +226,7 @@ impl Core {
         }
     }
 
-    /// A client acknowledges what may have been a broadcast.
+    /// A client acknowledges what may have been a broadcast; `answer` is called if it was one and wants that.
     pub(crate) fn acknowledged(
         &mut self,
         id: u64,
@@ -205,12 +234,11 @@ impl Core {
         slot: u32,
         answer: impl FnOnce(&Core) -> Option<Answer>,
     ) {
-        // Lent out, so that the answer may be made of the rest.
-        let mut asking = std::mem::take(&mut self.asking);
-        let finished = asking.answer(id, namespace, slot, || answer(self));
-        self.asking = asking;
-        if let Some(finished) = finished {
-            self.hand_in(finished);
+        if self.asking.wants(id, namespace, slot) {
+            let answer = answer(self);
+            if let Some(finished) = self.asking.answer(id, slot, answer) {
+                self.hand_in(finished);
+            }
         }
     }
 
@@ -305,6 +333,15 @@ mod tests {
         Answer::new("id".into(), args.as_ref())
     }
 
+    fn give(asking: &mut Asking, id: u64, slot: u32, answer: Option<Answer>) -> Option<Finished> {
+        assert!(asking.wants(id, "/", slot));
+        asking.answer(id, slot, answer)
+    }
+
+    fn held(asking: &Asking) -> usize {
+        asking.held.load(Ordering::Relaxed)
+    }
+
     /// Who asked, how many were asked, and how many answered.
     fn told(finished: impl IntoIterator<Item = Finished>) -> Vec<(u32, u64, usize)> {
         let told = |it: Finished| (it.asker.1, it.part.asked, it.part.answers.len());
@@ -318,17 +355,17 @@ mod tests {
         let mut asking = Asking::default();
         assert!(asking.begin(&ask(7, 1_000), asker(7), slots(&[1, 2, 3]), at(0)));
         // Nobody can have got it yet.
-        assert!(asking.answer(7, "/", 1, || panic!("too early")).is_none());
+        assert!(!asking.wants(7, "/", 1));
         assert!(asking.sent(7).is_none());
         for (id, namespace, slot) in [(8, "/", 1), (7, "/other", 1), (7, "/", 4), (u64::MAX, "/", 1)] {
-            assert!(asking.answer(id, namespace, slot, || panic!("{id} {namespace} {slot}")).is_none());
+            assert!(!asking.wants(id, namespace, slot), "{id} {namespace} {slot}");
         }
-        assert!(asking.answer(7, "/", 1, || answer("a")).is_none());
-        assert!(asking.answer(7, "/", 1, || panic!("again")).is_none());
-        assert!(asking.answer(7, "/", 3, || answer("c")).is_none());
-        assert_eq!(told(asking.answer(7, "/", 2, || answer("b"))), [(7, 3, 3)]);
-        assert!(asking.answer(7, "/", 2, || panic!("it is over")).is_none());
-        assert_eq!((asking.bytes, asking.until_due(at(5))), (0, None));
+        assert!(give(&mut asking, 7, 1, answer("a")).is_none());
+        assert!(!asking.wants(7, "/", 1));
+        assert!(give(&mut asking, 7, 3, answer("c")).is_none());
+        assert_eq!(told(give(&mut asking, 7, 2, answer("b"))), [(7, 3, 3)]);
+        assert!(!asking.wants(7, "/", 2));
+        assert_eq!((held(&asking), asking.until_due(at(5))), (0, None));
     }
 
     #[test]
@@ -337,14 +374,14 @@ mod tests {
         assert!(asking.begin(&ask(1, 1_000), asker(1), slots(&[1, 2, 3]), at(0)));
         assert!(asking.begin(&ask(2, 1_000), asker(2), Recipients::One(3), at(0)));
         // Before it is sent: one that left has still been asked, unless it missed it.
-        assert!(asking.left("/", 3).is_empty());
+        assert!(asking.left(Some("/"), 3).is_empty());
         asking.missed(&[(ticket_of(1), 2), (ticket_of(2), 3), (ticket_of(9), 1)]);
         assert_eq!(told(asking.sent(2)), [(2, 0, 0)]);
         assert!(asking.sent(1).is_none());
-        assert!(asking.left("/other", 1).is_empty());
+        assert!(asking.left(Some("/other"), 1).is_empty());
         // The slot has another owner by then.
-        assert!(asking.answer(1, "/", 3, || panic!("it left")).is_none());
-        assert_eq!(told(asking.left("/", 1)), [(1, 2, 0)]);
+        assert!(!asking.wants(1, "/", 3));
+        assert_eq!(told(asking.left(None, 1)), [(1, 2, 0)]);
     }
 
     #[test]
@@ -358,14 +395,14 @@ mod tests {
         for id in [1, 2] {
             assert!(asking.sent(id).is_none());
         }
-        assert!(asking.answer(2, "/", 2, || answer("b")).is_none());
+        assert!(give(&mut asking, 2, 2, answer("b")).is_none());
         assert!(asking.take_late(at(now.in_ms(4))).is_empty());
         assert_eq!(told(asking.take_late(at(now.in_ms(5)))), [(2, 2, 1)]);
         // What is still to be sent goes out first.
         assert_eq!(asking.until_due(at(now.in_ms(6))), Some(0));
         assert!(asking.sent(3).is_none());
         assert_eq!(told(asking.take_late(at(now.in_ms(40)))), [(1, 2, 0), (3, 2, 0)]);
-        assert_eq!((asking.until_due(now), asking.pending.len(), asking.bytes), (None, 0, 0));
+        assert_eq!((asking.until_due(now), asking.pending.len(), held(&asking)), (None, 0, 0));
     }
 
     #[test]
@@ -383,16 +420,19 @@ mod tests {
             assert!(asking.sent(id).is_none());
             // The second would be too much with the first; the short one is not, if there is a place at all.
             for slot in [1, 2] {
-                assert!(asking.answer(id, "/", slot, long).is_none());
+                assert!(give(&mut asking, id, slot, long()).is_none());
             }
-            assert!(asking.answer(id, "/", 3, || answer("short")).is_none());
-            assert!(asking.bytes <= ALL_ANSWERS_BYTES);
+            assert!(give(&mut asking, id, 3, answer("short")).is_none());
+            assert!(held(&asking) <= ALL_ANSWERS_BYTES);
         }
-        let finished: Vec<_> = (0..count).filter_map(|id| asking.answer(id, "/", 4, || None)).collect();
+        let finished: Vec<_> = (0..count).filter_map(|id| give(&mut asking, id, 4, None)).collect();
         let kept: Vec<usize> = finished.iter().map(|it| it.part.answers.len()).collect();
         assert_eq!((kept.len() as u64, kept[0], kept[kept.len() - 1]), (count, 2, 1));
         assert!(finished.iter().all(|it| it.part.asked == 4));
-        assert_eq!(asking.bytes, 0);
+        // They count until the program has them.
+        assert!(held(&asking) > ALL_ANSWERS_BYTES - ANSWER_BYTES);
+        drop(finished);
+        assert_eq!(held(&asking), 0);
     }
 
     #[test]
@@ -403,7 +443,7 @@ mod tests {
         }
         assert!(!asking.begin(&ask(u64::MAX >> 1, 1_000), asker(0), Recipients::One(1), at(0)));
         assert!(asking.sent(0).is_none());
-        assert_eq!(told(asking.answer(0, "/", 1, || answer("a"))), [(0, 1, 1)]);
+        assert_eq!(told(give(&mut asking, 0, 1, answer("a"))), [(0, 1, 1)]);
         assert!(asking.begin(&ask(u64::MAX >> 1, 1_000), asker(0), Recipients::One(1), at(0)));
     }
 }

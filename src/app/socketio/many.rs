@@ -172,7 +172,10 @@ impl<V: Via> Emit<V> {
         act: impl Fn(&mut Context<'_>, &str, u32) + Send + Sync + 'static,
         done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
     ) {
-        let act = move |cx: &mut Context<'_>, namespace: &str, slot| Some(act(cx, namespace, slot));
+        let act = move |cx: &mut Context<'_>, namespace: &str, slot| {
+            act(cx, namespace, slot);
+            Some(())
+        };
         self.collect(act, move |cx, all| done(cx, all.len() as u64));
     }
 
