@@ -102,8 +102,8 @@ fn what_is_done_to_a_socket_from_afar_reaches_it_and_nobody_else() {
     clients[0].sync();
 
     let handle = server.handle();
-    for number in 0..clients.len() {
-        let id = clients[number].id.clone();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let id = client.id.clone();
         let remote = fetch(&handle, &[&id]).remove(&id).unwrap();
         remote.join(&handle, ["a", "b"]);
         remote.leave(&handle, "b");
@@ -113,10 +113,10 @@ fn what_is_done_to_a_socket_from_afar_reaches_it_and_nobody_else() {
         // What was told before is what was then.
         assert_eq!(remote.rooms().count(), 0);
         remote.emit(&handle, "hello", (1, "x")).unwrap();
-        assert_eq!(clients[number].event("hello"), json!([1, "x"]));
+        assert_eq!(client.event("hello"), json!([1, "x"]));
         let reply = remote.by(&handle).timeout(Duration::from_secs(1_000)).ask("q", "?").unwrap();
-        let question = clients[number].question();
-        clients[number].answer(question, &json!([number]));
+        let question = client.question();
+        client.answer(question, &json!([number]));
         let answers = reply.wait().unwrap().complete().unwrap();
         assert_eq!((answers[0].id(), answers[0].parse::<usize>().unwrap()), (id.as_str(), number));
     }
