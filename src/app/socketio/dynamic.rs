@@ -56,7 +56,7 @@ impl Namespace {
     ///
     /// A [`Namespace::new`] of the same server comes before all patterns and functions; of these, the first one that
     /// was added and stands for the name is taken. Matching takes time in proportion to the length of the name, which
-    /// has 264 bytes at most. There is no looking around and no referring back in a pattern; flags are written in
+    /// has 256 bytes at most. There is no looking around and no referring back in a pattern; flags are written in
     /// front: `(?i)`.
     ///
     /// ```
