@@ -19,7 +19,8 @@
 //!     })
 //!     .on("say", |socket, event| {
 //!         let (room, text): (String, String) = event.parse()?;
-//!         socket.to(&room).emit("said", (socket.id(), text))
+//!         let id = socket.id();
+//!         socket.to(&room).emit("said", (id, text))
 //!     });
 //!
 //! let running = Server::builder()
