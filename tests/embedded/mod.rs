@@ -29,7 +29,7 @@ impl Embedded {
         Embedded { running: Some(running), addr, panics: 0 }
     }
 
-    /// The server from this thread.
+    /// The server for threads of the test.
     pub fn handle(&self) -> Handle {
         self.running.as_ref().unwrap().handle()
     }

@@ -109,7 +109,8 @@ pub(crate) type OnError = Box<dyn Fn(&mut Socket<'_>, &str, &Error) + Send + Syn
 ///     })
 ///     .on("say", |socket, event| {
 ///         let (room, text): (String, String) = event.parse()?;
-///         socket.to(&room).emit("said", (socket.id(), text))
+///         let id = socket.id();
+///         socket.to(&room).emit("said", (id, text))
 ///     })
 ///     .on_disconnect(|socket, reason| println!("{} left: {reason}", socket.id()));
 /// ```
