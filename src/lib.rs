@@ -34,7 +34,8 @@
 //!
 //! `io("http://127.0.0.1:3000")` of any socket.io-client since 1.0 connects to it. The whole of it is in [`socketio`]:
 //! [`Namespace`](socketio::Namespace) has the handlers, [`Socket`](socketio::Socket) what they do,
-//! [`Emit`](socketio::Emit) the choice of recipients.
+//! [`Emit`](socketio::Emit) the choice of recipients. One namespace may stand for many names, by a pattern or by a
+//! function: [`Namespace::matching`](socketio::Namespace::matching).
 //!
 //! A path that speaks plain WebSocket is an [`Endpoint`]; its connections have rooms, too:
 //!
@@ -136,6 +137,7 @@
 //! | an idle WebSocket in a scope, with a claim and a room | 200 bytes |
 //! | an idle Socket.IO client with two rooms | 345 bytes |
 //! | another namespace of a session | 8 bytes, and what it keeps of the first request |
+//! | a name of a dynamic namespace that somebody is in | 240 bytes a reactor |
 //! | a room of a socket | 8 bytes; 56 for a room that nobody was in |
 //! | handlers | nothing a socket |
 //! | the first value that [`Socket::set`](socketio::Socket::set) keeps | 56 bytes, and its own size |

@@ -291,9 +291,10 @@ fn a_new_name_is_told_when_its_first_socket_comes_and_again_after_its_last_one_l
     for ws in [&mut first, &mut second] {
         ws.send("41/dynamic-1,");
     }
-    // Both have left when this is answered, as there is one reactor.
+    // Whom a middleware refuses was a first one, too.
     assert_eq!(ask_for(&mut first, "/dynamic-3", r#"{"a":1}"#), r#"44/dynamic-3,{"message":"no"}"#);
     news("/dynamic-3");
+    // Both have left by now: each was answered something that it asked later.
     settle(&mut second, "/dynamic-2");
     enter(&mut second, "/dynamic-1", "", "d");
     news("/dynamic-1");
