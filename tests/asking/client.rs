@@ -142,7 +142,7 @@ pub(crate) fn main_namespace() -> Namespace {
 pub(crate) fn serve_on(reactors: usize, namespace: Namespace) -> Embedded {
     let socketio = SocketIo::new(EngineOptions::at("/socket.io/"));
     let socketio = socketio.namespace(namespace).namespace(Namespace::new("/b"));
-    Embedded::start_on(reactors, Server::builder().socketio(socketio))
+    Embedded::with_reactors(Server::builder().socketio(socketio), reactors)
 }
 
 pub(crate) fn join(client: &mut Client<'_>, room: &str) {

@@ -79,7 +79,7 @@ fn sockets_are_seen_from_afar_with_what_is_kept_with_them() {
 
     let (done, ids) = fanfare::reply();
     server.handle().namespace("/").to("r").except("own 0").ids(done);
-    let mut ids: Vec<String> = ids.wait().unwrap().into_iter().map(String::from).collect();
+    let mut ids: Vec<String> = ids.wait().unwrap();
     ids.sort();
     assert_eq!(ids, others);
 }

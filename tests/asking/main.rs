@@ -172,7 +172,7 @@ fn who_leaves_is_not_waited_for() {
     let told = reply.wait_timeout(PATIENCE).unwrap().expect("nobody is left to wait for");
     assert_eq!(by_id::<String>(&told), HashMap::from([(answers.id.clone(), "mine".to_owned())]));
     assert_eq!((told.missing() as usize, told.busy()), (gone.len() + 1, 0));
-    let all: HashSet<String> = gone.iter().map(|_| left.recv_timeout(PATIENCE).unwrap().into()).collect();
+    let all: HashSet<String> = gone.iter().map(|_| left.recv_timeout(PATIENCE).unwrap()).collect();
     assert_eq!(all, gone);
 }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod asking;
+mod dynamic;
 mod emit;
 mod error;
 mod event;
@@ -19,10 +20,12 @@ mod state;
 
 pub use crate::app::engine::{Cors, EngineOptions, Transport};
 pub use crate::session::packets::Parser;
+pub use crate::wire::json::JsonError;
 pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use crate::wire::socketio::is_reserved;
 pub use crate::wire::socketio::value::{Binary, ToArgs};
 pub use answers::{Answer, Answers, Incomplete};
+pub use dynamic::PatternError;
 pub use emit::Emit;
 pub use error::{Error, NoAck, Outcome};
 pub use event::{Ack, Event};
@@ -35,6 +38,7 @@ pub use remote::RemoteSocket;
 pub use socket::Socket;
 
 pub(crate) use asking::Asking;
+pub(crate) use dynamic::{LiveNames, When};
 pub(crate) use emit::pieces;
 pub(crate) use owed::Owed;
 pub(crate) use socket::socket_id;
