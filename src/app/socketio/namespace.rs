@@ -106,7 +106,8 @@ pub(crate) type OnError = Box<dyn Fn(&mut Socket<'_>, &str, &Error) + Send + Syn
 ///     })
 ///     .on("say", |socket, event| {
 ///         let (room, text): (String, String) = event.parse()?;
-///         socket.to(&room).emit("said", (socket.id(), text))
+///         let id = socket.id();
+///         socket.to(&room).emit("said", (id, text))
 ///     })
 ///     .on_disconnect(|socket, reason| println!("{} left: {reason}", socket.id()));
 /// ```
@@ -264,7 +265,8 @@ impl fmt::Debug for SocketIo {
 }
 
 impl SocketIo {
-    /// A server without namespaces; [`EngineOptions::at`] says where.
+    /// A server without namespaces; [`EngineOptions::at`] says where. At `/socket.io/` and as usual it is
+    /// [`SocketIo::default`].
     pub fn new(engine: EngineOptions) -> SocketIo {
         SocketIo {
             engine: Some(engine),
@@ -315,5 +317,11 @@ impl SocketIo {
 
     pub(crate) fn find(&self, name: &str) -> Option<u16> {
         self.namespaces.iter().position(|namespace| namespace.name == name).map(|number| number as u16)
+    }
+}
+
+impl Default for SocketIo {
+    fn default() -> SocketIo {
+        SocketIo::new(EngineOptions::at("/socket.io/"))
     }
 }
