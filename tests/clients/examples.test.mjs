@@ -228,6 +228,8 @@ withOld('whisper', async (t, server, version) => {
     await ann.expect('whispered', bob.socket.id, 'psst');
     cid.socket.emit('whisper', bob.socket.id, 'and you?');
     await bob.expect('whispered', cid.socket.id, 'and you?');
+    ann.socket.emit('whisper', cid.socket.id, 'that was all');
+    await cid.expect('whispered', ann.socket.id, 'that was all');
 });
 
 test('cookie_auth', async (t) => {
