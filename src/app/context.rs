@@ -186,7 +186,7 @@ impl Core {
         let place = self.place_of(namespace, id).filter(|place| place.reactor == self.reactor)?;
         let found = SocketInfo::find(self, out, namespace, place.slot)?;
         // It may be one that the session had before it left the namespace and came back.
-        (found.id() == id).then_some(place.slot)
+        (found.short_id() == id).then_some(place.slot)
     }
 
     /// Counts and logs a handler that panicked.

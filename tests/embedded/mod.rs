@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use crate::support::{PATIENCE, Reply, Ws};
-use fanfare::{Builder, ListenAddr, Running};
+use fanfare::{Builder, Handle, ListenAddr, Running};
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
@@ -22,6 +22,11 @@ impl Embedded {
         let running = builder.listen("127.0.0.1:0".parse().unwrap()).reactors(1).start().unwrap();
         let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
         Embedded { running: Some(running), addr, panics: 0 }
+    }
+
+    /// The server for threads of the test.
+    pub fn handle(&self) -> Handle {
+        self.running.as_ref().unwrap().handle()
     }
 
     /// A connection.

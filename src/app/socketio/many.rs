@@ -37,7 +37,12 @@ impl<'v> SocketInfo<'v> {
     }
 
     /// Its id.
-    pub fn id(&self) -> CompactString {
+    pub fn id(&self) -> String {
+        self.short_id().into()
+    }
+
+    /// The same, without an allocation.
+    pub(crate) fn short_id(&self) -> CompactString {
         socket_id(self.core, self.session.link, self.epoch, self.session.revision, self.namespace)
     }
 

@@ -16,6 +16,7 @@ mod state;
 
 pub use crate::app::engine::{Cors, EngineOptions, Transport};
 pub use crate::session::packets::Parser;
+pub use crate::wire::json::JsonError;
 pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use crate::wire::socketio::is_reserved;
 pub use crate::wire::socketio::value::{Binary, ToArgs};

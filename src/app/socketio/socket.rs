@@ -45,8 +45,8 @@ impl<'a> Socket<'a> {
 
     /// Its id: 20 characters that nobody can guess. For a client of Socket.IO 1.x or 2.x it is what that client
     /// makes of the session's id.
-    pub fn id(&self) -> CompactString {
-        socket_id(self.cx.core, self.link, self.epoch, self.revision, &self.namespace.name)
+    pub fn id(&self) -> String {
+        socket_id(self.cx.core, self.link, self.epoch, self.revision, &self.namespace.name).into()
     }
 
     /// The name of its namespace.
@@ -187,7 +187,7 @@ impl<'a> Socket<'a> {
     /// Leaves the room that it claimed. False if there is none.
     pub fn release(&mut self) -> bool {
         match self.claimed().map(CompactString::from) {
-            Some(room) => self.leave(&room),
+            Some(room) => self.leave(room.as_str()),
             None => false,
         }
     }
