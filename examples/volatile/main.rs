@@ -26,8 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     thread::spawn(move || {
         for number in 1u64.. {
             thread::sleep(Duration::from_millis(100));
-            if let Err(error) = handle.namespace("/").volatile().emit("tick", number) {
-                eprintln!("{error}");
+            if handle.namespace("/").volatile().emit("tick", number).is_err() {
+                // The server has ended.
+                return;
             }
         }
     });
