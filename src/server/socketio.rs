@@ -489,10 +489,7 @@ fn forgive(socket: &mut Socket<'_>) {
 
 /// Tells a handler what became of the acknowledgement that it waits for.
 fn give(socket: &mut Socket<'_>, owed: Owed, answer: Result<ArgsRef<'_>, NoAck>) {
-    socket.run("an acknowledgement", |socket| {
-        (owed.done)(socket, answer);
-        Ok(())
-    });
+    socket.run("an acknowledgement", |socket| (owed.done)(socket, answer));
 }
 
 fn take_owed(member: &mut Member, id: u64) -> Option<Owed> {

@@ -281,7 +281,8 @@ impl fmt::Debug for SocketIo {
 }
 
 impl SocketIo {
-    /// A server without namespaces; [`EngineOptions::at`] says where.
+    /// A server without namespaces; [`EngineOptions::at`] says where. At `/socket.io/` and as usual it is
+    /// [`SocketIo::default`].
     pub fn new(engine: EngineOptions) -> SocketIo {
         SocketIo {
             engine: Some(engine),
@@ -385,5 +386,11 @@ impl SocketIo {
         let mut dynamic = self.namespaces.iter().filter(|namespace| namespace.name().is_none());
         let first = dynamic.find(|namespace| matches!(namespace.names, Names::When(_)));
         first.is_none_or(|first| dynamic.all(|namespace| namespace.parser == first.parser))
+    }
+}
+
+impl Default for SocketIo {
+    fn default() -> SocketIo {
+        SocketIo::new(EngineOptions::at("/socket.io/"))
     }
 }
