@@ -222,7 +222,7 @@ impl<'a> Socket<'a> {
 
     /// Everybody in the namespace, this socket too.
     pub fn everybody(&mut self) -> Emit<&mut Context<'a>> {
-        let to = To::everybody(&self.namespace.name);
+        let to = To::everybody(self.name);
         Emit::new(&mut self.cx, None, to)
     }
 
