@@ -7,7 +7,7 @@
 //! tuple is several arguments, everything else is one.
 //!
 //! ```no_run
-//! use fanfare::socketio::{EngineOptions, Namespace, SocketIo};
+//! use fanfare::socketio::{Namespace, SocketIo};
 //! use fanfare::{Response, Server};
 //!
 //! let chat = Namespace::new("/")
@@ -25,7 +25,7 @@
 //!
 //! let running = Server::builder()
 //!     .listen("127.0.0.1:3000".parse()?)
-//!     .socketio(SocketIo::new(EngineOptions::at("/socket.io/")).namespace(chat))
+//!     .socketio(SocketIo::default().namespace(chat))
 //!     .route("GET", "/", |cx, _, _, responder| responder.send(cx, Response::text(200, "hello")))
 //!     .start()?;
 //! running.join()?;

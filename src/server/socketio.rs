@@ -275,15 +275,16 @@ impl Worker {
                 self.socketio_refuse(link, parser, revision, name, &error, out);
             }
         }
+        let has_more = definition.is_none_or(|definition| socketio.has_more(definition));
         if let Some(session) = self.core.sio.get(link) {
             let mut handshake = handshake;
             match &socketio.kept_headers {
                 _ if !connected => {}
-                _ if !socketio.has_several() => handshake.trim(),
+                _ if !has_more => handshake.trim(),
                 Some(names) => handshake.keep(names),
                 None => {}
             }
-            let is_needed = !connected || socketio.has_several() || !handshake.raw_query().is_empty();
+            let is_needed = !connected || has_more || !handshake.raw_query().is_empty();
             session.handshake = (is_needed && !is_forgotten).then_some(handshake);
         }
         self.run_jobs(out);
@@ -494,10 +495,7 @@ fn forgive(socket: &mut Socket<'_>) {
 
 /// Tells a handler what became of the acknowledgement that it waits for.
 fn give(socket: &mut Socket<'_>, owed: Owed, answer: Result<ArgsRef<'_>, NoAck>) {
-    socket.run("an acknowledgement", |socket| {
-        (owed.done)(socket, answer);
-        Ok(())
-    });
+    socket.run("an acknowledgement", |socket| (owed.done)(socket, answer));
 }
 
 fn take_owed(member: &mut Member, id: u64) -> Option<Owed> {

@@ -1,7 +1,7 @@
 //! One socket of a namespace, as its handlers see it.
 
 use super::emit::Emit;
-use super::error::{Error, NoAck};
+use super::error::{Error, NoAck, Outcome};
 use super::namespace::Namespace;
 use super::one::One;
 use super::state::{Data, Member, NamespaceId};
@@ -85,11 +85,11 @@ impl<'a> Socket<'a> {
     ///
     /// # Errors
     /// Those of [`Socket::emit`]; then `done` is not called.
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<R: Outcome>(
         &mut self,
         event: &str,
         args: impl ToArgs,
-        done: impl FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>) + 'static,
+        done: impl FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>) -> R + 'static,
     ) -> Result<(), Error> {
         One::new(self).emit_with_ack(event, args, done)
     }
@@ -242,6 +242,12 @@ impl<'a> Socket<'a> {
         self.cx.core.jobs.push_back(job);
     }
 
+    /// Everybody in the namespace, this socket too.
+    pub fn everybody(&mut self) -> Emit<&mut Context<'a>> {
+        let to = To::everybody(self.name);
+        Emit::new(&mut self.cx, None, to)
+    }
+
     /// Everybody in the namespace but this socket.
     pub fn broadcast(&mut self) -> Emit<&mut Context<'a>> {
         let to = To::everybody(self.name);
@@ -269,7 +275,7 @@ impl<'a> Socket<'a> {
         if namespace.on_error.is_empty() {
             let level = match error {
                 // That is up to the client.
-                Error::BadArguments(_) | Error::Disconnected => log::Level::Info,
+                Error::BadArguments(_) | Error::NoAck(_) | Error::Disconnected => log::Level::Info,
                 _ => log::Level::Warn,
             };
             self.cx.out.note(self.link, level, || format!("event {name:?}: {error}"));
