@@ -117,7 +117,7 @@ fn what_is_done_to_a_socket_from_afar_reaches_it_and_nobody_else() {
         let reply = remote.by(&handle).timeout(Duration::from_secs(1_000)).ask("q", "?").unwrap();
         let question = client.question();
         client.answer(question, &json!([number]));
-        let answers = reply.wait().unwrap().complete().unwrap();
+        let answers = crate::told(reply).complete().unwrap();
         assert_eq!((answers[0].id(), answers[0].parse::<usize>().unwrap()), (id.as_str(), number));
     }
     let id = clients[0].id.clone();

@@ -18,12 +18,16 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 use support::{PATIENCE, Received};
 
-/// As long as a test may take.
+/// Longer than a test waits.
 const LONG: Duration = Duration::from_secs(1_000);
 const SHORT: Duration = Duration::from_millis(50);
 
 fn ask(server: &Embedded, room: &str, timeout: Duration) -> Reply<Answers> {
     server.handle().namespace("/").to(room).timeout(timeout).ask("q", "?").unwrap()
+}
+
+fn told(reply: Reply<Answers>) -> Answers {
+    reply.wait_timeout(PATIENCE).unwrap().expect("the answers in time")
 }
 
 fn by_id<T: for<'de> serde::Deserialize<'de>>(answers: &Answers) -> HashMap<String, T> {
@@ -45,7 +49,7 @@ fn everybody_on_every_reactor_is_asked_under_one_id_and_answers() {
         for (number, client) in clients.iter_mut().enumerate() {
             client.answer(id, &json!([number, {"round": round}]));
         }
-        let answers = reply.wait().unwrap();
+        let answers = told(reply);
         assert_eq!((answers.asked(), answers.missing(), answers.busy()), (clients.len() as u64, 0, 0));
         let expected: HashMap<String, (usize, Value)> = clients
             .iter()
@@ -97,7 +101,7 @@ fn an_answer_may_be_bytes() {
     client.send(&format!(r#"461-{id}["x",{{"_placeholder":true,"num":0}}]"#));
     let Line::Ws(ws) = &mut client.line else { unreachable!() };
     ws.send_frame(Opcode::Binary, &[1, 2, 3]);
-    let answers = reply.wait().unwrap().complete().unwrap();
+    let answers = told(reply).complete().unwrap();
     assert_eq!(answers[0].id(), client.id);
     assert_eq!(answers[0].parse::<(String, Binary)>().unwrap(), ("x".into(), vec![1, 2, 3].into()));
     assert!(matches!(answers[0].parse::<u8>(), Err(Error::BadArguments(_))));
@@ -109,7 +113,7 @@ fn who_does_not_answer_in_time_is_missing_and_late_answers_are_passed_over() {
     let mut clients = crowd(&server);
     clients.iter_mut().for_each(|client| join(client, "r"));
     let reply = ask(&server, "r", SHORT);
-    let answers = reply.wait().unwrap();
+    let answers = told(reply);
     assert_eq!((answers.asked(), answers.len()), (clients.len() as u64, 0));
     let count = clients.len();
     for client in &mut clients {
@@ -125,7 +129,7 @@ fn who_does_not_answer_in_time_is_missing_and_late_answers_are_passed_over() {
     let id = clients.iter_mut().map(Client::question).last().unwrap();
     clients[0].answer(id, &json!(["here"]));
     clients[0].sync();
-    let incomplete = reply.wait().unwrap().complete().unwrap_err();
+    let incomplete = told(reply).complete().unwrap_err();
     // Only on a machine that stands still the first one is late too.
     assert!(incomplete.answers().missing() >= count as u64 - 1);
     assert_eq!(incomplete.into_answers().asked(), count as u64);
@@ -142,8 +146,7 @@ fn who_leaves_is_not_waited_for() {
     let mut clients = crowd(&server);
     clients.iter_mut().for_each(|client| join(client, "r"));
     let handle = server.handle();
-    // No timeout: the time that there is by itself is longer than a test waits.
-    let reply = handle.namespace("/").to("r").ask("q", "?").unwrap();
+    let reply = ask(&server, "r", LONG);
     let id = clients.iter_mut().map(Client::question).last().unwrap();
     let mut clients = VecDeque::from(clients);
     let (mut leaves, mut answers) = (clients.pop_front().unwrap(), clients.pop_back().unwrap());
@@ -169,9 +172,9 @@ fn who_leaves_is_not_waited_for() {
         }
         gone.insert(client.id);
     }
-    let told = reply.wait_timeout(PATIENCE).unwrap().expect("nobody is left to wait for");
-    assert_eq!(by_id::<String>(&told), HashMap::from([(answers.id.clone(), "mine".to_owned())]));
-    assert_eq!((told.missing() as usize, told.busy()), (gone.len() + 1, 0));
+    let answered = told(reply);
+    assert_eq!(by_id::<String>(&answered), HashMap::from([(answers.id.clone(), "mine".to_owned())]));
+    assert_eq!((answered.missing() as usize, answered.busy()), (gone.len() + 1, 0));
     let all: HashSet<String> = gone.iter().map(|_| left.recv_timeout(PATIENCE).unwrap()).collect();
     assert_eq!(all, gone);
 }
@@ -198,7 +201,7 @@ fn a_slot_that_is_used_again_does_not_answer_for_who_had_it() {
     }
     assert_eq!(stays.question(), id);
     stays.answer(id, &json!(["mine"]));
-    let answers = reply.wait().unwrap();
+    let answers = told(reply);
     assert_eq!(by_id::<String>(&answers), HashMap::from([(stays.id.clone(), "mine".to_owned())]));
     assert_eq!((answers.asked(), answers.missing()), (2, 1));
 }
@@ -233,7 +236,7 @@ fn only_who_was_asked_answers_and_only_once() {
     last.sync();
     assert_eq!(reply.wait_timeout(Duration::ZERO).unwrap().map(|answers| answers.asked()), None);
     last.answer(id, &json!(["first"]));
-    let answers = reply.wait().unwrap().complete().unwrap();
+    let answers = told(reply).complete().unwrap();
     assert_eq!(answers.len(), clients.len());
     assert!(answers.iter().all(|answer| answer.parse::<String>().unwrap() == "first"));
 }
@@ -249,12 +252,12 @@ fn who_misses_a_volatile_question_is_not_waited_for() {
     polling.answer(id, &json!(["not asked"]));
     polling.sync();
     ws.answer(id, &json!(["asked"]));
-    let answers = reply.wait().unwrap();
+    let answers = told(reply);
     assert_eq!((answers.asked(), answers.len()), (1, 1));
     // Nobody at all gets it.
     let reply =
         server.handle().namespace("/").to(&polling.id).volatile().timeout(LONG).ask("q", "?").unwrap();
-    assert_eq!(reply.wait().unwrap().asked(), 0);
+    assert_eq!(told(reply).asked(), 0);
 }
 
 #[test]
@@ -273,19 +276,19 @@ fn a_reactor_lets_so_many_broadcasts_wait_and_no_more() {
     let handle = server.handle();
     let everybody = || handle.namespace("/").timeout(LONG);
     let mut waiting: VecDeque<_> = (0..1_024).map(|_| everybody().ask("q", "?").unwrap()).collect();
-    let refused = everybody().ask("q", "?").unwrap().wait().unwrap();
+    let refused = told(everybody().ask("q", "?").unwrap());
     assert_eq!((refused.asked(), refused.busy(), refused.is_complete()), (0, 1, false));
     assert!(
         refused.complete().unwrap_err().to_string().ends_with("and 1 reactors were too busy to ask theirs")
     );
     let first = client.question();
     client.answer(first, &json!([]));
-    assert!(waiting.pop_front().unwrap().wait().unwrap().is_complete());
+    assert!(told(waiting.pop_front().unwrap()).is_complete());
     waiting.push_back(everybody().ask("q", "?").unwrap());
     for reply in waiting {
         let id = client.question();
         client.answer(id, &json!([]));
-        assert!(reply.wait().unwrap().is_complete());
+        assert!(told(reply).is_complete());
     }
 }
 
@@ -296,12 +299,12 @@ fn a_server_that_ends_leaves_nobody_waiting() {
     let handle = server.handle();
     let under_way = ask(&server, &client.id, LONG);
     // It was sent.
-    let (done, told) = fanfare::reply();
+    let (done, ids) = fanfare::reply();
     handle.namespace("/").ids(done);
-    assert_eq!(told.wait().unwrap(), [client.id.as_str()]);
+    assert_eq!(ids.wait().unwrap(), [client.id.as_str()]);
     let Line::Ws(mut ws) = client.line else { unreachable!() };
     let end = std::thread::spawn(move || drop(server));
-    let answers = under_way.wait().unwrap();
+    let answers = told(under_way);
     assert_eq!((answers.asked(), answers.missing()), (1, 1));
     while !matches!(ws.recv(), Received::Close(..)) {}
     drop(ws);
