@@ -17,7 +17,7 @@ fn facts(socket: &Socket<'_>) -> Value {
     let header =
         |name| socket.handshake().and_then(|handshake| handshake.header(name)).map(String::from_utf8_lossy);
     json!({
-        "session": socket.session_id().as_str(),
+        "session": socket.session_id(),
         "transport": format!("{:?}", socket.transport()),
         "revision": socket.revision(),
         "local": socket.peer().map(|peer| matches!(peer, Peer::Tcp(addr) if addr.ip().is_loopback())),

@@ -16,7 +16,7 @@ const EIO4: &str = "/socket.io/?EIO=4";
 
 fn serve(reactors: usize, set: impl FnOnce(SocketIo) -> SocketIo) -> Embedded {
     let socketio = SocketIo::new(EngineOptions::at("/socket.io/"));
-    Embedded::start_with(Server::builder().socketio(set(socketio)), reactors)
+    Embedded::with_reactors(Server::builder().socketio(set(socketio)), reactors)
 }
 
 /// A namespace whose decisions are handed to the test.
@@ -106,7 +106,7 @@ fn who_waits_is_not_in_the_namespace() {
         .on_connect(|socket, _| drop(socket.set(String::from("connected"))))
         .on_disconnect(|socket, _| assert!(socket.get::<String>().is_some(), "it never connected"));
     let server = serve(1, |socketio| socketio.namespace(main).namespace(open()));
-    let handle = server.running().handle();
+    let handle = server.handle();
 
     // It hears nothing, and may be in others meanwhile.
     let mut ws = server.websocket(EIO4, "");
@@ -159,7 +159,7 @@ fn the_time_to_connect_runs_on() {
     ws.send("40");
     let decision = next();
     assert_eq!(ws.recv(), Received::Close(1005, String::new()));
-    decision.allow(&server.running().handle());
+    decision.allow(&server.handle());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn those_who_wait_count_among_the_namespaces_of_a_session() {
     assert_eq!(ws.text(), r#"44/64,{"message":"Invalid namespace"}"#);
     let decisions = std::mem::take(&mut *held.lock().unwrap());
     assert_eq!(decisions.len(), 64);
-    let handle = server.running().handle();
+    let handle = server.handle();
     decisions.into_iter().for_each(|decision| decision.allow(&handle));
     for number in 0..64 {
         assert!(ws.text().starts_with(&format!("40/{number},{{")));

@@ -15,7 +15,7 @@ const KEY: &str = "X-Key: 1\r\n";
 
 fn serve(engine: EngineOptions, reactors: usize) -> Embedded {
     let socketio = SocketIo::new(engine).namespace(Namespace::new("/"));
-    Embedded::start_with(Server::builder().socketio(socketio), reactors)
+    Embedded::with_reactors(Server::builder().socketio(socketio), reactors)
 }
 
 #[test]

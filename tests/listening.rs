@@ -17,7 +17,7 @@ const EIO4: &str = "/socket.io/?EIO=4";
 fn serve(reactors: usize, namespaces: Vec<Namespace>) -> Embedded {
     let socketio = SocketIo::new(EngineOptions::at("/socket.io/"));
     let socketio = namespaces.into_iter().fold(socketio, SocketIo::namespace);
-    Embedded::start_with(Server::builder().socketio(socketio), reactors)
+    Embedded::with_reactors(Server::builder().socketio(socketio), reactors)
 }
 
 /// Enters a namespace; the socket's id.
@@ -361,7 +361,7 @@ fn what_is_emitted_to_other_servers_finds_none_yet() {
     let (mut ws, _) = join(&server);
     ws.send(r#"42["ask"]"#);
     assert_eq!(told(), "0 answers");
-    let handle = server.running().handle();
+    let handle = server.handle();
     handle.server_side_emit("/", "e", ()).unwrap();
     let done = tell.clone();
     let ask = |event: &str, args: serde_json::Value| {
@@ -393,7 +393,7 @@ fn what_another_server_emits_is_told_to_its_namespace_once() {
         .on_server_side("bad", |_, _| assert!(std::hint::black_box(false), "told to"));
     let other = Namespace::new("/other").on_server_side("sum", move |_, _| nothing("other".to_owned()));
     let mut server = serve(1, vec![chat, other]);
-    server.running().handle().run(move |cx| {
+    server.handle().run(move |cx| {
         let ack = Box::new(move |_: &mut fanfare::Context<'_>, args: Args| {
             answered(args.as_ref().json().to_owned())
         });
@@ -408,4 +408,61 @@ fn what_another_server_emits_is_told_to_its_namespace_once() {
         assert_eq!(told(), line);
     }
     server.panics = 1;
+}
+
+#[test]
+fn a_dynamic_namespace_is_listened_to_by_its_name() {
+    let (tell, told) = telling();
+    let (rooms, sent) = (tell.clone(), tell.clone());
+    let tenants = Namespace::matching("^/tenant-[ab]$").unwrap();
+    let tenants = told_of_rooms(tenants, rooms)
+        .middleware_later(|socket, _, decision| {
+            let handle = socket.context().handle();
+            std::thread::spawn(move || {
+                decision.allow_with(&handle, |socket| assert_eq!(socket.join("r"), Ok(true)))
+            });
+        })
+        .on_any_outgoing(move |socket, event| sent(format!("{} {}", socket.namespace(), event.name())))
+        .on("go", |socket, _| socket.broadcast().emit("all", ()))
+        .on("ask", |socket, _| socket.everybody().emit_with_ack("why", (), |_, _| ()));
+    let server = serve(1, vec![tenants, Namespace::new("/tenant-b").on("go", |_, _| ())]);
+    let mut sockets = Vec::new();
+    for number in 0..2 {
+        let mut ws = server.websocket(EIO4, "");
+        let id = enter(&mut ws, "/tenant-a");
+        let lines = [
+            (number == 0).then(|| "+r".to_owned()),
+            Some(format!("{id} in r")),
+            Some(format!("+{id}")),
+            Some(format!("{id} in {id}")),
+        ];
+        for line in lines.into_iter().flatten() {
+            assert_eq!(told(), line);
+        }
+        enter(&mut ws, "/tenant-b");
+        sockets.push((ws, id));
+    }
+    let (mut b, b_id) = sockets.pop().unwrap();
+    let (mut a, a_id) = sockets.pop().unwrap();
+    // Who has that name by itself has no listener.
+    a.send(r#"42/tenant-b,["go"]"#);
+    a.send(r#"42/tenant-a,["go"]"#);
+    assert_eq!(told(), "/tenant-a all");
+    assert_eq!(b.text(), r#"42/tenant-a,["all"]"#);
+    // A question to many is an event like others.
+    a.send(r#"42/tenant-a,["ask"]"#);
+    assert_eq!([told(), told()], ["/tenant-a why", "/tenant-a why"]);
+    for ws in [&mut a, &mut b] {
+        assert!(ws.text().ends_with(r#"["why"]"#));
+    }
+    a.send("41/tenant-a,");
+    for line in [format!("{a_id} out of {a_id}"), format!("-{a_id}"), format!("{a_id} out of r")] {
+        assert_eq!(told(), line);
+    }
+    drop(b);
+    for line in
+        [format!("{b_id} out of {b_id}"), format!("-{b_id}"), format!("{b_id} out of r"), "-r".to_owned()]
+    {
+        assert_eq!(told(), line);
+    }
 }

@@ -49,7 +49,7 @@ impl Interest {
         &self.hasher
     }
 
-    /// Adds the reactor; whether none was there.
+    /// Adds the reactor. Whether nobody was there before: of reactors that come at the same time, one finds that.
     pub(super) fn add(&self, hash: u64, reactor: ReactorId) -> bool {
         insert(&mut self.shard(hash), hash, reactor).is_empty()
     }
@@ -67,7 +67,7 @@ impl Interest {
         (before, sequence)
     }
 
-    /// Removes the reactor; whether none is left.
+    /// Removes the reactor. Whether nobody is left: of reactors that go at the same time, one finds that.
     pub(super) fn remove(&self, hash: u64, reactor: ReactorId) -> bool {
         let mut shard = self.shard(hash);
         let mut is_last = false;

@@ -4,16 +4,18 @@ use super::decisions::Candidate;
 use super::engine::Fault;
 use super::worker::Worker;
 use crate::app::socketio::{
-    Ack, ArgsRef, ConnectError, DisconnectReason, Event, Handshake, Leaving, Member, Namespace, NamespaceId,
-    NoAck, Owed, Parser, SioSession, Socket, SocketIo, pieces,
+    Ack, Answer, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Leaving, Member,
+    Namespace, NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, When, pieces, socket_id,
 };
 use crate::app::{CloseCause, Context, Served};
 use crate::base::ids::LinkId;
+use crate::hub::Entered;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::packets::{Decoded, Rules};
 use crate::wire::engine::{Data, Revision as EngineRevision};
 use crate::wire::parcel;
 use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_error_data};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A packet and its attachments may have so many times what one message may have.
@@ -29,6 +31,14 @@ struct Asked<'a> {
     auth: &'a str,
     /// How the packet came, and how it is answered.
     parser: Parser,
+}
+
+/// A namespace that a socket is in.
+#[derive(Clone, Copy)]
+pub(super) struct Inside<'a> {
+    pub(super) at: NamespaceId,
+    pub(super) name: &'a str,
+    pub(super) namespace: &'a Namespace,
 }
 
 impl Worker {
@@ -53,9 +63,11 @@ impl Worker {
         out: &mut Outlet,
     ) {
         if revision == EngineRevision::Three {
-            let parser =
-                socketio.find("/").map_or(Parser::Json, |number| socketio.namespace_at(number).parser);
-            self.socketio_connect(socketio, link, Asked { name: "/", query: None, auth: "", parser }, out);
+            let main = socketio.presume("/");
+            let parser = main.map_or(Parser::Json, |definition| socketio.namespace_at(definition).parser);
+            let asked = Asked { name: "/", query: None, auth: "", parser };
+            // It asks with the right parser.
+            let _ = self.socketio_connect(socketio, link, asked, out);
         }
     }
 
@@ -108,56 +120,58 @@ impl Worker {
         decoded: &Decoded<'_>,
         out: &mut Outlet,
     ) -> Result<(), Fault> {
-        let number = socketio.find(decoded.namespace);
+        let name = decoded.namespace;
+        let explicit = socketio.find(name);
+        let number = explicit.map(u32::from).or_else(|| self.core.live.find(name));
         let Some(session) = self.core.sio.get(link) else { return Ok(()) };
-        let revision = session.revision;
-        if number.is_some_and(|number| socketio.namespace_at(number).parser != parser) {
+        let (revision, mount) = (session.revision, session.mount);
+        // To one that waits it may not say anything yet, not even that it connects.
+        let is_there = |member: &&mut Member| !member.waits || decoded.kind == PacketType::Connect;
+        let member = number.and_then(|number| session.member(number)).filter(is_there);
+        let member = member.map(|member| (member.number, member.definition, member.epoch));
+        let definition = explicit.or(member.map(|(_, definition, _)| definition));
+        if definition.is_some_and(|definition| socketio.namespace_at(definition).parser != parser) {
             return Err(Fault::Broken);
         }
         if session.closed {
             return Ok(());
         }
-        // To one that waits it may not say anything yet, not even that it connects.
-        let is_there = |member: &&mut Member| member.waits.is_none() || decoded.kind == PacketType::Connect;
-        let member = number.and_then(|number| session.member(number)).filter(is_there);
-        let epoch = member.map(|member| member.epoch);
-        match (decoded.kind, number, epoch) {
+        match (decoded.kind, member) {
             // Old clients may say it again, and may mean the main namespace, which they are in.
-            (PacketType::Connect, _, Some(_)) if revision == Revision::Four => Ok(()),
-            (PacketType::Connect, _, Some(_)) => Err(Fault::Broken),
-            (PacketType::Connect, ..) => {
-                let asked =
-                    Asked { name: decoded.namespace, query: decoded.query, auth: decoded.data, parser };
-                self.socketio_connect(socketio, link, asked, out);
-                Ok(())
+            (PacketType::Connect, Some(_)) if revision == Revision::Four => Ok(()),
+            (PacketType::Connect, Some(_)) => Err(Fault::Broken),
+            (PacketType::Connect, None) => {
+                let asked = Asked { name, query: decoded.query, auth: decoded.data, parser };
+                self.socketio_connect(socketio, link, asked, out)
             }
-            (PacketType::ConnectError, ..) => Err(Fault::Broken),
-            (_, Some(number), Some(epoch)) => {
-                self.socketio_dispatch(socketio, link, number, epoch, decoded, out);
+            (PacketType::ConnectError, _) => Err(Fault::Broken),
+            (_, Some((number, definition, epoch))) => {
+                let at = NamespaceId { mount, number };
+                let inside = Inside { at, name, namespace: socketio.namespace_at(definition) };
+                self.socketio_dispatch(link, inside, epoch, decoded, out);
                 Ok(())
             }
             // Old servers ignored what was for a namespace that the client was not in.
             _ if revision == Revision::Four => Ok(()),
-            (_, Some(_), None) if session.dismissed => Ok(()),
+            _ if session.dismissed && socketio.presume(name).is_some() => Ok(()),
             _ => Err(Fault::Broken),
         }
     }
 
     fn socketio_dispatch(
         &mut self,
-        socketio: &SocketIo,
         link: LinkId,
-        number: u16,
+        inside: Inside<'_>,
         epoch: u8,
         decoded: &Decoded<'_>,
         out: &mut Outlet,
     ) {
-        let namespace = socketio.namespace_at(number);
+        let Inside { at, name: namespace_name, namespace } = inside;
         let Some(session) = self.core.sio.get(link) else { return };
-        let (revision, at) = (session.revision, NamespaceId { mount: session.mount, number });
+        let revision = session.revision;
         match decoded.kind {
             PacketType::Disconnect => {
-                self.socketio_leave(link, namespace, at, DisconnectReason::ClientNamespaceDisconnect, out);
+                self.socketio_leave(link, inside, DisconnectReason::ClientNamespaceDisconnect, out);
             }
             PacketType::Event | PacketType::BinaryEvent => {
                 let Some(name) = decoded.name.as_deref() else { return };
@@ -169,10 +183,10 @@ impl Worker {
                     epoch,
                     id,
                     parser: namespace.parser,
-                    namespace: namespace.name.clone(),
+                    namespace: namespace_name.into(),
                 });
                 let mut event = Event { name, args: decoded.args, ack };
-                let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+                let mut socket = self.socket(link, inside, epoch, revision, out);
                 for handler in &namespace.on_any {
                     if socket.is_connected() {
                         socket.run(name, |socket| handler(socket, &mut event));
@@ -194,10 +208,15 @@ impl Worker {
                 }
             }
             PacketType::Ack | PacketType::BinaryAck => {
-                let member = session.member(number).zip(decoded.id);
-                if let Some(owed) = member.and_then(|(member, id)| take_owed(member, id)) {
-                    let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+                let Some(id) = decoded.id else { return };
+                if let Some(owed) = session.member(at.number).and_then(|member| take_owed(member, id)) {
+                    let mut socket = self.socket(link, inside, epoch, revision, out);
                     give(&mut socket, owed, Ok(decoded.args));
+                } else {
+                    self.core.acknowledged(id, inside.name, link.slot, |core| {
+                        let id = socket_id(core, link, epoch, revision, inside.name);
+                        Answer::new(id, decoded.args)
+                    });
                 }
             }
             PacketType::Connect | PacketType::ConnectError => {}
@@ -207,36 +226,92 @@ impl Worker {
     pub(super) fn socket<'s>(
         &'s mut self,
         link: LinkId,
-        namespace: &'s Namespace,
-        at: NamespaceId,
+        inside: Inside<'s>,
         epoch: u8,
         revision: Revision,
         out: &'s mut Outlet,
     ) -> Socket<'s> {
+        let Inside { at, name, namespace } = inside;
         let cx = Context { core: &mut self.core, out };
-        Socket { cx, link, at, namespace, epoch, revision, parting: None }
+        Socket { cx, link, at, namespace, name, epoch, revision, parting: None }
     }
 
-    fn socketio_connect(&mut self, socketio: &SocketIo, link: LinkId, asked: Asked<'_>, out: &mut Outlet) {
+    /// The name of the namespace with a number that some membership here has.
+    pub(super) fn name_at<'s>(&self, namespace: &'s Namespace, number: u32) -> Cow<'s, str> {
+        match namespace.name() {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(self.core.live.name(number).unwrap_or_default().to_owned()),
+        }
+    }
+
+    /// A client asks for a namespace that it is not in.
+    fn socketio_connect(
+        &mut self,
+        socketio: &SocketIo,
+        link: LinkId,
+        asked: Asked<'_>,
+        out: &mut Outlet,
+    ) -> Result<(), Fault> {
         let Asked { name, query, auth, parser } = asked;
-        let Some(session) = self.core.sio.get(link) else { return };
-        let revision = session.revision;
-        let Some(number) = socketio.find(name).filter(|_| session.members.len() < MAX_NAMESPACES) else {
-            // Whoever asks for one that is not there has to join another one in time all the same.
-            let error = ConnectError::new("Invalid namespace");
-            return self.socketio_refuse(link, parser, revision, name, &error, out);
-        };
-        let at = NamespaceId { mount: session.mount, number };
-        session.epochs = session.epochs.wrapping_add(1) & 15;
-        let epoch = session.epochs;
-        session.members.push(Member::new(number, epoch));
+        let Some(session) = self.core.sio.get(link) else { return Ok(()) };
+        let (revision, is_full) = (session.revision, session.members.len() >= MAX_NAMESPACES);
         let handshake = session.handshake.clone().unwrap_or_else(|| Arc::new(Handshake::forgotten()));
-        let candidate = Candidate { at, epoch, revision, handshake: &handshake, auth, query, next: 0 };
-        let connected = self.socketio_ask(socketio, link, &candidate, out);
-        // Only the session has it now.
-        drop(handshake);
-        self.socketio_trim(socketio, link, connected);
+        let connecting = Connecting { handshake: &handshake, auth, query };
+        let core = &self.core;
+        let accepts = |when: &When| {
+            core.hook("the function of a dynamic namespace", || when(name, &connecting)).unwrap_or(false)
+        };
+        let definition = if is_full { None } else { socketio.choose(name, accepts) };
+        let mut result = Ok(());
+        match definition {
+            Some(definition) if socketio.namespace_at(definition).parser != parser => {
+                result = Err(Fault::Broken);
+            }
+            Some(definition) => {
+                let (inside, epoch) = self.socketio_enter(socketio, link, definition, name, out);
+                let candidate =
+                    Candidate { inside, definition, epoch, revision, handshake, auth, query, next: 0 };
+                self.socketio_ask(socketio, link, candidate, out);
+            }
+            None => {
+                // Whoever asks for one that is not there has to join another one in time all the same.
+                let error = ConnectError::new("Invalid namespace");
+                self.socketio_refuse(link, parser, revision, name, &error, out);
+            }
+        }
         self.run_jobs(out);
+        result
+    }
+
+    /// Makes it a member of a namespace that has not connected yet.
+    fn socketio_enter<'s>(
+        &mut self,
+        socketio: &'s SocketIo,
+        link: LinkId,
+        definition: u16,
+        name: &'s str,
+        out: &mut Outlet,
+    ) -> (Inside<'s>, u8) {
+        let namespace = socketio.namespace_at(definition);
+        let is_dynamic = namespace.name().is_none();
+        let number = if is_dynamic { self.core.live.hold(name) } else { u32::from(definition) };
+        let (mut mount, mut epoch) = (0, 0);
+        if let Some(session) = self.core.sio.get(link) {
+            session.epochs = session.epochs.wrapping_add(1) & 15;
+            (mount, epoch) = (session.mount, session.epochs);
+            session.members.push(Member::new(number, definition, epoch));
+        }
+        let entered = self.core.hub.enter(link.slot, name);
+        for handler in &socketio.on_new_namespace {
+            if is_dynamic && entered == Entered::First {
+                Context { core: &mut self.core, out }.guarded("on_new_namespace", |cx| {
+                    if let Err(error) = handler(cx, name) {
+                        log::warn!("on_new_namespace {name:?}: {error}");
+                    }
+                });
+            }
+        }
+        (Inside { at: NamespaceId { mount, number }, name, namespace }, epoch)
     }
 
     pub(super) fn socketio_refuse(
@@ -271,7 +346,7 @@ impl Worker {
     /// so do not connect again by themselves.
     pub(super) fn socketio_dismiss(&mut self, link: LinkId, out: &mut Outlet) {
         while let Some(session) = self.core.sio.get(link).filter(|session| !session.closed)
-            && let Some(member) = session.members.iter().find(|member| member.waits.is_none())
+            && let Some(member) = session.members.iter().find(|member| !member.waits)
         {
             let (number, epoch) = (member.number, member.epoch);
             self.socketio_disconnect(link, number, epoch, out);
@@ -279,48 +354,51 @@ impl Worker {
     }
 
     /// A handler wants the socket out of its namespace.
-    pub(super) fn socketio_disconnect(&mut self, link: LinkId, number: u16, epoch: u8, out: &mut Outlet) {
+    pub(super) fn socketio_disconnect(&mut self, link: LinkId, number: u32, epoch: u8, out: &mut Outlet) {
         let shared = self.shared.clone();
         let Some(session) = self.core.sio.get(link) else { return };
         let at = NamespaceId { mount: session.mount, number };
-        let is_there = |member: &mut Member| member.epoch == epoch && member.waits.is_none();
-        if session.closed || !session.member(number).is_some_and(is_there) {
+        let member = session.member(number).filter(|member| member.epoch == epoch && !member.waits);
+        let Some(definition) = member.map(|member| member.definition).filter(|_| !session.closed) else {
             return;
-        }
+        };
         session.dismissed = true;
         let Served::SocketIo(socketio) = &shared.router.mount(at.mount).served else { return };
-        let namespace = socketio.namespace_at(number);
-        self.socketio_send(link, namespace.parser, PacketType::Disconnect, &namespace.name, "", out);
-        self.socketio_leave(link, namespace, at, DisconnectReason::ServerNamespaceDisconnect, out);
+        let namespace = socketio.namespace_at(definition);
+        let name = self.name_at(namespace, number);
+        let inside = Inside { at, name: &name, namespace };
+        self.socketio_send(link, namespace.parser, PacketType::Disconnect, &name, "", out);
+        self.socketio_leave(link, inside, DisconnectReason::ServerNamespaceDisconnect, out);
     }
 
     /// Takes a socket out of one namespace.
     fn socketio_leave(
         &mut self,
         link: LinkId,
-        namespace: &Namespace,
-        at: NamespaceId,
+        inside: Inside<'_>,
         reason: DisconnectReason,
         out: &mut Outlet,
     ) {
         let Some(session) = self.core.sio.get(link) else { return };
-        let Some(member) = session.take_member(at.number) else { return };
-        let revision = session.revision;
-        self.core.leaving = Some(Leaving { slot: link.slot, number: at.number, epoch: member.epoch });
-        let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
+        let Some(member) = session.take_member(inside.at.number) else { return };
+        let (revision, namespace) = (session.revision, inside.namespace);
+        let Member { number, definition, epoch, .. } = member;
+        self.core.leaving = Some(Leaving { slot: link.slot, number, definition, epoch });
+        let mut socket = self.socket(link, inside, epoch, revision, out);
         socket.parting = Some(member);
         for handler in &namespace.on_disconnecting {
             socket.run("disconnecting", |socket| handler(socket, reason));
         }
         forgive(&mut socket);
-        socket.cx.core.note_own_room(link, namespace, false);
-        socket.cx.core.hub.exit_scope(link.slot, &namespace.name);
+        socket.cx.core.note_own_room(link, inside.name, namespace, false);
+        socket.cx.core.leave_namespace(link.slot, inside.name);
         socket.cx.tell_rooms();
         for handler in &namespace.on_disconnect {
             socket.run("disconnect", |socket| handler(socket, reason));
         }
         drop(socket);
         self.core.leaving = None;
+        self.core.live.release(inside.at.number);
     }
 
     /// The session has changed its transport from polling to a WebSocket.
@@ -329,13 +407,16 @@ impl Worker {
         let Some(session) = self.core.sio.get(link).filter(|session| !session.closed) else { return };
         let (mount, revision) = (session.mount, session.revision);
         let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return };
-        let listens = |number: u16| !socketio.namespace_at(number).listeners.on_upgrade.is_empty();
-        let members = session.members.iter().filter(|member| member.waits.is_none());
-        let members = members.map(|member| (member.number, member.epoch));
-        for (number, epoch) in members.filter(|(number, _)| listens(*number)).collect::<Vec<_>>() {
-            let namespace = socketio.namespace_at(number);
-            let mut socket =
-                self.socket(link, namespace, NamespaceId { mount, number }, epoch, revision, out);
+        let listens = |member: &&Member| {
+            !member.waits && !socketio.namespace_at(member.definition).listeners.on_upgrade.is_empty()
+        };
+        let members = session.members.iter().filter(listens);
+        let members = members.map(|member| (member.number, member.definition, member.epoch));
+        for (number, definition, epoch) in members.collect::<Vec<_>>() {
+            let namespace = socketio.namespace_at(definition);
+            let name = self.name_at(namespace, number);
+            let inside = Inside { at: NamespaceId { mount, number }, name: &name, namespace };
+            let mut socket = self.socket(link, inside, epoch, revision, out);
             for handler in &namespace.listeners.on_upgrade {
                 if socket.is_connected() {
                     socket.run("upgrade", |socket| handler(socket));
@@ -355,18 +436,15 @@ impl Worker {
         let Some(session) = self.core.sio.get(link) else { return };
         session.closed = true;
         let mount = session.mount;
-        while let Some((number, waits)) = self
-            .core
-            .sio
-            .get(link)
-            .and_then(|session| session.members.first())
-            .map(|member| (member.number, member.waits))
-        {
-            let (namespace, at) = (socketio.namespace_at(number), NamespaceId { mount, number });
-            if waits.is_some() {
-                self.socketio_turn_away(link, namespace, at, None, out);
+        while let Some(member) = self.core.sio.get(link).and_then(|session| session.members.first()) {
+            let (number, waits) = (member.number, member.waits);
+            let namespace = socketio.namespace_at(member.definition);
+            let name = self.name_at(namespace, number);
+            let inside = Inside { at: NamespaceId { mount, number }, name: &name, namespace };
+            if waits {
+                self.socketio_turn_away(link, inside, None, out);
             } else {
-                self.socketio_leave(link, namespace, at, cause.into(), out);
+                self.socketio_leave(link, inside, cause.into(), out);
             }
         }
         self.core.sio.remove(link);
@@ -382,17 +460,18 @@ impl Worker {
         }
         let (mount, revision) = (session.mount, session.revision);
         let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return true };
-        let mut late: Vec<(u16, u8, Owed)> = Vec::new();
+        let mut late: Vec<(u32, u16, u8, Owed)> = Vec::new();
         for member in &mut session.members {
-            let (number, epoch) = (member.number, member.epoch);
+            let (number, definition, epoch) = (member.number, member.definition, member.epoch);
             let Some(owing) = member.owing() else { continue };
-            late.extend(owing.take_late(now).into_iter().map(|owed| (number, epoch, owed)));
+            late.extend(owing.take_late(now).into_iter().map(|owed| (number, definition, epoch, owed)));
             member.tidy();
         }
-        for (number, epoch, owed) in late {
-            let namespace = socketio.namespace_at(number);
-            let mut socket =
-                self.socket(link, namespace, NamespaceId { mount, number }, epoch, revision, out);
+        for (number, definition, epoch, owed) in late {
+            let namespace = socketio.namespace_at(definition);
+            let name = self.name_at(namespace, number);
+            let inside = Inside { at: NamespaceId { mount, number }, name: &name, namespace };
+            let mut socket = self.socket(link, inside, epoch, revision, out);
             give(&mut socket, owed, Err(NoAck::Timeout));
         }
         self.run_jobs(out);
@@ -410,10 +489,7 @@ pub(super) fn forgive(socket: &mut Socket<'_>) {
 
 /// Tells a handler what became of the acknowledgement that it waits for.
 fn give(socket: &mut Socket<'_>, owed: Owed, answer: Result<ArgsRef<'_>, NoAck>) {
-    socket.run("an acknowledgement", |socket| {
-        (owed.done)(socket, answer);
-        Ok(())
-    });
+    socket.run("an acknowledgement", |socket| (owed.done)(socket, answer));
 }
 
 fn take_owed(member: &mut Member, id: u64) -> Option<Owed> {

@@ -12,9 +12,8 @@ use crate::app::engine::Served;
 use crate::app::guard::guard;
 use crate::app::handle::{Handle, Via};
 use crate::base::ids::{LinkId, ReactorId};
-use slab::Slab;
+use std::collections::HashMap;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub(super) type LaterFn = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>, Decision) + Send + Sync>;
@@ -36,15 +35,15 @@ struct Open {
 /// Names a socket that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaitingId {
-    place: NonZeroU32,
-    /// Places are used again, these are not.
+    pub(crate) link: LinkId,
+    pub(crate) at: NamespaceId,
+    /// A socket may wait again in the same place.
     serial: u64,
 }
 
-/// A socket that waits, and what the middlewares and handlers behind this one are to see.
+/// What the middlewares and handlers behind the one that decides are to see.
 pub(crate) struct Waiting {
-    pub(crate) link: LinkId,
-    pub(crate) at: NamespaceId,
+    pub(crate) definition: u16,
     pub(crate) epoch: u8,
     /// The middleware to go on with.
     pub(crate) next: usize,
@@ -53,29 +52,31 @@ pub(crate) struct Waiting {
     pub(crate) query: Option<Box<str>>,
 }
 
-/// Those of a reactor.
+/// Those who wait on a reactor: sockets by the slot of their session and the number of their namespace.
 #[derive(Default)]
 pub(crate) struct WaitingRoom {
-    all: Slab<(u64, Waiting)>,
+    all: HashMap<(u32, u32), (WaitingId, Waiting)>,
     serial: u64,
 }
 
 impl WaitingRoom {
-    pub(crate) fn insert(&mut self, waiting: Waiting) -> WaitingId {
+    /// The socket has to leave before its session does.
+    pub(crate) fn insert(&mut self, link: LinkId, at: NamespaceId, waiting: Waiting) -> WaitingId {
         self.serial += 1;
-        let place = self.all.insert((self.serial, waiting)) as u32;
-        WaitingId { place: NonZeroU32::MIN.saturating_add(place), serial: self.serial }
+        let id = WaitingId { link, at, serial: self.serial };
+        self.all.insert((link.slot, at.number), (id, waiting));
+        id
     }
 
     /// Takes out the one with this name, if it waits still.
     pub(crate) fn take(&mut self, id: WaitingId) -> Option<Waiting> {
         self.get(id)?;
-        self.remove(id.place)
+        self.remove(id.link, id.at)
     }
 
-    /// Takes out the one in this place.
-    pub(crate) fn remove(&mut self, place: NonZeroU32) -> Option<Waiting> {
-        self.all.try_remove(place.get() as usize - 1).map(|(_, waiting)| waiting)
+    /// Takes out the one that waits there.
+    pub(crate) fn remove(&mut self, link: LinkId, at: NamespaceId) -> Option<Waiting> {
+        self.all.remove(&(link.slot, at.number)).map(|(_, waiting)| waiting)
     }
 
     pub(crate) fn trim(&mut self) {
@@ -83,14 +84,8 @@ impl WaitingRoom {
     }
 
     fn get(&self, id: WaitingId) -> Option<&Waiting> {
-        let (serial, waiting) = self.all.get(id.place.get() as usize - 1)?;
-        (*serial == id.serial).then_some(waiting)
-    }
-}
-
-impl WaitingId {
-    pub(crate) fn place(self) -> NonZeroU32 {
-        self.place
+        let (found, waiting) = self.all.get(&(id.link.slot, id.at.number))?;
+        (*found == id).then_some(waiting)
     }
 }
 
@@ -155,13 +150,16 @@ impl fmt::Debug for Decision {
 impl Context<'_> {
     fn decided(&mut self, id: WaitingId, verdict: impl FnOnce(&mut Socket<'_>) -> Result<(), ConnectError>) {
         let Some(waiting) = self.core.listening.waiting.get(id) else { return };
-        let Waiting { link, at, epoch, .. } = *waiting;
+        let (definition, epoch) = (waiting.definition, waiting.epoch);
+        let WaitingId { link, at, .. } = id;
         let Some(revision) = self.core.sio.get(link).map(|session| session.revision) else { return };
         let router = self.core.router.clone();
         let Served::SocketIo(socketio) = &router.mount(at.mount).served else { return };
-        let namespace = socketio.namespace_at(at.number);
+        let namespace = socketio.namespace_at(definition);
+        let live = self.core.live.name(at.number).map(str::to_owned);
+        let Some(name) = namespace.name().map(|name| name.as_str()).or(live.as_deref()) else { return };
         let cx = Context { core: &mut *self.core, out: &mut *self.out };
-        let mut socket = Socket { cx, link, at, namespace, epoch, revision, parting: None };
+        let mut socket = Socket { cx, link, at, namespace, name, epoch, revision, parting: None };
         let verdict = guard(|| verdict(&mut socket)).unwrap_or_else(|panicked| {
             socket.panicked("connect", &panicked);
             Err(ConnectError::internal())
@@ -181,7 +179,9 @@ impl Namespace {
     ///     let token = connecting.query("token").unwrap_or_default();
     ///     let handle = socket.context().handle();
     ///     std::thread::spawn(move || match user_of(&token) {
-    ///         Some(user) => decision.allow_with(&handle, |socket| drop(socket.set(user))),
+    ///         Some(user) => decision.allow_with(&handle, |socket| {
+    ///             socket.set(user);
+    ///         }),
     ///         None => decision.refuse(&handle, ConnectError::new("who are you?")),
     ///     });
     /// });
@@ -203,10 +203,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_that_is_used_again_has_another_name() {
+    fn who_waits_again_has_another_name() {
+        let (link, at) = (LinkId { slot: 1, generation: 1 }, NamespaceId { mount: 0, number: 7 });
         let waiting = || Waiting {
-            link: LinkId { slot: 1, generation: 1 },
-            at: NamespaceId { mount: 0, number: 0 },
+            definition: 0,
             epoch: 1,
             next: 1,
             handshake: Arc::new(Handshake::forgotten()),
@@ -214,11 +214,10 @@ mod tests {
             query: None,
         };
         let mut room = WaitingRoom::default();
-        let first = room.insert(waiting());
+        let first = room.insert(link, at, waiting());
         assert!(room.take(first).is_some() && room.take(first).is_none());
-        let second = room.insert(waiting());
-        assert_eq!(first.place, second.place);
+        let second = room.insert(link, at, waiting());
         assert!(room.take(first).is_none());
-        assert!(room.remove(second.place).is_some() && room.take(second).is_none());
+        assert!(room.remove(link, at).is_some() && room.take(second).is_none());
     }
 }

@@ -6,11 +6,10 @@ use crate::app::engine::Transport;
 use crate::base::sid::Place;
 use crate::reactor::peer::Peer;
 use crate::wire::socketio::Revision;
-use compact_str::CompactString;
 
 impl Socket<'_> {
     /// The `sid` of its Engine.IO session, which all sockets of a client's connection share.
-    pub fn session_id(&self) -> CompactString {
+    pub fn session_id(&self) -> String {
         let core = &*self.cx.core;
         core.sids.sid(Place::of(core.reactor, self.link, 0), "").as_str().into()
     }

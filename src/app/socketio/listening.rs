@@ -48,11 +48,9 @@ impl Listening {
         let rooms = router.has_namespace(|namespace| !namespace.listeners.on_room.is_empty());
         if rooms {
             let router = router.clone();
-            hub.watch(move |scope| {
-                router.has_namespace(|namespace| {
-                    namespace.name == scope && !namespace.listeners.on_room.is_empty()
-                })
-            });
+            // Others have no slash in front.
+            let listens = |namespace: &Namespace| !namespace.listeners.on_room.is_empty();
+            hub.watch(move |scope| scope.starts_with('/') && router.may_be(scope, listens));
         }
         let outgoing = router.has_namespace(|namespace| !namespace.listeners.outgoing.is_empty());
         Listening { outgoing, quiet: false, rooms, moved: VecDeque::new(), waiting: WaitingRoom::default() }

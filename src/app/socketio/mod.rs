@@ -2,7 +2,10 @@
 //!
 //! Handlers are registered on a [`Namespace`] and run on the reactor that owns the socket; they must not block.
 
+mod answers;
+mod asking;
 mod decision;
+mod dynamic;
 mod emit;
 mod error;
 mod event;
@@ -15,6 +18,7 @@ mod one;
 mod outgoing;
 mod owed;
 mod reason;
+mod remote;
 mod rooms;
 mod server_side;
 mod socket;
@@ -22,10 +26,13 @@ mod state;
 
 pub use crate::app::engine::{Cors, EngineOptions, Transport};
 pub use crate::session::packets::Parser;
+pub use crate::wire::json::JsonError;
 pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use crate::wire::socketio::is_reserved;
 pub use crate::wire::socketio::value::{Binary, ToArgs};
+pub use answers::{Answer, Answers, Incomplete};
 pub use decision::Decision;
+pub use dynamic::PatternError;
 pub use emit::Emit;
 pub use error::{Error, NoAck, Outcome};
 pub use event::{Ack, Event};
@@ -35,11 +42,14 @@ pub use namespace::{ConnectError, Connecting, Namespace, SocketIo};
 pub use one::One;
 pub use outgoing::Outgoing;
 pub use reason::DisconnectReason;
+pub use remote::RemoteSocket;
 pub use rooms::RoomEvent;
 pub use server_side::{ServerAck, ServerEvent};
 pub use socket::Socket;
 
+pub(crate) use asking::Asking;
 pub(crate) use decision::{Waiting, WaitingId};
+pub(crate) use dynamic::{LiveNames, When};
 pub(crate) use emit::pieces;
 pub(crate) use listening::Listening;
 pub(crate) use namespace::Middleware;

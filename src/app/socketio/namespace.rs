@@ -1,12 +1,14 @@
 //! Namespaces and their handlers: one table for all sockets of a namespace, so that a socket costs no closure.
 
 use super::decision::LaterFn;
+use super::dynamic::{Names, When};
 use super::error::{Error, Outcome};
 use super::event::Event;
 use super::handshake::Handshake;
 use super::listening::Listeners;
 use super::reason::DisconnectReason;
 use super::socket::Socket;
+use crate::app::context::Context;
 use crate::app::engine::EngineOptions;
 use crate::session::packets::Parser;
 use compact_str::CompactString;
@@ -102,6 +104,7 @@ pub(crate) type OnConnect = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Resu
 pub(crate) type OnEvent = Box<dyn Fn(&mut Socket<'_>, &mut Event<'_>) -> Result<(), Error> + Send + Sync>;
 pub(crate) type OnDisconnect =
     Box<dyn Fn(&mut Socket<'_>, DisconnectReason) -> Result<(), Error> + Send + Sync>;
+pub(crate) type OnNewNamespace = Box<dyn Fn(&mut Context<'_>, &str) -> Result<(), Error> + Send + Sync>;
 pub(crate) type OnError = Box<dyn Fn(&mut Socket<'_>, &str, &Error) + Send + Sync>;
 
 /// A namespace: its name and what happens in it.
@@ -122,12 +125,13 @@ pub(crate) type OnError = Box<dyn Fn(&mut Socket<'_>, &str, &Error) + Send + Syn
 ///     })
 ///     .on("say", |socket, event| {
 ///         let (room, text): (String, String) = event.parse()?;
-///         socket.to(&room).emit("said", (socket.id(), text))
+///         let id = socket.id();
+///         socket.to(&room).emit("said", (id, text))
 ///     })
 ///     .on_disconnect(|socket, reason| println!("{} left: {reason}", socket.id()));
 /// ```
 pub struct Namespace {
-    pub(crate) name: CompactString,
+    pub(super) names: Names,
     pub(crate) parser: Parser,
     pub(crate) middlewares: Vec<Middleware>,
     pub(crate) on_connect: Vec<OnConnect>,
@@ -142,7 +146,7 @@ pub struct Namespace {
 
 impl fmt::Debug for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Namespace({})", self.name)
+        write!(f, "Namespace({:?})", self.names)
     }
 }
 
@@ -150,8 +154,12 @@ impl Namespace {
     /// A namespace without handlers; its name begins with a slash, which is added if it is missing.
     pub fn new(name: &str) -> Namespace {
         let name = if name.starts_with('/') { name.into() } else { compact_str::format_compact!("/{name}") };
+        Namespace::of(Names::One(name))
+    }
+
+    pub(super) fn of(names: Names) -> Namespace {
         Namespace {
-            name,
+            names,
             parser: Parser::Json,
             middlewares: Vec::new(),
             on_connect: Vec::new(),
@@ -162,6 +170,14 @@ impl Namespace {
             on_disconnect: Vec::new(),
             on_error: Vec::new(),
             listeners: Listeners::default(),
+        }
+    }
+
+    /// Its name, if it stands for one only.
+    pub(crate) fn name(&self) -> Option<&CompactString> {
+        match &self.names {
+            Names::One(name) => Some(name),
+            Names::Matching(_) | Names::When(_) => None,
         }
     }
 
@@ -271,6 +287,9 @@ pub struct SocketIo {
     kept_headers: Option<Vec<String>>,
     keeps_handshake: bool,
     namespaces: Vec<Namespace>,
+    /// The main namespace, if the program did not add it.
+    implied: Option<u16>,
+    pub(crate) on_new_namespace: Vec<OnNewNamespace>,
 }
 
 impl fmt::Debug for SocketIo {
@@ -283,7 +302,8 @@ impl fmt::Debug for SocketIo {
 }
 
 impl SocketIo {
-    /// A server without namespaces; [`EngineOptions::at`] says where.
+    /// A server without namespaces; [`EngineOptions::at`] says where. At `/socket.io/` and as usual it is
+    /// [`SocketIo::default`].
     pub fn new(engine: EngineOptions) -> SocketIo {
         SocketIo {
             engine: Some(engine),
@@ -291,6 +311,8 @@ impl SocketIo {
             kept_headers: None,
             keeps_handshake: false,
             namespaces: Vec::new(),
+            implied: None,
+            on_new_namespace: Vec::new(),
         }
     }
 
@@ -301,7 +323,8 @@ impl SocketIo {
     }
 
     /// The header fields of its first request that a session keeps for the handlers of namespaces that it joins later.
-    /// Default all, which costs each session as many bytes as they have; with no more than one namespace none.
+    /// Default all, which costs each session as many bytes as they have; with a single namespace that stands for
+    /// one name none.
     pub fn keep_headers(mut self, names: &[&str]) -> SocketIo {
         self.kept_headers = Some(names.iter().map(|name| (*name).to_owned()).collect());
         self
@@ -315,9 +338,9 @@ impl SocketIo {
         self
     }
 
-    /// What a session in one of its namespaces keeps of its handshake.
-    pub(crate) fn keep_of(&self, mut handshake: Arc<Handshake>) -> Option<Arc<Handshake>> {
-        let keeps_head = self.keeps_handshake || self.has_several();
+    /// What a session that has joined a namespace keeps of its handshake.
+    pub(crate) fn keep_of(&self, mut handshake: Arc<Handshake>, number: u16) -> Option<Arc<Handshake>> {
+        let keeps_head = self.keeps_handshake || self.has_more(number);
         match &self.kept_headers {
             _ if !keeps_head => Arc::make_mut(&mut handshake).trim(),
             Some(names) => Arc::make_mut(&mut handshake).keep(names),
@@ -326,9 +349,12 @@ impl SocketIo {
         (keeps_head || !handshake.raw_query().is_empty()).then_some(handshake)
     }
 
-    /// Adds a namespace. One of the same name that was added before is replaced.
+    /// Adds a namespace. The main one, `/`, is there without that, with no handlers, unless a pattern stands for it. One of the same name that was added before is replaced. In which order they are added matters
+    /// to those that stand for many names: [`Namespace::matching`], [`Namespace::when`].
     pub fn namespace(mut self, namespace: Namespace) -> SocketIo {
-        self.namespaces.retain(|other| other.name != namespace.name);
+        if let Some(name) = namespace.name() {
+            self.namespaces.retain(|other| other.name() != Some(name));
+        }
         self.namespaces.push(namespace);
         self
     }
@@ -337,14 +363,38 @@ impl SocketIo {
         self.namespaces.iter()
     }
 
+    /// Tells of every namespace that comes into being by [`Namespace::matching`] or [`Namespace::when`]: its first
+    /// socket, on all reactors, is about to be asked for by the middlewares. Told again when it was empty in between;
+    /// not told of those of [`Namespace::new`], which are always there. Errors go to the log.
+    ///
+    /// ```
+    /// # use fanfare::{EngineOptions, socketio::SocketIo};
+    /// let socketio = SocketIo::new(EngineOptions::at("/socket.io/"))
+    ///     .on_new_namespace(|cx, name| cx.namespace("/admin").emit("new namespace", name));
+    /// ```
+    pub fn on_new_namespace<R: Outcome>(
+        mut self,
+        handler: impl Fn(&mut Context<'_>, &str) -> R + Send + Sync + 'static,
+    ) -> SocketIo {
+        self.on_new_namespace.push(Box::new(move |cx, name| handler(cx, name).into_result()));
+        self
+    }
+
     /// Whether some namespace has packets of this kind.
     pub(crate) fn speaks(&self, parser: Parser) -> bool {
         self.namespaces.iter().any(|namespace| namespace.parser == parser)
     }
 
-    /// Whether a session may join another namespace later.
-    fn has_several(&self) -> bool {
-        self.namespaces.len() > 1
+    /// Whether a session that has joined this namespace may join another one later, and its handlers may want to know
+    /// how it began. Nobody asks in the main one that nobody added.
+    fn has_more(&self, number: u16) -> bool {
+        let added = self.namespaces.len() - usize::from(self.implied.is_some());
+        added > 1 || self.is_dynamic() || self.implied == Some(number) && added > 0
+    }
+
+    /// Whether some namespace stands for many names.
+    fn is_dynamic(&self) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.name().is_none())
     }
 
     pub(crate) fn namespace_at(&self, number: u16) -> &Namespace {
@@ -352,11 +402,51 @@ impl SocketIo {
     }
 
     /// What its mount is made of; once.
+    ///
+    /// The main namespace is there now if it was not added: clients before 3.0 join it by themselves, and are of no use
+    /// without.
     pub(crate) fn take_engine(&mut self) -> EngineOptions {
+        if self.choose("/", |_| false).is_none() {
+            let parser = self.namespaces.first().map_or(Parser::Json, |namespace| namespace.parser);
+            self.implied = Some(self.namespaces.len() as u16);
+            self.namespaces.push(Namespace::new("/").parser(parser));
+        }
         self.engine.take().unwrap_or_else(|| EngineOptions::at("/socket.io/"))
     }
 
+    /// The namespace that has this name and no other.
     pub(crate) fn find(&self, name: &str) -> Option<u16> {
-        self.namespaces.iter().position(|namespace| namespace.name == name).map(|number| number as u16)
+        let has = |namespace: &Namespace| namespace.name().is_some_and(|own| own == name);
+        self.namespaces.iter().position(has).map(|number| number as u16)
+    }
+
+    /// The namespace that a name belongs to, if the functions of dynamic ones answer so.
+    pub(crate) fn choose(&self, name: &str, mut ask: impl FnMut(&When) -> bool) -> Option<u16> {
+        self.find(name).or_else(|| {
+            let accepts = |namespace: &Namespace| match &namespace.names {
+                Names::One(_) => false,
+                Names::Matching(pattern) => pattern.is_match(name),
+                Names::When(when) => ask(when),
+            };
+            self.namespaces.iter().position(accepts).map(|number| number as u16)
+        })
+    }
+
+    /// A namespace that has the parser of all that a name may belong to; nothing if it belongs to none.
+    pub(crate) fn presume(&self, name: &str) -> Option<u16> {
+        self.choose(name, |_| true)
+    }
+
+    /// Whether the parser of every name is known beforehand: no other one comes behind a function.
+    pub(crate) fn has_settled_parsers(&self) -> bool {
+        let mut dynamic = self.namespaces.iter().filter(|namespace| namespace.name().is_none());
+        let first = dynamic.find(|namespace| matches!(namespace.names, Names::When(_)));
+        first.is_none_or(|first| dynamic.all(|namespace| namespace.parser == first.parser))
+    }
+}
+
+impl Default for SocketIo {
+    fn default() -> SocketIo {
+        SocketIo::new(EngineOptions::at("/socket.io/"))
     }
 }

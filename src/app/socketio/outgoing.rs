@@ -61,8 +61,7 @@ impl Context<'_> {
             return;
         }
         let router = self.core.router.clone();
-        let listens = |namespace: &Namespace| namespace.name == scope && listens(namespace);
-        if !router.has_namespace(listens) {
+        if !router.may_be(scope, listens) {
             return;
         }
         read(scope, parcel.pieces(), |event| {
@@ -71,15 +70,15 @@ impl Context<'_> {
                     continue;
                 };
                 let Served::SocketIo(socketio) = &router.mount(session.mount).served else { continue };
-                let Some(number) = router.namespace_number(session.mount, scope) else { continue };
+                let Some(number) = self.core.namespace_number(session.mount, scope) else { continue };
                 let Some(member) = session.members.iter().find(|member| member.number == number) else {
                     continue;
                 };
                 let at = NamespaceId { mount: session.mount, number };
                 let (link, epoch, revision) = (session.link, member.epoch, session.revision);
+                let namespace = socketio.namespace_at(member.definition);
                 let cx = Context { core: &mut *self.core, out: &mut *self.out };
-                let namespace = socketio.namespace_at(number);
-                Socket { cx, link, at, namespace, epoch, revision, parting: None }.hear(event);
+                Socket { cx, link, at, namespace, name: scope, epoch, revision, parting: None }.hear(event);
             }
         });
     }
@@ -88,9 +87,8 @@ impl Context<'_> {
 impl Socket<'_> {
     /// An event is about to be queued for this socket alone.
     pub(super) fn tell_outgoing(&mut self, pieces: &[Piece]) {
-        let namespace = self.namespace;
-        if listens(namespace) && !self.cx.core.listening.quiet {
-            read(&namespace.name, pieces, |event| self.hear(event));
+        if listens(self.namespace) && !self.cx.core.listening.quiet {
+            read(self.name, pieces, |event| self.hear(event));
         }
     }
 

@@ -7,7 +7,6 @@
 
 use super::namespace::Namespace;
 use super::socket::socket_id;
-use super::state::NamespaceId;
 use crate::app::context::{Context, Core};
 use crate::app::engine::Served;
 use crate::base::ids::LinkId;
@@ -56,7 +55,8 @@ impl<'a> RoomEvent<'a> {
 
 /// One socket's coming or going, not told yet.
 pub(crate) struct Moved {
-    at: NamespaceId,
+    mount: u16,
+    definition: u16,
     id: CompactString,
     room: CompactString,
     came: bool,
@@ -83,32 +83,38 @@ impl Core {
             return;
         }
         for change in self.hub.take_changes() {
-            let Some((at, id)) = self.named(change.slot, &change.scope) else { continue };
             let (room, came, alone) = (change.room, change.came, change.alone);
-            self.listening.moved.push_back(Moved { at, id, room, came, alone });
+            self.note_move(change.slot, &change.scope, came, alone, Some(room));
         }
     }
 
     /// The room that is a socket's own id: it comes with the connection and goes with it.
-    pub(crate) fn note_own_room(&mut self, link: LinkId, namespace: &Namespace, came: bool) {
+    pub(crate) fn note_own_room(&mut self, link: LinkId, name: &str, namespace: &Namespace, came: bool) {
         if namespace.listeners.on_room.is_empty() {
             return;
         }
         self.note_rooms();
-        if let Some((at, id)) = self.named(link.slot, &namespace.name) {
-            self.listening.moved.push_back(Moved { at, room: id.clone(), id, came, alone: true });
-        }
+        self.note_move(link.slot, name, came, true, None);
     }
 
-    /// The namespace and the id of the socket in a slot, which may just be leaving.
-    fn named(&self, slot: u32, namespace: &str) -> Option<(NamespaceId, CompactString)> {
-        let session = self.sio.at(slot)?;
-        let number = self.router.namespace_number(session.mount, namespace)?;
+    /// A move of the socket in a slot, which may just be leaving: in a room, or in the one that is its id.
+    fn note_move(
+        &mut self,
+        slot: u32,
+        namespace: &str,
+        came: bool,
+        alone: bool,
+        room: Option<CompactString>,
+    ) {
+        let Some(session) = self.sio.at(slot) else { return };
+        let Some(number) = self.namespace_number(session.mount, namespace) else { return };
         let member = session.members.iter().find(|member| member.number == number);
         let leaving = self.leaving.filter(|leaving| (leaving.slot, leaving.number) == (slot, number));
-        let epoch = member.map(|member| member.epoch).or(leaving.map(|leaving| leaving.epoch))?;
+        let found = member.map(|member| (member.definition, member.epoch));
+        let Some((definition, epoch)) = found.or(leaving.map(|it| (it.definition, it.epoch))) else { return };
         let id = socket_id(self, session.link, epoch, session.revision, namespace);
-        Some((NamespaceId { mount: session.mount, number }, id))
+        let (mount, room) = (session.mount, room.unwrap_or_else(|| id.clone()));
+        self.listening.moved.push_back(Moved { mount, definition, id, room, came, alone });
     }
 }
 
@@ -118,9 +124,9 @@ impl Context<'_> {
         self.core.note_rooms();
         while let Some(moved) = self.core.listening.moved.pop_front() {
             let router = self.core.router.clone();
-            let Served::SocketIo(socketio) = &router.mount(moved.at.mount).served else { continue };
+            let Served::SocketIo(socketio) = &router.mount(moved.mount).served else { continue };
             for event in moved.events() {
-                for handler in &socketio.namespace_at(moved.at.number).listeners.on_room {
+                for handler in &socketio.namespace_at(moved.definition).listeners.on_room {
                     self.guarded("a handler of rooms", |cx| handler(cx, &event));
                 }
             }
