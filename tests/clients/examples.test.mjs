@@ -11,13 +11,13 @@ import { dirname, join } from 'node:path';
 import { Page } from './page.mjs';
 import { Polling } from './raw.mjs';
 import { Peer } from './socketio.mjs';
-import { installed, soon, startExample } from './support.mjs';
+import { installed, run, soon } from './support.mjs';
 
 const root = process.env.FANFARE_ROOT;
 const OLD = ['sio210', 'sio250'];
 
 /** Starts an example on a free port. */
-const start = (t, name, ...args) => startExample(t, name, ['127.0.0.1:0', ...args]);
+const start = (t, name, ...args) => run(t, join(process.env.FANFARE_EXAMPLES, name), ['127.0.0.1:0', ...args]);
 
 /** Starts one that serves a page. */
 const startPage = (t, name) => start(t, name, '--client-dir', join(root, '.deps/client'));
