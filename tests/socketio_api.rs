@@ -336,3 +336,22 @@ fn everybody_is_the_namespace_with_the_sender() {
     said(&mut ann, r#"42/b,["said",4]"#);
     said(&mut bob, r#"42/b,["said",4]"#);
 }
+
+#[test]
+fn the_main_namespace_is_there_though_nobody_added_it() {
+    let chat = || tells_handshake("/chat");
+    let headers = "Cookie: session=1\r\n";
+    let server = serve(vec![chat()]);
+    // Old clients are in it before they ask for another one.
+    let mut ws = server.websocket(EIO3, headers);
+    assert_eq!(ws.text(), "40");
+    ws.send("40/chat,");
+    assert_eq!(ws.text(), "40/chat,");
+    assert_eq!(told(&mut ws, "/chat,")["cookie"], "session=1");
+    let mut ws = server.websocket(EIO4, headers);
+    enter(&mut ws, "/");
+    enter(&mut ws, "/chat");
+    assert_eq!(told(&mut ws, "/chat,")["cookie"], "session=1");
+    ws.send("40/other,");
+    assert_eq!(ws.text(), r#"44/other,{"message":"Invalid namespace"}"#);
+}

@@ -155,6 +155,9 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     if reactors > MAX_REACTORS {
         return Err(StartError::TooManyReactors(reactors));
     }
+    if !router.has_settled_parsers() {
+        return Err(StartError::MixedParsers);
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if reactors == 0 { cores.min(MAX_REACTORS) } else { reactors };
     sys::steady_allocator();

@@ -369,10 +369,16 @@ test('chat', async (t) => {
     // The newest connection of a user gets what is private.
     const auth = { name: 'cid', password: 'sesame' };
     const again = await Peer.open(t, server, 'sio48', 'websocket', { auth });
+    again.socket.on('private', (who, text, taken) => taken());
     say(ann, '@cid', 'where are you?');
     await again.expect('private', 'ann', 'where are you?');
+    await ann.shows('messages', 'to @cid: where are you?');
     again.tell('typing', 'rust');
     await again.expect('problem', 'typing', 'join the room first');
+    // Who leaves instead of taking it has not got it.
+    again.socket.off('private').on('private', () => again.close());
+    say(ann, '@cid', 'stay here');
+    await ann.shows('messages', '@cid is not here');
 
     say(ann, 'lobby', 'bye');
     await cid.shows('messages', 'lobby · ann: bye');

@@ -1,5 +1,6 @@
 //! What can go wrong in the hands of a program, and what handlers may return.
 
+use crate::app::reply::Gone;
 use crate::app::socket::JoinError;
 use crate::wire::socketio::args::ArgsError;
 use std::fmt;
@@ -56,6 +57,12 @@ impl std::error::Error for Error {
             Error::NoAck(why) => Some(why),
             _ => None,
         }
+    }
+}
+
+impl From<Gone> for Error {
+    fn from(_: Gone) -> Error {
+        Error::Stopped
     }
 }
 

@@ -4,7 +4,7 @@ use super::emit::Emit;
 use super::error::{Error, NoAck, Outcome};
 use super::namespace::Namespace;
 use super::one::One;
-use super::state::{Member, NamespaceId};
+use super::state::{Data, Member, NamespaceId};
 use crate::app::context::{Context, Core, Job};
 use crate::app::endpoint::CloseCause;
 use crate::app::guard::{Panicked, guard};
@@ -15,9 +15,10 @@ use crate::base::ids::LinkId;
 use crate::base::sid::Place;
 use crate::hub::check_name;
 use crate::wire::socketio::Revision;
-use crate::wire::socketio::args::ArgsRef;
+use crate::wire::socketio::args::{ArgsError, ArgsRef};
 use crate::wire::socketio::value::ToArgs;
 use compact_str::{CompactString, format_compact};
+use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -30,7 +31,9 @@ pub struct Socket<'a> {
     pub(crate) cx: Context<'a>,
     pub(crate) link: LinkId,
     pub(crate) at: NamespaceId,
+    /// The handlers of its namespace; which may have any name, if it is a dynamic one.
     pub(crate) namespace: &'a Namespace,
+    pub(crate) name: &'a str,
     pub(crate) epoch: u8,
     pub(crate) revision: Revision,
     /// Its membership, once it is no longer in the session: while its handlers are told that it leaves.
@@ -46,12 +49,12 @@ impl<'a> Socket<'a> {
     /// Its id: 20 characters that nobody can guess. For a client of Socket.IO 1.x or 2.x it is what that client
     /// makes of the session's id.
     pub fn id(&self) -> String {
-        socket_id(self.cx.core, self.link, self.epoch, self.revision, &self.namespace.name).into()
+        socket_id(self.cx.core, self.link, self.epoch, self.revision, self.name).into()
     }
 
     /// The name of its namespace.
     pub fn namespace(&self) -> &'a str {
-        &self.namespace.name
+        self.name
     }
 
     /// Whether it is still connected.
@@ -128,6 +131,27 @@ impl<'a> Socket<'a> {
         self.member_mut()?.value_mut()
     }
 
+    /// Keeps a value with the socket that others see too, by [`Emit::fetch_sockets`] and [`SocketInfo`]; it is kept as
+    /// JSON. The one that was kept before is replaced. For what only this reactor needs, [`Socket::set`] is cheaper.
+    ///
+    /// [`SocketInfo`]: super::SocketInfo
+    ///
+    /// # Errors
+    /// The value has no JSON form, or the socket is gone.
+    pub fn set_data<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let json = serde_json::to_string(value).map_err(ArgsError::Value)?;
+        self.member_mut().ok_or(Error::Disconnected)?.keep(Data(json.into()));
+        Ok(())
+    }
+
+    /// What [`Socket::set_data`] kept.
+    ///
+    /// # Errors
+    /// It is of another type.
+    pub fn data<'s, T: Deserialize<'s>>(&'s self) -> Result<Option<T>, Error> {
+        Ok(self.get::<Data>().map(|Data(json)| serde_json::from_str(json)).transpose()?)
+    }
+
     /// Joins a room, or all of several or none; visible to every reactor when this returns. False if it was in all of
     /// them.
     ///
@@ -142,7 +166,7 @@ impl<'a> Socket<'a> {
         new.retain(|room| !self.is_in(room) && seen.insert(room.clone()));
         self.check_count(new.len())?;
         for room in &new {
-            self.cx.core.hub.join(self.link.slot, &self.namespace.name, room);
+            self.cx.core.hub.join(self.link.slot, self.name, room);
         }
         Ok(!new.is_empty())
     }
@@ -151,7 +175,7 @@ impl<'a> Socket<'a> {
     pub fn leave(&mut self, rooms: impl Rooms) -> bool {
         let mut left = false;
         rooms.for_each_room(&mut |room| {
-            left |= self.cx.core.hub.leave(self.link.slot, &self.namespace.name, room);
+            left |= self.cx.core.hub.leave(self.link.slot, self.name, room);
         });
         left
     }
@@ -175,13 +199,13 @@ impl<'a> Socket<'a> {
             self.check_count(usize::from(!self.is_in(room)))?;
             self.release();
         }
-        self.cx.core.claim(self.link.slot, &self.namespace.name, room);
+        self.cx.core.claim(self.link.slot, self.name, room);
         Ok(())
     }
 
     /// The room that it claimed.
     pub fn claimed(&self) -> Option<&str> {
-        self.cx.core.hub.claimed(self.link.slot, &self.namespace.name)
+        self.cx.core.hub.claimed(self.link.slot, self.name)
     }
 
     /// Leaves the room that it claimed. False if there is none.
@@ -194,12 +218,12 @@ impl<'a> Socket<'a> {
 
     /// Whether it is in a room.
     pub fn is_in(&self, room: &str) -> bool {
-        self.cx.core.hub.is_member(self.link.slot, &self.namespace.name, room)
+        self.cx.core.hub.is_member(self.link.slot, self.name, room)
     }
 
     /// Its rooms, without the one that is its id.
     pub fn rooms(&self) -> impl Iterator<Item = &str> {
-        let name = self.namespace.name.as_str();
+        let name = self.name;
         self.cx
             .core
             .hub
@@ -220,13 +244,13 @@ impl<'a> Socket<'a> {
 
     /// Everybody in the namespace, this socket too.
     pub fn everybody(&mut self) -> Emit<&mut Context<'a>> {
-        let to = To::everybody(&self.namespace.name);
+        let to = To::everybody(self.name);
         Emit::new(&mut self.cx, None, to)
     }
 
     /// Everybody in the namespace but this socket.
     pub fn broadcast(&mut self) -> Emit<&mut Context<'a>> {
-        let to = To::everybody(&self.namespace.name);
+        let to = To::everybody(self.name);
         Emit::new(&mut self.cx, Some(self.link.slot), to)
     }
 
