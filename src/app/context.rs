@@ -1,5 +1,6 @@
 //! The state of one reactor that handlers act on, and the view of it that they get.
 
+use super::cluster::{Cluster, Order};
 use super::endpoint::CloseCause;
 use super::gather::{Answer, View};
 use super::guard::{Panicked, guard};
@@ -110,6 +111,8 @@ pub(crate) struct Core {
     /// sent to it.
     pub(crate) leaving: Option<Leaving>,
     pub(crate) listening: Listening,
+    /// Other nodes, if there may be some.
+    pub(crate) cluster: Option<Arc<dyn Cluster>>,
     /// Acknowledgements that clients were asked for.
     asked: u64,
     /// Broadcasts that clients of this reactor have still to acknowledge.
@@ -147,6 +150,7 @@ impl Core {
             live: LiveNames::default(),
             router,
             leaving: None,
+            cluster: None,
             asked: 0,
             asking: Asking::default(),
             jobs: VecDeque::new(),
@@ -170,6 +174,9 @@ impl Core {
             let (scope, room, sequence) = (scope.into(), room.into(), claim.sequence);
             self.mailbox(reactor).post_anyway(Mail::Replace { scope, room, sequence }, 64);
         }
+        if let Some(cluster) = &self.cluster {
+            cluster.tell(Order::Claim { scope: scope.into(), room: room.into() });
+        }
         claim.evicted
     }
 
@@ -191,17 +198,11 @@ impl Core {
         self.sids.place(id, realm).filter(|place| usize::from(place.reactor.0) < self.mailboxes.len())
     }
 
-    /// Where the socket of a namespace with this id lives, if it is an id. An id of a 2.x client carries the
-    /// namespace in front of that of its session.
+    /// Where the socket of a namespace with this id lives, if it is an id.
     pub(crate) fn place_of(&self, namespace: &str, id: &str) -> Option<Place> {
-        if let Some(place) = self.place(id, namespace) {
-            return Some(place);
-        }
-        match id.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('#')) {
-            Some(session) => self.place(session, ""),
-            None if namespace == "/" => self.place(id, ""),
-            None => None,
-        }
+        let place = self.sids.place_in(namespace, id);
+        // Somebody may guess an id one day, but not one of a reactor that there is not.
+        place.filter(|place| usize::from(place.reactor.0) < self.mailboxes.len())
     }
 
     /// The number of the namespace that has this name at a mount, as far as it is there for this reactor.
@@ -275,7 +276,7 @@ impl Core {
     }
 
     /// Waits for so many answers to a question; the number under which they come.
-    pub(super) fn wait<T: Any + Send>(
+    pub(crate) fn wait<T: Any + Send>(
         &mut self,
         missing: usize,
         done: impl FnOnce(&mut Context<'_>, Vec<T>) + 'static,
@@ -296,6 +297,21 @@ impl Core {
             self.own_stats().dropped_busy.add(1);
         }
         is_posted
+    }
+
+    /// Waits for so many reports of one publish; the number under which they come.
+    fn wait_for_reports(&mut self, missing: usize, done: OnReport) -> u32 {
+        let report = DeliveryReport::begin();
+        self.waiting.insert(Waiting::Report { missing, report, since: Instant::now(), done }) as u32
+    }
+
+    /// The same recipients as other nodes know them: who sends to others is excepted by his id.
+    pub(super) fn named(&self, to: &To, sender: Option<u32>, out: &Outlet) -> To {
+        let sender = sender.filter(|_| to.is_namespace());
+        let id = sender.and_then(|slot| Some(SocketInfo::find(self, out, &to.scope, slot)?.short_id()));
+        let mut to = to.clone();
+        to.except.extend(id);
+        to
     }
 
     fn others(&self) -> ReactorSet {
@@ -396,15 +412,26 @@ impl<'a> Context<'a> {
         act: impl Fn(&mut Context<'_>) -> T + Send + Sync + 'static,
         done: impl FnOnce(&mut Context<'_>, Vec<T>) + 'static,
     ) {
+        self.everywhere_and(0, act, done);
+    }
+
+    /// The same, with so many more answers from elsewhere; the number under which those are waited for.
+    pub(crate) fn everywhere_and<T: Any + Send>(
+        &mut self,
+        more: usize,
+        act: impl Fn(&mut Context<'_>) -> T + Send + Sync + 'static,
+        done: impl FnOnce(&mut Context<'_>, Vec<T>) + 'static,
+    ) -> u32 {
         let ask: super::gather::Ask = Arc::new(move |cx| Box::new(act(cx)));
         let others = self.core.others();
         let own = ask(self);
-        let number = self.core.wait(others.len() + 1, done);
+        let number = self.core.wait(others.len() + 1 + more, done);
         for reactor in others.iter() {
             let mail = Mail::Ask { asker: self.core.reactor, number, ask: ask.clone() };
             self.core.mailbox(reactor).post_anyway(mail, 64);
         }
         self.answered(number, own);
+        number
     }
 
     /// A frame that is published, counted as made.
@@ -421,11 +448,21 @@ impl<'a> Context<'a> {
         done: Option<OnReport>,
     ) {
         let elsewhere = self.elsewhere(to);
+        let cluster = self.core.cluster_for(to);
         let number = done.map(|done| {
-            let missing = elsewhere.len() + 1;
-            let report = DeliveryReport::default();
-            self.core.waiting.insert(Waiting::Report { missing, report, since: Instant::now(), done }) as u32
+            self.core.wait_for_reports(elsewhere.len() + 1 + usize::from(cluster.is_some()), done)
         });
+        if let Some(cluster) = cluster {
+            let unanswered = DeliveryReport::unanswered(cluster.others());
+            let back = number.map(|number| {
+                self.core.back(number, move |number, report| Mail::Report {
+                    number,
+                    report: report.unwrap_or(unanswered),
+                })
+            });
+            let (to, parcel) = (self.core.named(to, sender, self.out), parcel.clone());
+            cluster.tell(Order::Publish { to, parcel, back });
+        }
         if !elsewhere.is_empty() {
             let report = number.map(|number| (self.core.reactor, number));
             let quiet = self.core.listening.is_quiet();
@@ -456,6 +493,18 @@ impl<'a> Context<'a> {
             reactors.remove(self.core.reactor);
         }
         reactors
+    }
+
+    /// A publish of another node; `done` is told what became of it here.
+    pub(crate) fn deliver_with(
+        &mut self,
+        to: &To,
+        parcel: &Parcel,
+        done: impl FnOnce(&mut Context<'_>, DeliveryReport) + 'static,
+    ) {
+        let number = self.core.wait_for_reports(1, Box::new(done));
+        let report = Some((self.core.reactor, number));
+        self.deliver(&Publish { to: to.clone(), parcel: parcel.clone(), report, quiet: false });
     }
 
     /// A publish of another reactor.

@@ -3,6 +3,7 @@
 //! Everything here runs on the reactor that owns the socket and must not block. Handlers only queue: bytes leave
 //! at the end of the turn.
 
+mod cluster;
 mod context;
 mod endpoint;
 mod engine;
@@ -34,6 +35,7 @@ pub use router::Params;
 pub use socket::{JoinError, Socket};
 pub use stats::{ReactorStats, Refusal, Stats};
 
+pub(crate) use cluster::{Answered, Back, Cluster, Gateway, Order};
 pub(crate) use context::{Core, Job, Later};
 pub(crate) use engine::{Mount, Served};
 pub(crate) use files::FilesAt;

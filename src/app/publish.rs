@@ -18,18 +18,20 @@ pub struct To {
     pub(crate) scope: CompactString,
     pub(crate) rooms: SmallVec<[CompactString; 1]>,
     pub(crate) except: Vec<CompactString>,
+    /// Not on other nodes.
+    pub(crate) local: bool,
 }
 
 impl To {
     /// Everybody in a scope.
     pub fn everybody(scope: &str) -> To {
-        To { scope: scope.into(), rooms: SmallVec::new(), except: Vec::new() }
+        To { scope: scope.into(), rooms: SmallVec::new(), except: Vec::new(), local: false }
     }
 
     /// Everybody in a namespace, whose name gets its slash if it has none.
     pub(crate) fn namespace(name: &str) -> To {
         let scope = if name.starts_with('/') { name.into() } else { format_compact!("/{name}") };
-        To { scope, rooms: SmallVec::new(), except: Vec::new() }
+        To { scope, rooms: SmallVec::new(), except: Vec::new(), local: false }
     }
 
     /// The members of a room.
@@ -46,6 +48,12 @@ impl To {
     /// Not the members of this room.
     pub fn except(mut self, room: &str) -> To {
         self.except.push(room.into());
+        self
+    }
+
+    /// Only those on this node, if there is a cluster.
+    pub fn local(mut self) -> To {
+        self.local = true;
         self
     }
 
@@ -82,6 +90,10 @@ pub struct DeliveryReport {
     /// Reactors that could not be told because their mailbox was full; how many sockets they would have
     /// matched is not known.
     pub dropped_busy: u64,
+    /// Nodes that were asked what became of it: this one, and those of its cluster that may have somebody.
+    pub nodes_asked: u64,
+    /// Nodes that answered in time.
+    pub nodes_answered: u64,
 }
 
 impl DeliveryReport {
@@ -90,7 +102,19 @@ impl DeliveryReport {
         self.written + self.queued
     }
 
+    /// Of this node, before anything was delivered.
+    pub(crate) fn begin() -> DeliveryReport {
+        DeliveryReport { nodes_asked: 1, nodes_answered: 1, ..DeliveryReport::default() }
+    }
+
+    /// Of other nodes that said nothing.
+    pub(crate) fn unanswered(nodes: u64) -> DeliveryReport {
+        DeliveryReport { nodes_asked: nodes, ..DeliveryReport::default() }
+    }
+
     pub(crate) fn add(&mut self, other: &DeliveryReport) {
+        self.nodes_asked += other.nodes_asked;
+        self.nodes_answered += other.nodes_answered;
         self.matched += other.matched;
         self.written += other.written;
         self.queued += other.queued;
@@ -110,7 +134,7 @@ impl From<Tally> for DeliveryReport {
             dropped_slow: tally.slow,
             dropped_volatile: tally.volatile,
             dropped_closed: tally.closed,
-            dropped_busy: 0,
+            ..DeliveryReport::default()
         }
     }
 }

@@ -96,6 +96,19 @@ pub struct SidKey {
 }
 
 impl SidKey {
+    /// The place that the id of a socket of a namespace names, if it is one. An id of a 2.x client carries the namespace
+    /// in front of that of its session.
+    pub fn place_in(&self, namespace: &str, id: &str) -> Option<Place> {
+        if let Some(place) = self.place(id, namespace) {
+            return Some(place);
+        }
+        match id.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('#')) {
+            Some(session) => self.place(session, ""),
+            None if namespace == "/" => self.place(id, ""),
+            None => None,
+        }
+    }
+
     /// A random key for a node with a random number.
     pub fn random() -> SidKey {
         let mac = RandomState::new();

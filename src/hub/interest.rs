@@ -3,9 +3,11 @@
 //! Keyed by a 64-bit hash of the names, never by the names: two rooms with one hash make a reactor
 //! get a mail in vain, nothing worse, because the receiver looks the names up again.
 
+use super::rooms::room_hash;
 use crate::base::ids::{ReactorId, ReactorSet};
 use hashbrown::HashTable;
-use std::hash::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,12 +23,20 @@ struct Entry {
     reactors: ReactorSet,
 }
 
+type Observer = Box<dyn Fn(&str, &str, bool) + Send + Sync>;
+
 /// The table of interests of a server.
-#[derive(Debug)]
 pub struct Interest {
     hasher: RandomState,
     shards: [Mutex<HashTable<Entry>>; SHARDS],
     claims: AtomicU32,
+    observer: Option<Observer>,
+}
+
+impl fmt::Debug for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interest").field("rooms", &self.len()).finish_non_exhaustive()
+    }
 }
 
 impl Default for Interest {
@@ -35,6 +45,7 @@ impl Default for Interest {
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::new(HashTable::new())),
             claims: AtomicU32::new(0),
+            observer: None,
         }
     }
 }
@@ -45,30 +56,61 @@ impl Interest {
         Interest::default()
     }
 
+    /// Reactors that may have a member of a room; the empty name is everybody in the scope.
+    pub fn reactors_of(&self, scope: &str, room: &str) -> ReactorSet {
+        self.reactors(room_hash(&self.hasher, self.hasher.hash_one(scope), room))
+    }
+
+    /// The number of a claim that is newer than all others of this server.
+    pub fn next_claim(&self) -> u32 {
+        let sequence = self.claims.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        // 0 means "joined without a claim".
+        if sequence == 0 { self.claims.fetch_add(1, Ordering::Relaxed).wrapping_add(1) } else { sequence }
+    }
+
+    /// Tells of every room that gets its first member on the server, or loses its last, before the next change of the
+    /// room: it must not wait, nor ask this table. Everybody in a scope is the room with the empty name.
+    pub fn observe(&mut self, observer: impl Fn(&str, &str, bool) + Send + Sync + 'static) {
+        self.observer = Some(Box::new(observer));
+    }
+
+    pub(super) fn is_observed(&self) -> bool {
+        self.observer.is_some()
+    }
+
+    fn tell(&self, (scope, room): (&str, &str), is_there: bool) {
+        if let Some(observer) = &self.observer {
+            observer(scope, room, is_there);
+        }
+    }
+
     pub(super) fn hasher(&self) -> &RandomState {
         &self.hasher
     }
 
     /// Adds the reactor. Whether nobody was there before: of reactors that come at the same time, one finds that.
-    pub(super) fn add(&self, hash: u64, reactor: ReactorId) -> bool {
-        insert(&mut self.shard(hash), hash, reactor).is_empty()
+    pub(super) fn add(&self, hash: u64, reactor: ReactorId, name: (&str, &str)) -> bool {
+        let mut shard = self.shard(hash);
+        let is_first = insert(&mut shard, hash, reactor).is_empty();
+        if is_first {
+            self.tell(name, true);
+        }
+        is_first
     }
 
     /// Adds the reactor, and returns who was there before and the number of this claim. The number is
     /// drawn under the lock, so that claims of one room are numbered in the order of their effects.
-    pub(super) fn claim(&self, hash: u64, reactor: ReactorId) -> (ReactorSet, u32) {
+    pub(super) fn claim(&self, hash: u64, reactor: ReactorId, name: (&str, &str)) -> (ReactorSet, u32) {
         let mut shard = self.shard(hash);
         let before = insert(&mut shard, hash, reactor);
-        let mut sequence = self.claims.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        if sequence == 0 {
-            // 0 means "joined without a claim".
-            sequence = self.claims.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if before.is_empty() {
+            self.tell(name, true);
         }
-        (before, sequence)
+        (before, self.next_claim())
     }
 
     /// Removes the reactor. Whether nobody is left: of reactors that go at the same time, one finds that.
-    pub(super) fn remove(&self, hash: u64, reactor: ReactorId) -> bool {
+    pub(super) fn remove(&self, hash: u64, reactor: ReactorId, name: (&str, &str)) -> bool {
         let mut shard = self.shard(hash);
         let mut is_last = false;
         if let Ok(mut entry) = shard.find_entry(hash, |entry| entry.hash == hash) {
@@ -76,6 +118,7 @@ impl Interest {
             is_last = entry.get().reactors.is_empty();
             if is_last {
                 entry.remove();
+                self.tell(name, false);
             }
         }
         // After a mass departure the capacity goes too; halving keeps the work amortized.

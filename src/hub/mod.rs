@@ -159,7 +159,7 @@ impl Hub {
             self.seats[*member as usize].retain(|seated| seated.room() != found);
             self.watch.changes.extend(self.watch.change(*member, scope, room, false));
         }
-        let (before, sequence) = self.interest.claim(hash, self.reactor);
+        let (before, sequence) = self.interest.claim(hash, self.reactor, (scope, room));
         *self.rooms.members_mut(found) = Members::One { slot, claim: sequence };
         let seat = self.seat(slot);
         let claimed = Seated(found.place() | Seated::CLAIMED);
@@ -328,7 +328,7 @@ impl Hub {
         if !members.insert(slot) {
             return Entered::Already;
         }
-        let alone = first && self.interest.add(hash, self.reactor);
+        let alone = first && self.interest.add(hash, self.reactor, (scope, room));
         self.seat(slot).push(found.into());
         let change = self.watch.change(slot, scope, room, true);
         self.watch.changes.extend(change.map(|change| Change { alone, ..change }));
@@ -348,9 +348,15 @@ impl Hub {
         let change = self.watch.change(slot, self.rooms.scope_name(room), self.rooms.name(room), false);
         let mut alone = false;
         if is_empty {
+            // They go with the room.
+            let names = self
+                .interest
+                .is_observed()
+                .then(|| (self.rooms.scope_name(room).to_owned(), self.rooms.name(room).to_owned()));
             let (hash, shared) = self.rooms.remove(room);
             if !shared {
-                alone = self.interest.remove(hash, self.reactor);
+                let name = names.as_ref().map_or(("", ""), |(scope, room)| (scope.as_str(), room.as_str()));
+                alone = self.interest.remove(hash, self.reactor, name);
             }
         }
         self.watch.changes.extend(change.map(|change| Change { alone, ..change }));

@@ -184,7 +184,7 @@ impl Rooms {
     }
 }
 
-fn room_hash(hasher: &RandomState, scope_hash: u64, room: &str) -> u64 {
+pub(super) fn room_hash(hasher: &RandomState, scope_hash: u64, room: &str) -> u64 {
     hasher.hash_one((scope_hash, room))
 }
 

@@ -103,8 +103,8 @@ impl Answers {
         self.asked - self.all.len() as u64
     }
 
-    /// Reactors that could not ask, because their mailbox was full or too many broadcasts wait there; how many sockets
-    /// they would have asked is not known.
+    /// Reactors that could not ask, because their mailbox was full or too many broadcasts wait there, and other nodes that
+    /// did not say whom they asked; how many sockets that would have been is not known.
     pub fn busy(&self) -> u64 {
         self.busy
     }
@@ -177,7 +177,7 @@ impl fmt::Display for Incomplete {
         write!(f, "{} of {} sockets have not acknowledged", self.0.missing(), self.0.asked)?;
         match self.0.busy {
             0 => Ok(()),
-            busy => write!(f, ", and {busy} reactors were too busy to ask theirs"),
+            busy => write!(f, ", and {busy} reactors or nodes have not asked theirs"),
         }
     }
 }

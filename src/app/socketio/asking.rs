@@ -6,6 +6,7 @@
 //! Leaves to others: what one socket owes for itself ([`super::owed`]), and adding up the parts ([`super::answers`]).
 
 use super::answers::{Answer, Part};
+use crate::app::cluster::{Answered, Order};
 use crate::app::context::{Context, Core, Job};
 use crate::app::mail::Mail;
 use crate::app::publish::To;
@@ -18,6 +19,7 @@ use compact_str::CompactString;
 use hashbrown::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The most broadcasts that may wait on one reactor. A socket that leaves is looked for in each of them.
 pub(super) const MAX_PENDING: usize = 1_024;
@@ -263,7 +265,21 @@ impl Context<'_> {
     ) {
         let elsewhere = self.elsewhere(&ask.to);
         let quiet = self.core.listening.is_quiet();
-        let asker = (self.core.reactor, self.core.wait(elsewhere.len() + 1, done));
+        let cluster = self.core.cluster_for(&ask.to);
+        let parts = elsewhere.len() + 1 + usize::from(cluster.is_some());
+        let asker = (self.core.reactor, self.core.wait(parts, done));
+        if let Some(cluster) = cluster {
+            let to = self.core.named(&ask.to, sender, self.out);
+            let others = cluster.others();
+            let back = self.core.back(asker.1, move |number, answered: Option<Answered>| {
+                let Answered { asked, answers, silent } =
+                    answered.unwrap_or(Answered { silent: others, ..Answered::default() });
+                let part = Part { asked, answers, busy: silent, held: None };
+                Mail::Answer { number, answer: Box::new(part) }
+            });
+            let timeout = Duration::from_millis(ask.timeout_ms.into());
+            cluster.tell(Order::Ask { to, parcel: ask.parcel.clone(), timeout, back });
+        }
         let ask = Arc::new(ask);
         let bytes = ask.to.weight() + ask.parcel.len();
         for reactor in elsewhere.iter() {

@@ -65,6 +65,12 @@ impl<V: Via> Emit<V> {
         self
     }
 
+    /// Only to sockets of this node, if it is one of a cluster.
+    pub fn local(mut self) -> Self {
+        self.how.to.local = true;
+        self
+    }
+
     /// Whether it may be compressed for clients that have that. Default yes.
     pub fn compress(mut self, compress: bool) -> Self {
         self.how.compress = compress;

@@ -5,11 +5,14 @@ use super::error::Error;
 use super::handshake::Handshake;
 use super::socket::{CLOSE_CODE, socket_id};
 use super::state::{Data, Member, SioSession};
+use crate::app::cluster::{Back, Order};
 use crate::app::context::{Context, Core, Job};
 use crate::app::endpoint::CloseCause;
 use crate::app::engine::Transport;
 use crate::app::handle::Via;
+use crate::app::mail::Mail;
 use crate::app::names::{Rooms, owned};
+use crate::app::publish::To;
 use crate::hub::check_name;
 use crate::reactor::outlet::Outlet;
 use compact_str::CompactString;
@@ -89,11 +92,62 @@ impl<'v> SocketInfo<'v> {
     }
 }
 
+type OnCount = Box<dyn FnOnce(&mut Context<'_>, u64) + Send>;
+
+/// What is done to many sockets.
+#[derive(Clone, Debug)]
+pub(crate) enum Moves {
+    Join(Vec<CompactString>),
+    Leave(Vec<CompactString>),
+    Disconnect { close: bool },
+}
+
+impl Context<'_> {
+    /// Does it to those of this reactor whom it means, but not to one slot; to how many.
+    pub(crate) fn move_sockets(&mut self, to: &To, moves: &Moves, skip: Option<u32>) -> u64 {
+        let slots = self.core.select(to, self.out).to_vec();
+        let slots = slots.into_iter().filter(|slot| Some(*slot) != skip);
+        slots.map(|slot| self.move_socket(&to.scope, slot, moves)).count() as u64
+    }
+
+    fn move_socket(&mut self, namespace: &str, slot: u32, moves: &Moves) {
+        let core = &mut *self.core;
+        match moves {
+            Moves::Join(rooms) => {
+                for room in rooms.iter().filter(|room| check_name(room).is_ok()) {
+                    if core.hub.count_of(slot) <= core.limits.rooms_per_socket {
+                        core.hub.join(slot, namespace, room);
+                    }
+                }
+            }
+            Moves::Leave(rooms) => {
+                for room in rooms {
+                    core.hub.leave(slot, namespace, room);
+                }
+            }
+            Moves::Disconnect { close } => {
+                let Some(session) = core.sio.at(slot) else { return };
+                let link = session.link;
+                let number = core.namespace_number(session.mount, namespace);
+                let member = session.members.iter().find(|member| Some(member.number) == number);
+                let Some((number, epoch)) = member.map(|member| (member.number, member.epoch)) else {
+                    return;
+                };
+                core.jobs.push_back(if *close {
+                    Job::CloseSession { link, cause: CloseCause::Handler(CLOSE_CODE) }
+                } else {
+                    Job::Disconnect { link, number, epoch }
+                });
+            }
+        }
+    }
+}
+
 impl<V: Via> Emit<V> {
     /// Makes them join a room or several. Names that are empty or too long, and rooms beyond
     /// [`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket), are passed over.
     pub fn sockets_join(self, rooms: impl Rooms) {
-        self.sockets_join_with_report(rooms, |_, _| ());
+        self.moves(Moves::Join(owned(rooms)), None);
     }
 
     /// The same; `done` is told how many sockets that were, once, on a reactor.
@@ -102,22 +156,12 @@ impl<V: Via> Emit<V> {
         rooms: impl Rooms,
         done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
     ) {
-        let rooms = owned(rooms);
-        self.each(
-            move |cx, namespace, slot| {
-                for room in rooms.iter().filter(|room| check_name(room).is_ok()) {
-                    if cx.core.hub.count_of(slot) <= cx.core.limits.rooms_per_socket {
-                        cx.core.hub.join(slot, namespace, room);
-                    }
-                }
-            },
-            done,
-        );
+        self.moves(Moves::Join(owned(rooms)), Some(Box::new(done)));
     }
 
     /// Makes them leave a room or several.
     pub fn sockets_leave(self, rooms: impl Rooms) {
-        self.sockets_leave_with_report(rooms, |_, _| ());
+        self.moves(Moves::Leave(owned(rooms)), None);
     }
 
     /// The same; `done` is told how many sockets that were, once, on a reactor.
@@ -126,20 +170,12 @@ impl<V: Via> Emit<V> {
         rooms: impl Rooms,
         done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
     ) {
-        let rooms = owned(rooms);
-        self.each(
-            move |cx, namespace, slot| {
-                for room in &rooms {
-                    cx.core.hub.leave(slot, namespace, room);
-                }
-            },
-            done,
-        );
+        self.moves(Moves::Leave(owned(rooms)), Some(Box::new(done)));
     }
 
     /// Disconnects them from the namespace; with `close`, from everything.
     pub fn disconnect_sockets(self, close: bool) {
-        self.disconnect_sockets_with_report(close, |_, _| ());
+        self.moves(Moves::Disconnect { close }, None);
     }
 
     /// The same; `done` is told how many sockets that were, once, on a reactor.
@@ -148,48 +184,46 @@ impl<V: Via> Emit<V> {
         close: bool,
         done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
     ) {
-        self.each(
-            move |cx, namespace, slot| {
-                let Some(session) = cx.core.sio.at(slot) else { return };
-                let link = session.link;
-                let number = cx.core.namespace_number(session.mount, namespace);
-                let member = session.members.iter().find(|member| Some(member.number) == number);
-                let Some((number, epoch)) = member.map(|member| (member.number, member.epoch)) else {
-                    return;
-                };
-                let job = if close {
-                    Job::CloseSession { link, cause: CloseCause::Handler(CLOSE_CODE) }
-                } else {
-                    Job::Disconnect { link, number, epoch }
-                };
-                cx.core.jobs.push_back(job);
-            },
-            done,
-        );
+        self.moves(Moves::Disconnect { close }, Some(Box::new(done)));
     }
 
-    fn each(
-        self,
-        act: impl Fn(&mut Context<'_>, &str, u32) + Send + Sync + 'static,
-        done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
-    ) {
-        let act = move |cx: &mut Context<'_>, namespace: &str, slot| {
-            act(cx, namespace, slot);
-            Some(())
-        };
-        self.collect(act, move |cx, all| done(cx, all.len() as u64));
+    fn moves(self, moves: Moves, done: Option<OnCount>) {
+        let (via, How { sender, to, .. }) = self.into_parts();
+        via.carry(to.weight(), move |cx| {
+            let cluster = cx.core.cluster_for(&to);
+            let (asker, wants_report) = (cx.core.reactor, done.is_some());
+            let (there, others_do) = (cx.core.named(&to, sender, cx.out), moves.clone());
+            let extra = usize::from(cluster.is_some() && wants_report);
+            let number = cx.everywhere_and(
+                extra,
+                move |cx| cx.move_sockets(&to, &moves, sender.filter(|_| cx.core.reactor == asker)),
+                move |cx, counts: Vec<u64>| {
+                    if let Some(done) = done {
+                        done(cx, counts.iter().sum());
+                    }
+                },
+            );
+            if let Some(cluster) = cluster {
+                let back = wants_report.then(|| cx.core.back(number, answer_of::<u64>));
+                cluster.tell(Order::Move { to: there, moves: others_do, back });
+            }
+        });
     }
 
-    /// Does something with each of them; `done` is given what came of it, in no order.
+    /// Does something with each of them; `done` is given what came of it, in no order. Other nodes do `order`.
     pub(super) fn collect<T: Send + 'static>(
         self,
         act: impl Fn(&mut Context<'_>, &str, u32) -> Option<T> + Send + Sync + 'static,
+        order: impl FnOnce(To, Back<Vec<T>>) -> Order + Send + 'static,
         done: impl FnOnce(&mut Context<'_>, Vec<T>) + Send + 'static,
     ) {
         let (via, How { sender, to, .. }) = self.into_parts();
         via.carry(to.weight(), move |cx| {
             let asker = cx.core.reactor;
-            cx.everywhere(
+            let cluster = cx.core.cluster_for(&to);
+            let there = cx.core.named(&to, sender, cx.out);
+            let number = cx.everywhere_and(
+                usize::from(cluster.is_some()),
                 move |cx| {
                     let sender = sender.filter(|_| cx.core.reactor == asker);
                     let slots = cx.core.select(&to, cx.out).to_vec();
@@ -198,6 +232,14 @@ impl<V: Via> Emit<V> {
                 },
                 move |cx, parts: Vec<Vec<T>>| done(cx, parts.into_iter().flatten().collect()),
             );
+            if let Some(cluster) = cluster {
+                cluster.tell(order(there, cx.core.back(number, answer_of::<Vec<T>>)));
+            }
         });
     }
+}
+
+/// An answer of other nodes to a question of this reactor.
+pub(super) fn answer_of<T: Default + Send + 'static>(number: u32, value: Option<T>) -> Mail {
+    Mail::Answer { number, answer: Box::new(value.unwrap_or_default()) }
 }

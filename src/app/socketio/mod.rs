@@ -52,6 +52,7 @@ pub(crate) use decision::{Waiting, WaitingId};
 pub(crate) use dynamic::{LiveNames, When};
 pub(crate) use emit::pieces;
 pub(crate) use listening::Listening;
+pub(crate) use many::Moves;
 pub(crate) use namespace::Middleware;
 pub(crate) use owed::Owed;
 pub(crate) use socket::socket_id;

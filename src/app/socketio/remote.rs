@@ -3,6 +3,7 @@
 use super::emit::Emit;
 use super::error::Error;
 use super::many::SocketInfo;
+use crate::app::cluster::Order;
 use crate::app::context::Context;
 use crate::app::handle::Via;
 use crate::app::http::Query;
@@ -123,6 +124,7 @@ impl<V: Via> Emit<V> {
                 let info = SocketInfo::find(cx.core, cx.out, namespace, slot)?;
                 Some(RemoteSocket::of(&info, namespace))
             },
+            |to, back| Order::Fetch { to, back },
             done,
         );
     }
@@ -131,6 +133,10 @@ impl<V: Via> Emit<V> {
     pub fn ids(self, done: impl FnOnce(&mut Context<'_>, Vec<String>) + Send + 'static) {
         self.collect(
             |cx, namespace, slot| Some(SocketInfo::find(cx.core, cx.out, namespace, slot)?.id()),
+            |to, back| {
+                let ids = |all: Vec<RemoteSocket>| all.into_iter().map(|socket| socket.id.into()).collect();
+                Order::Fetch { to, back: back.map(ids) }
+            },
             done,
         );
     }

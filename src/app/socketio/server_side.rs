@@ -1,13 +1,15 @@
 //! Events between the servers of a cluster.
 //!
-//! Owns: what a program says and hears. Leaves to others: how it reaches the other servers. There is no cluster yet, so
-//! that there are none.
+//! Owns: what a program says and hears. Leaves to others: how it reaches the other servers.
 
 use super::error::{Error, Outcome};
+use super::many::answer_of;
 use super::namespace::Namespace;
+use crate::app::cluster::Order;
 use crate::app::context::Context;
 use crate::app::engine::Served;
 use crate::app::handle::{Handle, Via};
+use crate::app::publish::To;
 use crate::wire::socketio::args::{Args, ArgsRef};
 use crate::wire::socketio::value::ToArgs;
 use serde::Deserialize;
@@ -89,10 +91,10 @@ impl Context<'_> {
     /// # Errors
     /// The name is `connect`, `connection` or `new_namespace`, or the arguments cannot be sent.
     pub fn server_side_emit(&mut self, namespace: &str, event: &str, args: impl ToArgs) -> Result<(), Error> {
-        check(namespace, event, args)
+        emit(self, namespace, event, args)
     }
 
-    /// The same; `done` is called, once, with what each of the other servers acknowledged. Without others that is at
+    /// The same; `done` is called, once, with what the other servers acknowledged within 5 s. Without others that is at
     /// once, and nothing.
     ///
     /// # Errors
@@ -104,9 +106,7 @@ impl Context<'_> {
         args: impl ToArgs,
         done: impl FnOnce(&mut Context<'_>, Vec<Args>) + Send + 'static,
     ) -> Result<(), Error> {
-        check(namespace, event, args)?;
-        nobody_answers(self, done);
-        Ok(())
+        emit_with_ack(self, namespace, event, args, done)
     }
 
     /// Tells the handlers of [`Namespace::on_server_side`] what another server emitted, and `ack` what they acknowledge,
@@ -146,7 +146,7 @@ impl Handle {
     /// # Errors
     /// Those of [`Context::server_side_emit`].
     pub fn server_side_emit(&self, namespace: &str, event: &str, args: impl ToArgs) -> Result<(), Error> {
-        check(namespace, event, args)
+        emit(self, namespace, event, args)
     }
 
     /// The same as [`Context::server_side_emit_with_ack`], from any thread; `done` is called on a reactor.
@@ -160,22 +160,46 @@ impl Handle {
         args: impl ToArgs,
         done: impl FnOnce(&mut Context<'_>, Vec<Args>) + Send + 'static,
     ) -> Result<(), Error> {
-        check(namespace, event, args)?;
-        nobody_answers(self, done);
-        Ok(())
+        emit_with_ack(self, namespace, event, args, done)
     }
 }
 
-/// All that there is to it while there are no other servers.
-fn check(namespace: &str, event: &str, args: impl ToArgs) -> Result<(), Error> {
+fn check(event: &str, args: impl ToArgs) -> Result<Args, Error> {
     if RESERVED.contains(&event) {
         return Err(Error::ReservedEvent(event.to_owned()));
     }
-    args.to_args()?;
-    log::debug!("server-side event {event:?} of {namespace:?}: there are no other servers");
+    Ok(args.to_args()?.into_owned())
+}
+
+fn emit(via: impl Via, namespace: &str, event: &str, args: impl ToArgs) -> Result<(), Error> {
+    let (args, to, event) = (check(event, args)?, To::namespace(namespace), event.to_owned());
+    via.carry(to.weight() + args.as_ref().json().len(), move |cx| {
+        if let Some(cluster) = &cx.core.cluster {
+            cluster.tell(Order::ServerSide { scope: to.scope, event, args, back: None });
+        }
+    });
     Ok(())
 }
 
-fn nobody_answers(via: impl Via, done: impl FnOnce(&mut Context<'_>, Vec<Args>) + Send + 'static) {
-    via.carry(128, |cx| cx.guarded("the callback of a server-side event", |cx| done(cx, Vec::new())));
+fn emit_with_ack(
+    via: impl Via,
+    namespace: &str,
+    event: &str,
+    args: impl ToArgs,
+    done: impl FnOnce(&mut Context<'_>, Vec<Args>) + Send + 'static,
+) -> Result<(), Error> {
+    let (args, to, event) = (check(event, args)?, To::namespace(namespace), event.to_owned());
+    via.carry(to.weight() + args.as_ref().json().len(), move |cx| {
+        let Some(cluster) = cx.core.cluster.clone() else {
+            return cx.guarded("the callback of a server-side event", |cx| done(cx, Vec::new()));
+        };
+        let number = cx.core.wait(1, move |cx, all: Vec<Vec<Args>>| {
+            cx.guarded("the callback of a server-side event", |cx| {
+                done(cx, all.into_iter().flatten().collect())
+            });
+        });
+        let back = Some(cx.core.back(number, answer_of::<Vec<Args>>));
+        cluster.tell(Order::ServerSide { scope: to.scope, event, args, back });
+    });
+    Ok(())
 }

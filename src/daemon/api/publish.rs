@@ -116,6 +116,8 @@ impl From<DeliveryReport> for Report {
             dropped_volatile,
             dropped_closed,
             dropped_busy,
+            nodes_asked,
+            nodes_answered,
         } = report;
         Report {
             matched,
@@ -127,7 +129,7 @@ impl From<DeliveryReport> for Report {
                 closed: dropped_closed,
                 busy: dropped_busy,
             },
-            nodes: Nodes::THIS,
+            nodes: Nodes { asked: nodes_asked, answered: nodes_answered },
         }
     }
 }
@@ -138,10 +140,15 @@ mod tests {
 
     #[test]
     fn a_report_tells_every_reason() {
-        let report =
-            DeliveryReport { matched: 9, written: 3, queued: 2, dropped_slow: 4, ..Default::default() };
+        let report = DeliveryReport {
+            matched: 9,
+            written: 3,
+            nodes_asked: 2,
+            nodes_answered: 1,
+            ..Default::default()
+        };
         let text = serde_json::to_string(&Report::from(report)).unwrap();
-        let expected = r#"{"matched":9,"written":3,"queued":2,"dropped":{"slow":4,"volatile":0,"closed":0,"busy":0},"nodes":{"asked":1,"answered":1}}"#;
+        let expected = r#"{"matched":9,"written":3,"queued":0,"dropped":{"slow":0,"volatile":0,"closed":0,"busy":0},"nodes":{"asked":2,"answered":1}}"#;
         assert_eq!(text, expected);
     }
 }
