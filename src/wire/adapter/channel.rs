@@ -116,12 +116,7 @@ impl Channels {
                 [room] if self.has_own(room) => self.room(scope, room),
                 _ => self.main(scope),
             },
-            Body::FetchSocketsResponse { .. }
-            | Body::ServerSideEmitResponse { .. }
-            | Body::BroadcastClientCount { .. }
-            | Body::BroadcastAck { .. }
-            | Body::BroadcastReport { .. }
-            | Body::AllRoomsResponse { .. } => self.responses(scope, message.to.as_deref()),
+            body if body.is_response() => self.responses(scope, message.to.as_deref()),
             Body::Heartbeat(_) if self.wire == Wire::Classic => return None,
             Body::Old(_) | Body::Unknown { .. } => return None,
             _ => self.requests(scope),

@@ -48,7 +48,7 @@ pub(super) fn decode_broadcast<'a>(node: &str, rest: &'a str, bytes: &'a [u8]) -
     if let Some(room) = room
         && read.opts.rooms.len() > 1
     {
-        read.opts.rooms = [Cow::Borrowed(room)].into_iter().collect();
+        read.opts.rooms = vec![Cow::Borrowed(room)];
     }
     let seq = read.seq;
     let body = Body::Broadcast(broadcast(data, read, None)?);
@@ -170,10 +170,16 @@ fn encode_map(message: &Message<'_>) -> Option<Vec<u8>> {
     let mut w = writer(message);
     let mut is_known = true;
     w.map(|w| {
-        if let Some(from) = &message.from {
-            w.key("uid").text(from);
-        }
+        let is_response = message.body.is_response();
+        let uid = |w: &mut Writer, wanted: bool| {
+            if let Some(from) = message.from.as_deref().filter(|_| wanted) {
+                w.key("uid").text(from);
+            }
+        };
+        uid(w, !is_response);
         is_known = write_body(w, message);
+        // It is our own addition to an answer.
+        uid(w, is_response);
         if let Some(seq) = message.seq {
             w.key("seq").number(seq);
         }
@@ -189,6 +195,11 @@ fn write_body(w: &mut Writer, message: &Message<'_>) -> bool {
         if let Some(number) = number {
             w.key("type").number(number);
         }
+    };
+    // The package writes these the other way round.
+    let answer = |w: &mut Writer, request: &str, number: u64| {
+        w.key("type").number(number);
+        w.key("requestId").text(request);
     };
     let none = || Beside { report: None, seq: None };
     match &message.body {
@@ -227,19 +238,19 @@ fn write_body(w: &mut Writer, message: &Message<'_>) -> bool {
             w.key("data").payload(data);
         }
         Body::ServerSideEmitResponse { request, data } => {
-            head(w, Some(request), Some(SERVER_SIDE_EMIT));
+            answer(w, request, SERVER_SIDE_EMIT);
             w.key("data").payload(data);
         }
         Body::BroadcastClientCount { request, count } => {
-            head(w, Some(request), Some(BROADCAST_CLIENT_COUNT));
+            answer(w, request, BROADCAST_CLIENT_COUNT);
             w.key("clientCount").number(*count);
         }
         Body::BroadcastAck { request, data } => {
-            head(w, Some(request), Some(BROADCAST_ACK));
+            answer(w, request, BROADCAST_ACK);
             w.key("packet").payload(data);
         }
         Body::BroadcastReport { request, report } => {
-            head(w, Some(request), Some(BROADCAST_REPORT));
+            answer(w, request, BROADCAST_REPORT);
             write_report(w, report);
         }
         Body::AllRooms { request } => head(w, Some(request), Some(ALL_ROOMS)),

@@ -28,8 +28,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::json::JsonError;
 use super::socketio::BadPacket;
 use super::socketio::args::ArgsRef;
@@ -52,7 +50,7 @@ pub use encode::encode;
 pub const EMITTER: &str = "emitter";
 
 /// Names of rooms, sockets or requests.
-pub type Names<'a> = SmallVec<[Cow<'a, str>; 2]>;
+pub type Names<'a> = Vec<Cow<'a, str>>;
 
 /// What one server, or an emitter, says to the others.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,6 +165,21 @@ pub enum Body<'a> {
         /// The number of its type.
         kind: Option<u64>,
     },
+}
+
+impl Body<'_> {
+    /// Whether it answers a request, and so is for who asked.
+    pub fn is_response(&self) -> bool {
+        matches!(
+            self,
+            Body::FetchSocketsResponse { .. }
+                | Body::ServerSideEmitResponse { .. }
+                | Body::BroadcastClientCount { .. }
+                | Body::BroadcastAck { .. }
+                | Body::BroadcastReport { .. }
+                | Body::AllRoomsResponse { .. }
+        )
+    }
 }
 
 /// An event for sockets.

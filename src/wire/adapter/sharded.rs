@@ -57,20 +57,8 @@ pub(super) fn decode<'a>(
         }
         _ => Body::Unknown { kind: Some(number) },
     };
-    let to = tail.filter(|_| is_response(number)).map(Cow::Borrowed);
+    let to = tail.filter(|_| body.is_response()).map(Cow::Borrowed);
     Ok(Some(Message { scope, from, to, seq: seq.and_then(Raw::integer), body }))
-}
-
-fn is_response(number: u64) -> bool {
-    matches!(
-        number,
-        FETCH_SOCKETS_RESPONSE
-            | SERVER_SIDE_EMIT_RESPONSE
-            | BROADCAST_CLIENT_COUNT
-            | BROADCAST_ACK
-            | BROADCAST_REPORT
-            | ALL_ROOMS_RESPONSE
-    )
 }
 
 fn decode_data<'a>(number: u64, data: Raw<'a>, scope: &str) -> Result<Body<'a>, BadMessage> {
