@@ -20,9 +20,10 @@
 //! (message 100), and the sharded wire, which has no question for all rooms, gets one (101, answered by 102). Answers on
 //! the classic wire tell whose they are.
 //!
-//! Two more things differ on the classic wire. Binary in a question or an answer is MessagePack, where the packages
-//! write the JSON of a `Buffer`; every version that knows the question reads both. And what has no binary is JSON,
-//! where they write a broadcast that wants acknowledgements as MessagePack: at that, socket.io-redis 5 would throw.
+//! Two more things differ on the classic wire. Binary in a question or an answer goes as MessagePack, where the packages
+//! write the JSON of a `Buffer`. And what has no binary goes as JSON, where they write broadcasts that want
+//! acknowledgements, and those, as MessagePack. Versions from 7.2 on read both everywhere, older ones only JSON there;
+//! socket.io-redis 5 even throws at anything else.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -150,7 +150,7 @@ impl<'a> Raw<'a> {
                 let mut source = packed(bytes);
                 let mut data = Data::with_capacity(bytes.len() + 16);
                 data.value(source.item()?, &mut source, 0)?;
-                let (json, attachments) = data.finish()?;
+                let Data { json, attachments, .. } = data.checked()?;
                 Ok(Payload::new(json, attachments))
             }
         }

@@ -1,5 +1,7 @@
 //! A message being written, as JSON or as MessagePack, with the same calls for both.
 
+use std::fmt::Write;
+
 use rmp::encode::{ByteBuf, write_array_len, write_bool, write_str, write_uint};
 
 use super::Payload;
@@ -97,7 +99,6 @@ impl Writer {
         self.separate();
         match &mut self.out {
             Out::Json(json) => {
-                use std::fmt::Write;
                 // Writing to a string does not fail.
                 let _ = write!(json, "{number}");
             }

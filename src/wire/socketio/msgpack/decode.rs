@@ -48,10 +48,10 @@ pub fn decode(bytes: &[u8]) -> Result<Packet, BadPacket> {
     if !source.rest().is_empty() {
         return Err(BadPacket::Trailing);
     }
-    let (data, attachments) = data.finish()?;
+    let Data { json, attachments, .. } = data.checked()?;
     let kind = kind.ok_or(BadPacket::UnknownType)?;
     let namespace = namespace.ok_or(BadPacket::Namespace)?.into_owned();
     check_namespace(&namespace)?;
-    check_data(kind, &data)?;
-    Ok(Packet { kind, namespace, query: None, id, data, attachments })
+    check_data(kind, &json)?;
+    Ok(Packet { kind, namespace, query: None, id, data: json, attachments })
 }

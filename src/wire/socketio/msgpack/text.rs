@@ -2,6 +2,7 @@
 //! [`json::MAX_DEPTH`], `bin` values at [`MAX_INLINE`].
 
 use std::borrow::Cow;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::MAX_INLINE;
@@ -12,8 +13,8 @@ use crate::wire::socketio::{BadPacket, MAX_ACK_ID, placeholder};
 /// A payload as JSON, with what its placeholders stand for.
 #[derive(Default)]
 pub(in crate::wire) struct Data {
-    json: String,
-    attachments: Vec<Arc<[u8]>>,
+    pub(in crate::wire) json: String,
+    pub(in crate::wire) attachments: Vec<Arc<[u8]>>,
     /// Some key is one that only placeholders have.
     has_lookalike: bool,
 }
@@ -24,12 +25,9 @@ impl Data {
         Data { json: String::with_capacity(bytes), ..Data::default() }
     }
 
-    /// The JSON and the attachments.
-    pub(in crate::wire) fn finish(self) -> Result<(String, Vec<Arc<[u8]>>), BadPacket> {
-        if self.has_lookalike && !self.attachments.is_empty() {
-            return Err(BadPacket::Lookalike);
-        }
-        Ok((self.json, self.attachments))
+    /// The same, if every placeholder in it is one.
+    pub(in crate::wire) fn checked(self) -> Result<Data, BadPacket> {
+        if self.has_lookalike && !self.attachments.is_empty() { Err(BadPacket::Lookalike) } else { Ok(self) }
     }
 
     /// Appends the value that starts with the item, inside of `depth` others. It calls itself for what is in it, at
@@ -52,7 +50,7 @@ impl Data {
         match item {
             Item::Null | Item::Undefined => self.json.push_str("null"),
             Item::Bool(value) => self.json.push_str(if value { "true" } else { "false" }),
-            Item::Integer(number) => self.json.push_str(&number.to_string()),
+            Item::Integer(number) => push_number(number, &mut self.json),
             Item::Float(number) => push_float(number, &mut self.json),
             Item::Text(text) => json::quote(&text, &mut self.json),
             Item::Date(millis) => push_date(millis, &mut self.json),
@@ -60,7 +58,7 @@ impl Data {
             // As programs in JavaScript get one that they do not know.
             Item::Extension(kind, bytes) => {
                 self.json.push('[');
-                self.json.push_str(&kind.to_string());
+                push_number(kind, &mut self.json);
                 self.json.push(',');
                 self.binary(bytes)?;
                 self.json.push(']');
@@ -112,14 +110,21 @@ impl Data {
     }
 }
 
+fn push_number(number: impl fmt::Display, json: &mut String) {
+    // Writing to a string does not fail.
+    let _ = write!(json, "{number}");
+}
+
 fn push_float(number: f64, json: &mut String) {
     // The largest integers that a float tells apart are written as such, as JavaScript does.
     if number.fract() == 0.0 && number.abs() <= MAX_ACK_ID as f64 {
-        json.push_str(&(number as i64).to_string());
+        push_number(number as i64, json);
         return;
     }
-    // A number that is not finite is written as null.
-    json.push_str(&serde_json::Value::from(number).to_string());
+    match serde_json::Number::from_f64(number) {
+        Some(number) => push_number(number, json),
+        None => json.push_str("null"),
+    }
 }
 
 const DAY_MS: i64 = 86_400_000;
