@@ -5,6 +5,9 @@ use fanfare::base::ids::{LinkId, ReactorId};
 use fanfare::hub::{Hub, Interest, Selector};
 use fanfare::reactor::outlet::{Outlet, Wires};
 use fanfare::session::websocket::{Event, WebSocket, WsError};
+use fanfare::wire::adapter::{
+    Body, Broadcast, Channels, Flags, Message, Opts, Payload, Wire, decode, encode,
+};
 use fanfare::wire::deflate::{Deflater, InflateError, Inflater};
 use fanfare::wire::dialect::Dialect;
 use fanfare::wire::engine::Revision;
@@ -333,4 +336,30 @@ fn compression_costs_nothing_until_it_is_used() {
     // From then on, what a message costs is its frame.
     let (allocations, bytes, _) = measure(|| deflater.frame_if_worth(&frame, 64).map(drop));
     assert_eq!((allocations, bytes), (1, 0));
+}
+
+#[test]
+fn a_message_to_other_servers_is_its_channel_and_its_bytes() {
+    let message = Message {
+        scope: "/".into(),
+        from: Some("0123456789abcdef".into()),
+        to: None,
+        seq: Some(1),
+        body: Body::Broadcast(Broadcast {
+            data: Payload::new(r#"["price",{"symbol":"ABC","bid":12.5,"ask":[12.6,12.7]}]"#, Vec::new()),
+            opts: Opts { rooms: vec!["r1".into()], except: Vec::new(), flags: Flags::default() },
+            request: None,
+            report: None,
+        }),
+    };
+    // To be read, MessagePack becomes text, which is a third; the rooms are a list.
+    for (wire, to_read) in [(Wire::Classic, 2), (Wire::Sharded, 1)] {
+        let channels = Channels::new("socket.io", wire);
+        let (written, _, encoded) = measure(|| encode(&channels, &message));
+        let (channel, bytes) = encoded.unwrap();
+        let (read, _, decoded) = measure(|| decode(&channels, "another", &channel, &bytes));
+        assert_eq!(decoded, Ok(Some(message.clone())));
+        println!("{written} allocations to write, {read} to read: {wire:?}");
+        assert_eq!((written, read), (2, to_read));
+    }
 }

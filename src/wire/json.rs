@@ -1,7 +1,8 @@
 //! JSON that is scanned and not built (RFC 8259).
 //!
 //! Owns: [`Reader`], which takes a text apart into tokens one by one, without recursion and without memory of its
-//! own, and what follows from it: where a value ends, the elements of a list, what a string says.
+//! own, and what follows from it: where a value ends, the elements of a list, the members of an object, what a string
+//! says.
 //! Leaves to others: values; serde_json builds them where a program asks for them.
 
 use std::borrow::Cow;
@@ -320,7 +321,12 @@ pub fn scan(text: &str, max_depth: usize) -> Result<usize, JsonError> {
 
 /// The JSON value that `text` is, nested at most [`MAX_DEPTH`] deep, without the space around it.
 pub fn whole(text: &str) -> Result<&str, JsonError> {
-    let end = scan(text, MAX_DEPTH)?;
+    whole_within(text, MAX_DEPTH)
+}
+
+/// The same, nested at most as deep as is said; for what is allowed see [`Reader::new`].
+pub fn whole_within(text: &str, max_depth: usize) -> Result<&str, JsonError> {
+    let end = scan(text, max_depth)?;
     let (value, rest) = text.split_at(end);
     let rest = trim_start(rest);
     if rest.is_empty() { Ok(trim_start(value)) } else { Err(JsonError::Unexpected(text.len() - rest.len())) }
@@ -374,6 +380,30 @@ impl<'a> Iterator for Elements<'a> {
 /// The elements of an array that was found valid.
 pub fn elements(array: &str) -> Elements<'_> {
     Elements::new(inside(array))
+}
+
+/// The members of an object, each its raw name with quotes and its raw value.
+#[derive(Clone, Debug)]
+pub struct Members<'a> {
+    rest: &'a str,
+}
+
+/// The members of an object that was found valid; none if it is no object.
+pub fn members(object: &str) -> Members<'_> {
+    let inside = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    Members { rest: inside.map_or("", trim) }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<(&'a str, &'a str)> {
+        let (name, rest) = self.rest.split_at(scan(self.rest, LEVELS).ok()?);
+        let rest = trim_start(trim_start(rest).strip_prefix(':')?);
+        let (value, rest) = rest.split_at(scan(rest, LEVELS).ok()?);
+        self.rest = trim_start(rest).strip_prefix(',').map_or("", trim_start);
+        Some((name, value))
+    }
 }
 
 /// What is between the brackets of an array that was found valid; nothing if it is no array.

@@ -5,8 +5,9 @@
 //! HTTP/1.1 (RFC 9110, RFC 9112): [`head`] and [`chunked`] read, [`response`] writes; [`cookie`]
 //! (RFC 6265).
 //! Engine.IO, revisions 3 and 4: [`engine`]. Socket.IO: [`socketio`], and [`json`] (RFC 8259) that is scanned.
-//! [`parcel`] has one message in every [`dialect`].
+//! [`parcel`] has one message in every [`dialect`]. What servers tell one another: [`adapter`].
 
+pub mod adapter;
 pub mod chunked;
 pub mod cookie;
 pub mod deflate;

@@ -213,7 +213,7 @@ pub fn split_event(data: &str) -> Option<(Cow<'_, str>, &str)> {
 }
 
 /// Whether the payload, valid JSON or nothing, has a shape that its packet can have.
-fn check_data(kind: PacketType, data: &str) -> Result<(), BadPacket> {
+pub(super) fn check_data(kind: PacketType, data: &str) -> Result<(), BadPacket> {
     let first = data.bytes().next();
     let fits = match kind.plain() {
         PacketType::Connect => matches!(first, None | Some(b'{')),

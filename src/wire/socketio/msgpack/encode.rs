@@ -8,6 +8,8 @@ use rmp::encode::{
     write_sint, write_str, write_uint,
 };
 
+use smallvec::SmallVec;
+
 use crate::wire::json::{self, LEVELS, Reader, Token};
 use crate::wire::socketio::placeholder::{self, Placeholder};
 use crate::wire::socketio::{MAX_ACK_ID, PacketType};
@@ -28,7 +30,7 @@ pub fn encode(
 
 const CHECKED: &str = "data is JSON that was checked";
 
-type Written = Result<(), ValueWriteError<Infallible>>;
+pub(in crate::wire) type Written = Result<(), ValueWriteError<Infallible>>;
 
 fn write(
     kind: PacketType,
@@ -42,10 +44,8 @@ fn write(
     write_str(out, "type")?;
     write_uint(out, kind.plain().number().into())?;
     if !data.is_empty() {
-        let places =
-            if attachments.is_empty() { Vec::new() } else { placeholder::find(data).expect(CHECKED) };
         write_str(out, "data")?;
-        write_value(data, &places, attachments, out)?;
+        write_value(data, attachments, out)?;
     }
     if let Some(id) = id {
         write_str(out, "id")?;
@@ -88,9 +88,9 @@ impl<'a> Steps<'a> {
 
 /// How many values each array has, and pairs each object, in the order in which they open: their heads say so before
 /// their parts come.
-fn lengths(json: &str, places: &[Placeholder]) -> Vec<u32> {
-    let mut lengths = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
+fn lengths(json: &str, places: &[Placeholder]) -> SmallVec<[u32; 16]> {
+    let mut lengths = SmallVec::new();
+    let mut open: SmallVec<[usize; 16]> = SmallVec::new();
     let mut steps = Steps::new(json, places);
     while let Some(step) = steps.next() {
         match step {
@@ -112,9 +112,11 @@ fn lengths(json: &str, places: &[Placeholder]) -> Vec<u32> {
     lengths
 }
 
-fn write_value(json: &str, places: &[Placeholder], attachments: &[Arc<[u8]>], out: &mut ByteBuf) -> Written {
-    let mut lengths = lengths(json, places).into_iter();
-    let mut steps = Steps::new(json, places);
+/// Writes a value, with its placeholders, if there are attachments, as the bytes that they stand for.
+pub(in crate::wire) fn write_value(json: &str, attachments: &[Arc<[u8]>], out: &mut ByteBuf) -> Written {
+    let places = if attachments.is_empty() { Vec::new() } else { placeholder::find(json).expect(CHECKED) };
+    let mut lengths = lengths(json, &places).into_iter();
+    let mut steps = Steps::new(json, &places);
     while let Some(step) = steps.next() {
         match step {
             Step::Attachment(num) => match num.and_then(|num| attachments.get(num)) {

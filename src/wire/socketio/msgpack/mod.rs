@@ -8,9 +8,14 @@
 //! (extension 0 of eight bytes: milliseconds since 1970) texts, its `undefined` (extension 0 of one byte) `null`.
 //! Its typed arrays (extension 0 with a length) are bytes. Other extensions are refused: nothing else is known of them.
 //! Integers keep all their digits. Bytes that are not UTF-8 in a string become U+FFFD.
+//!
+//! Messages between servers are in the same dialect ([`crate::wire::adapter`]): `source` and `text` read, and
+//! `encode::write_value` writes, for both.
 
 mod decode;
-mod encode;
+pub(in crate::wire) mod encode;
+pub(in crate::wire) mod source;
+pub(in crate::wire) mod text;
 
 pub use decode::decode;
 pub use encode::encode;
