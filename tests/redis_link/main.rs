@@ -1,9 +1,13 @@
 //! The link to Redis against real servers: what is published arrives, once and in order, or is counted as dropped.
 
+mod outages;
+mod places;
+mod proxy;
 mod servers;
+mod size;
 
 use fanfare::cluster::redis::{NotTaken, Settings};
-use servers::{Redis, Teller, Told, sharded};
+use servers::{Redis, Teller, Told, quick};
 
 /// Publishes to itself in one mode, with everything that an answer tells.
 fn speaks(url: &str, settings: Settings) {
@@ -36,11 +40,11 @@ fn speaks(url: &str, settings: Settings) {
 #[test]
 fn the_classic_mode_speaks() {
     let redis = Redis::start(&[]);
-    speaks(&redis.url(), Settings::default());
+    speaks(&redis.url(), quick());
 }
 
 #[test]
 fn the_sharded_mode_speaks() {
     let redis = Redis::start(&[]);
-    speaks(&redis.url(), sharded());
+    speaks(&redis.url(), Settings { sharded: true, ..quick() });
 }

@@ -37,6 +37,13 @@ impl Folder {
         Folder(path)
     }
 
+    /// A folder in another, which goes with it.
+    pub(crate) fn inside(&self, name: &str) -> Folder {
+        let path = self.path(name);
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -237,8 +244,16 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-pub(crate) fn sharded() -> Settings {
-    Settings { sharded: true, ..Settings::default() }
+/// Settings by which an outage is noticed soon, and its end, too.
+pub(crate) fn quick() -> Settings {
+    Settings {
+        ping_interval: Duration::from_millis(150),
+        ping_deadline: Duration::from_millis(300),
+        connect_timeout: Duration::from_millis(700),
+        pauses: (Duration::from_millis(10), Duration::from_millis(100)),
+        spool_age: Duration::from_secs(60),
+        ..Settings::default()
+    }
 }
 
 /// A certificate of 127.0.0.1 that signs itself, and its key.
@@ -248,6 +263,7 @@ pub(crate) fn certificate(folder: &Folder) -> (PathBuf, PathBuf) {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
         .args(["-days", "2", "-subj", "/CN=fanfare", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .args(["-keyout", &text(&key), "-out", &text(&certificate)])
         .stderr(Stdio::null())
         .status();

@@ -5,6 +5,7 @@ use super::node::Question;
 use super::resp::{Decoder, Token, Tokens};
 use super::spool::Publish;
 use super::stream::Trouble;
+use super::table::Change;
 use super::topology::is_master;
 use super::{Event, Reason};
 use std::mem;
@@ -83,18 +84,7 @@ impl Driver {
         match question {
             Question::Publish(message, _) => self.on_published(index, answer, message)?,
             Question::Changes { changes, restores, errors } => {
-                let node = &mut self.nodes[index];
-                node.restoring -= restores;
-                let id = node.id;
-                let failed = changes.iter().filter(|change| self.table.has_failed(change, id)).count();
-                self.failed |= failed > 0;
-                for error in errors {
-                    if is_elsewhere(error.as_bytes()) {
-                        self.moved = Some(Trouble(error).at(&self.nodes[index].address));
-                    } else {
-                        self.complain(index, &format!("{failed} subscriptions: {error}"));
-                    }
-                }
+                self.on_changed(index, &changes, restores, errors)
             }
             Question::Count(id) => self.counted(id, count_of(frame)),
             Question::Ping => {
@@ -109,6 +99,32 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// A batch of changes is done, or as much of it as the server will do.
+    fn on_changed(&mut self, index: usize, changes: &[Change], restores: usize, errors: Vec<String>) {
+        let id = self.nodes[index].id;
+        self.nodes[index].restoring -= restores;
+        let failed: Vec<_> = changes.iter().filter(|change| self.table.has_failed(change, id)).collect();
+        if let Some(error) = errors.iter().find(|error| is_elsewhere(error.as_bytes())) {
+            self.moved = Some(Trouble(error.clone()).at(&self.nodes[index].address));
+            return;
+        }
+        for change in failed {
+            if change.alone {
+                // Later.
+                self.failed = true;
+            } else if let Some(again) = self.table.retry(change) {
+                // A name that was refused takes its whole command with it.
+                let node = &mut self.nodes[index];
+                node.todo.push_front(again);
+                node.to_restore += usize::from(restores > 0);
+                node.restoring += usize::from(restores > 0);
+            }
+        }
+        if let Some(error) = errors.first() {
+            self.complain(index, &format!("a subscription: {error}"));
+        }
     }
 
     fn on_published(&mut self, index: usize, answer: Token<'_>, message: Publish) -> Result<(), Trouble> {

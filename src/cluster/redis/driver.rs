@@ -444,7 +444,9 @@ impl Driver {
                     (*step == Step::Subscribe, change.pattern, if has_slots { change.slot } else { 0 })
                 };
                 steps.sort_by_key(kind);
-                for group in steps.chunk_by(|a, b| kind(a) == kind(b)) {
+                let together =
+                    |a: &(Step, &Change), b: &(Step, &Change)| kind(a) == kind(b) && !a.1.alone && !b.1.alone;
+                for group in steps.chunk_by(together) {
                     let (subscribe, pattern, _) = kind(&group[0]);
                     let command = match (pattern, self.settings.sharded, subscribe) {
                         (true, _, true) => "PSUBSCRIBE",
@@ -522,6 +524,10 @@ impl Driver {
             // The timer is looked at in the next turn.
             self.again |= !self.shared.orders.is_empty();
             return false;
+        }
+        // What came in the course of this turn is dropped with the rest.
+        for _ in 0..=self.shared.orders.len() / ORDERS {
+            self.take_orders();
         }
         for node in mem::take(&mut self.nodes) {
             self.lose(node);

@@ -14,6 +14,8 @@ pub(crate) struct Change {
     pub(crate) slot: u16,
     /// The connection that holds it; 0 for none.
     pub(crate) node: u32,
+    /// It was refused, perhaps because of another name in the same command: it gets a command of its own.
+    pub(crate) alone: bool,
 }
 
 /// What a change comes to.
@@ -33,6 +35,7 @@ struct Entry {
     /// The server has confirmed it.
     held: bool,
     queued: bool,
+    refused: bool,
 }
 
 impl Entry {
@@ -70,11 +73,11 @@ impl Table {
         let names = self.names(pattern);
         if wanted && !names.contains_key(&name) {
             let slot = slot_of(&name);
-            let entry = Entry { node: 0, slot, wanted: false, held: false, queued: false };
+            let entry = Entry { node: 0, slot, wanted: false, held: false, queued: false, refused: false };
             names.insert(name.clone(), entry);
         }
         let entry = names.get_mut(&name)?;
-        let (was, node, slot) = (entry.wanted, entry.node, entry.slot);
+        let (was, node, slot, alone) = (entry.wanted, entry.node, entry.slot, entry.refused);
         entry.wanted = wanted;
         let due = queue && !entry.queued && !entry.is_as_wanted();
         entry.queued |= due;
@@ -82,7 +85,7 @@ impl Table {
             names.remove(&name);
         }
         self.wanted = self.wanted + usize::from(wanted) - usize::from(was);
-        due.then_some(Change { pattern, name, slot, node })
+        due.then_some(Change { pattern, name, slot, node, alone })
     }
 
     /// The turn of a change has come, on that connection.
@@ -119,6 +122,7 @@ impl Table {
         let entry = std::str::from_utf8(name).ok().and_then(|name| self.names(pattern).get_mut(name));
         if let Some(entry) = entry {
             entry.held = true;
+            entry.refused = false;
         }
     }
 
@@ -135,10 +139,19 @@ impl Table {
         match self.names(change.pattern).get_mut(&change.name) {
             Some(entry) if entry.wanted && !entry.held && entry.node == node => {
                 entry.node = 0;
+                entry.refused = true;
                 true
             }
             _ => false,
         }
+    }
+
+    /// Queues a change that failed together with others once more, alone.
+    pub(crate) fn retry(&mut self, change: &Change) -> Option<Change> {
+        let entry = self.names(change.pattern).get_mut(&change.name)?;
+        let due = !entry.queued && !entry.is_as_wanted();
+        entry.queued |= due;
+        due.then(|| Change { node: 0, alone: true, ..change.clone() })
     }
 
     /// The connection is gone, and with it its subscriptions.
@@ -160,7 +173,8 @@ impl Table {
             for (name, entry) in names.iter_mut().filter(|(_, entry)| !entry.queued && !entry.is_as_wanted())
             {
                 entry.queued = true;
-                changes.push(Change { pattern, name: name.clone(), slot: entry.slot, node: entry.node });
+                let (slot, node, alone) = (entry.slot, entry.node, entry.refused);
+                changes.push(Change { pattern, name: name.clone(), slot, node, alone });
             }
         }
         changes
@@ -223,11 +237,12 @@ mod tests {
         let change = want(&mut table, true).unwrap();
         table.decide(&change, 1);
         assert!(table.has_failed(&change, 1));
-        let change = table.missing().pop().unwrap();
+        let change = table.retry(&change).unwrap();
+        assert!(change.alone && table.retry(&change).is_none() && table.missing().is_empty());
         table.decide(&change, 1);
         table.confirm(false, b"c");
         assert!(!table.has_failed(&change, 1));
         assert!(!table.end(b"c", 2) && !table.end(b"\xff", 1) && table.end(b"c", 1));
-        assert_eq!(table.missing(), [Change { node: 0, ..change }]);
+        assert_eq!(table.missing(), [Change { node: 0, alone: false, ..change }]);
     }
 }
