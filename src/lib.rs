@@ -160,6 +160,8 @@ mod app;
 #[doc(hidden)]
 pub mod base;
 #[doc(hidden)]
+pub mod cluster;
+#[doc(hidden)]
 pub mod hub;
 #[doc(hidden)]
 pub mod reactor;

@@ -12,7 +12,7 @@ const LAYERS: [&str; 10] =
     ["base", "sys", "hub", "wire", "session", "reactor", "app", "cluster", "server", "daemon"];
 
 /// Public for tests and tools only; the program and the examples do without.
-const HIDDEN: [&str; 6] = ["base", "hub", "reactor", "session", "sys", "wire"];
+const HIDDEN: [&str; 7] = ["base", "cluster", "hub", "reactor", "session", "sys", "wire"];
 
 const MOST_LINES: usize = 600;
 

@@ -1,0 +1,3 @@
+//! How other nodes are reached.
+
+pub mod redis;

@@ -1,0 +1,551 @@
+//! The thread of a link: one turn after the other, each begun by bytes, an order, a tick or the end of a pause.
+//!
+//! read and tell -> take orders -> tick -> connect, restore, come up -> change subscriptions -> send -> account.
+//!
+//! Down, it seeks the servers, pauses after each failure, and restores the subscriptions on connections that are new. What
+//! answers mean is in `answers`.
+
+use super::link::{Order, Shared};
+use super::node::{Node, Question};
+use super::spool::{Publish, Spool};
+use super::stream::Trouble;
+use super::table::{Change, Step, Table};
+use super::topology::{Found, Seeker};
+use super::url::{Address, Servers};
+use super::{Event, Reason, Settings};
+use std::collections::{HashMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, RandomState};
+use std::mem;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::sync::futures::Notified;
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval_at, sleep};
+
+/// Orders that are taken in one turn, so that reading does not starve.
+const ORDERS: usize = 4_096;
+/// Names in one batch of subscription commands.
+const BATCH_NAMES: usize = 512;
+/// What stopping may take.
+const STOP: Duration = Duration::from_secs(1);
+
+pub(crate) enum State {
+    Seeking(Pin<Box<dyn Future<Output = Result<Found, Trouble>> + Send>>),
+    Pausing(Pin<Box<Sleep>>),
+    /// Everybody is connected; subscriptions are being restored.
+    Restoring,
+    Up(Instant),
+}
+
+/// A count that several nodes are asked for.
+pub(crate) struct Counting {
+    pub(crate) ticket: u64,
+    pub(crate) left: usize,
+    pub(crate) sum: Option<u64>,
+}
+
+pub(crate) struct Driver {
+    pub(crate) shared: Arc<Shared>,
+    seeker: Arc<Seeker>,
+    pub(crate) settings: Settings,
+    events: Box<dyn Fn(Event<'_>) + Send>,
+    pub(crate) nodes: Vec<Node>,
+    last_node: u32,
+    /// First slot, last slot, and the id of the node that has them; empty without slots.
+    slots: Vec<(u16, u16, u32)>,
+    /// The node of everything that has no slot.
+    home: u32,
+    pub(crate) table: Table,
+    pub(crate) spool: Spool,
+    last_message: u64,
+    /// Channels that shall be counted, with their tickets, when the changes before them are on their way.
+    to_count: VecDeque<(Arc<str>, u64)>,
+    pub(crate) counts: HashMap<u64, Counting>,
+    last_count: u64,
+    state: State,
+    /// Someone says that the servers are no longer where they were.
+    pub(crate) moved: Option<Trouble>,
+    /// Subscriptions failed, and are tried again with the next tick.
+    pub(crate) failed: bool,
+    /// What Redis refused was logged in this time of being up.
+    pub(crate) complained: bool,
+    was_up: bool,
+    /// When the outage, which was told of, began.
+    down: Option<Instant>,
+    pause: Duration,
+    tick: Interval,
+    ticked: bool,
+    /// Orders were left.
+    again: bool,
+    dropped: [(u64, u64); Reason::ALL.len()],
+    now: Instant,
+    stop: Option<Pin<Box<Sleep>>>,
+}
+
+/// The work of the thread, until the link is stopped.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    seeker: Arc<Seeker>,
+    settings: Settings,
+    events: Box<dyn Fn(Event<'_>) + Send>,
+) {
+    let period = settings.ping_interval;
+    let mut tick = interval_at(tokio::time::Instant::now() + period, period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut driver = Driver {
+        state: seek(&seeker, &[]),
+        pause: settings.pauses.0,
+        shared,
+        seeker,
+        settings,
+        events,
+        nodes: Vec::new(),
+        last_node: 0,
+        slots: Vec::new(),
+        home: 0,
+        table: Table::default(),
+        spool: Spool::default(),
+        last_message: 0,
+        to_count: VecDeque::new(),
+        counts: HashMap::new(),
+        last_count: 0,
+        moved: None,
+        failed: false,
+        complained: false,
+        was_up: false,
+        down: None,
+        tick,
+        ticked: false,
+        again: false,
+        dropped: [(0, 0); Reason::ALL.len()],
+        now: Instant::now(),
+        stop: None,
+    };
+    loop {
+        let found = driver.wait().await;
+        if driver.turn(found) {
+            break;
+        }
+    }
+}
+
+fn seek(seeker: &Arc<Seeker>, nodes: &[Node]) -> State {
+    let seeker = seeker.clone();
+    let connected: Vec<Address> = nodes.iter().map(|node| node.address.clone()).collect();
+    State::Seeking(Box::pin(async move { seeker.seek(&connected).await }))
+}
+
+impl Driver {
+    /// Waits for something to do, and writes and reads meanwhile; what seeking has found, if that is it.
+    async fn wait(&mut self) -> Option<Result<Found, Trouble>> {
+        let shared = self.shared.clone();
+        let mut wake = pin!(shared.wake.notified());
+        poll_fn(|cx| self.poll(cx, wake.as_mut())).await
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        wake: Pin<&mut Notified<'_>>,
+    ) -> Poll<Option<Result<Found, Trouble>>> {
+        let mut ready = mem::take(&mut self.again);
+        ready |= wake.poll(cx).is_ready();
+        self.ticked = self.tick.poll_tick(cx).is_ready();
+        ready |= self.ticked;
+        for node in &mut self.nodes {
+            ready |= node.poll(cx);
+        }
+        if let Some(stop) = &mut self.stop {
+            ready |= stop.as_mut().poll(cx).is_ready();
+        }
+        match &mut self.state {
+            State::Seeking(task) => {
+                if let Poll::Ready(found) = task.as_mut().poll(cx) {
+                    return Poll::Ready(Some(found));
+                }
+            }
+            State::Pausing(pause) => {
+                if pause.as_mut().poll(cx).is_ready() {
+                    self.state = seek(&self.seeker, &self.nodes);
+                    ready = true;
+                }
+            }
+            State::Restoring | State::Up(_) => {}
+        }
+        if ready { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// One turn; whether it was the last.
+    fn turn(&mut self, found: Option<Result<Found, Trouble>>) -> bool {
+        self.now = Instant::now();
+        for node in 0..self.nodes.len() {
+            if let Err(trouble) = self.read(node) {
+                self.nodes[node].trouble.get_or_insert(trouble);
+            }
+        }
+        self.take_orders();
+        if mem::take(&mut self.ticked) {
+            self.on_tick();
+        }
+        self.lose_troubled();
+        match found {
+            Some(Ok(found)) => self.settle(found),
+            Some(Err(trouble)) => self.fall(trouble),
+            None => {}
+        }
+        if let Some(trouble) = self.moved.take()
+            && matches!(self.state, State::Up(_) | State::Restoring)
+        {
+            self.fall(trouble);
+        }
+        if matches!(self.state, State::Restoring) && self.nodes.iter().all(|node| node.restoring == 0) {
+            self.rise();
+        }
+        self.change_subscriptions();
+        self.count();
+        self.send();
+        self.trim();
+        let ends = self.is_at_end();
+        self.account();
+        ends
+    }
+
+    pub(crate) fn tell(&self, event: Event<'_>) {
+        (self.events)(event);
+    }
+
+    pub(crate) fn drop_message(&mut self, message: &Publish, reason: Reason) {
+        self.shared.dropped[reason as usize].fetch_add(1, Ordering::Relaxed);
+        let (messages, bytes) = &mut self.dropped[reason as usize];
+        *messages += 1;
+        *bytes += message.payload.len() as u64;
+        if let Some(ticket) = message.ticket {
+            self.tell(Event::Lost { ticket, reason });
+        }
+    }
+
+    fn take_orders(&mut self) {
+        self.shared.signalled.store(false, Ordering::SeqCst);
+        for _ in 0..ORDERS {
+            let Some(order) = self.shared.orders.pop() else { return };
+            match order {
+                Order::Publish { channel, payload, ticket } => {
+                    self.last_message += 1;
+                    let number = self.last_message;
+                    self.spool.put(Publish { number, channel, payload, ticket, since: self.now });
+                }
+                Order::Subscribe { pattern, name, wanted } => {
+                    // While the link is down, all that is missing is queued when the servers are found.
+                    let queue = matches!(self.state, State::Up(_) | State::Restoring);
+                    if let Some(change) = self.table.want(pattern, name, wanted, queue) {
+                        self.queue(change);
+                    }
+                }
+                Order::Count { channel, ticket } => self.to_count.push_back((channel, ticket)),
+            }
+        }
+        self.again = true;
+    }
+
+    /// Gives a change to the node that it is about.
+    fn queue(&mut self, change: Change) {
+        let id = if change.node != 0 { change.node } else { self.node_of(change.pattern, change.slot) };
+        match self.nodes.iter_mut().find(|node| node.id == id) {
+            Some(node) => node.todo.push_back(change),
+            None => self.table.put_off(&change),
+        }
+    }
+
+    fn node_of(&self, pattern: bool, slot: u16) -> u32 {
+        let at = self.slots.partition_point(|(_, last, _)| *last < slot);
+        match self.slots.get(at) {
+            Some((_, _, id)) if !pattern => *id,
+            _ => self.home,
+        }
+    }
+
+    fn index_of(&self, channel: &str) -> Option<usize> {
+        let slot = if self.slots.is_empty() { 0 } else { super::slot::slot_of(channel) };
+        let id = self.node_of(false, slot);
+        self.nodes.iter().position(|node| node.id == id)
+    }
+
+    fn count(&mut self) {
+        let is_up = matches!(self.state, State::Up(_));
+        let is_free = |node: &Node| node.todo.is_empty() && node.has_room();
+        while !self.to_count.is_empty() && (!is_up || self.nodes.iter().all(is_free)) {
+            let Some((channel, ticket)) = self.to_count.pop_front() else { break };
+            if !is_up {
+                self.tell(Event::Counted { ticket, count: None });
+                continue;
+            }
+            let sharded = self.settings.sharded;
+            let one = if sharded { self.index_of(&channel) } else { None };
+            self.last_count += 1;
+            let mut left = 0;
+            for (index, node) in self.nodes.iter_mut().enumerate() {
+                if one.is_none_or(|one| one == index) {
+                    node.count(sharded, &channel, self.last_count);
+                    left += 1;
+                }
+            }
+            self.counts.insert(self.last_count, Counting { ticket, left, sum: Some(0) });
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let deadline =
+            self.settings.ping_deadline.as_nanos().div_ceil(self.settings.ping_interval.as_nanos());
+        let deadline = u32::try_from(deadline).unwrap_or(u32::MAX).max(1);
+        let role = matches!(self.seeker.url.servers, Servers::Sentinel { .. });
+        for node in &mut self.nodes {
+            if let Err(trouble) = node.tick(deadline, role) {
+                node.trouble.get_or_insert(trouble);
+            }
+        }
+        if let State::Up(since) = self.state {
+            // A connection that does not last is no reason to try faster.
+            if self.now.duration_since(since) > self.settings.pauses.1 {
+                self.pause = self.settings.pauses.0;
+            }
+            if mem::take(&mut self.failed) {
+                self.table.missing().into_iter().for_each(|change| self.queue(change));
+            }
+        }
+    }
+
+    /// Takes the broken connections out, with an account of what was on them.
+    fn lose_troubled(&mut self) {
+        while let Some(index) = self.nodes.iter().position(|node| node.trouble.is_some()) {
+            let mut node = self.nodes.remove(index);
+            let trouble = node.trouble.take().expect("it has one").at(&node.address);
+            let needed = node.needed;
+            self.lose(node);
+            if needed && matches!(self.state, State::Up(_) | State::Restoring) {
+                self.fall(trouble);
+            }
+        }
+    }
+
+    fn lose(&mut self, mut node: Node) {
+        let taken = node.taken_bytes();
+        for question in mem::take(&mut node.questions) {
+            match question {
+                Question::Publish(message, end) if end <= taken => {
+                    self.drop_message(&message, Reason::Unknown)
+                }
+                Question::Publish(message, _) => self.put_back(message),
+                Question::Count(id) => self.counted(id, None),
+                Question::Changes { .. } | Question::Ping | Question::Role => {}
+            }
+        }
+        self.table.lose(node.id);
+        node.todo.iter().for_each(|change| self.table.put_off(change));
+    }
+
+    /// A message that surely was not published waits again, in its place.
+    pub(crate) fn put_back(&mut self, message: Publish) {
+        self.shared.waiting_bytes.fetch_add(message.weight(), Ordering::Relaxed);
+        self.spool.put(message);
+    }
+
+    /// The link is down, or was not up yet and cannot be now.
+    fn fall(&mut self, trouble: Trouble) {
+        self.shared.up.store(false, Ordering::Relaxed);
+        if self.down.is_none() {
+            self.down = Some(self.now);
+            log::warn!("redis: {} is down: {trouble}", self.seeker.url);
+            self.tell(Event::Down { reason: &trouble.0 });
+        } else {
+            log::debug!("redis: {} is still down: {trouble}", self.seeker.url);
+        }
+        // The whole of it is drawn: nodes that lost the same server at once come back apart.
+        let share = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+        self.state = State::Pausing(Box::pin(sleep(self.pause.mul_f64(share))));
+        self.pause = self.settings.pauses.1.min(2 * self.pause);
+    }
+
+    /// The servers were found and are connected: subscriptions are next.
+    fn settle(&mut self, found: Found) {
+        for (address, opened) in found.fresh {
+            self.last_node += 1;
+            self.nodes.push(Node::new(self.last_node, address, opened));
+        }
+        let places = &found.map.servers;
+        while let Some(index) =
+            self.nodes.iter().position(|node| places.iter().all(|place| place.address != node.address))
+        {
+            let node = self.nodes.remove(index);
+            self.lose(node);
+        }
+        let ids: Vec<_> = places
+            .iter()
+            .map(|place| self.nodes.iter().find(|node| node.address == place.address).map(|node| node.id))
+            .collect();
+        // One that was connected when the search began may be lost by now.
+        if let Some(lost) = places.iter().zip(&ids).find(|(place, id)| place.needed && id.is_none()) {
+            return self.fall(Trouble::new("the connection broke").at(&lost.0.address));
+        }
+        self.home =
+            places.iter().zip(&ids).find(|(place, _)| place.needed).map_or(0, |(_, id)| id.unwrap_or(0));
+        self.slots = found
+            .map
+            .slots
+            .iter()
+            .map(|(first, last, place)| (*first, *last, ids[*place].unwrap_or(0)))
+            .collect();
+        self.state = State::Restoring;
+        self.table.missing().into_iter().for_each(|change| self.queue(change));
+        for node in &mut self.nodes {
+            node.to_restore = node.todo.len();
+            node.restoring = node.todo.len();
+            node.needed = places.iter().any(|place| place.needed && place.address == node.address);
+        }
+    }
+
+    fn rise(&mut self) {
+        self.state = State::Up(self.now);
+        self.complained = false;
+        self.shared.up.store(true, Ordering::Relaxed);
+        match self.down.take() {
+            Some(since) => {
+                let outage = self.now.duration_since(since);
+                log::info!("redis: {} is up after {:.1} s", self.seeker.url, outage.as_secs_f64());
+            }
+            None => log::info!("redis: {} is up", self.seeker.url),
+        }
+        let gap = mem::replace(&mut self.was_up, true);
+        if gap {
+            self.shared.reconnects.fetch_add(1, Ordering::Relaxed);
+        }
+        self.tell(Event::Up { gap });
+    }
+
+    fn change_subscriptions(&mut self) {
+        let has_slots = !self.slots.is_empty();
+        for index in 0..self.nodes.len() {
+            while self.nodes[index].has_room() && !self.nodes[index].todo.is_empty() {
+                let node = &mut self.nodes[index];
+                let mut changes: Vec<_> = {
+                    let names = BATCH_NAMES.min(node.todo.len());
+                    node.todo.drain(..names).collect()
+                };
+                let restores = node.to_restore.min(changes.len());
+                node.to_restore -= restores;
+                let id = node.id;
+                let mut steps: Vec<_> =
+                    changes.iter().map(|change| (self.table.decide(change, id), change)).collect();
+                steps.retain(|(step, _)| *step != Step::Nothing);
+                // One command is about one slot in a Cluster, and about one kind of names anywhere.
+                let kind = |(step, change): &(Step, &Change)| {
+                    (*step == Step::Subscribe, change.pattern, if has_slots { change.slot } else { 0 })
+                };
+                steps.sort_by_key(kind);
+                let together =
+                    |a: &(Step, &Change), b: &(Step, &Change)| kind(a) == kind(b) && !a.1.alone && !b.1.alone;
+                for group in steps.chunk_by(together) {
+                    let (subscribe, pattern, _) = kind(&group[0]);
+                    let command = match (pattern, self.settings.sharded, subscribe) {
+                        (true, _, true) => "PSUBSCRIBE",
+                        (true, _, false) => "PUNSUBSCRIBE",
+                        (false, true, true) => "SSUBSCRIBE",
+                        (false, true, false) => "SUNSUBSCRIBE",
+                        (false, false, true) => "SUBSCRIBE",
+                        (false, false, false) => "UNSUBSCRIBE",
+                    };
+                    node.command(command, group.iter().map(|(_, change)| &change.name));
+                }
+                if steps.is_empty() {
+                    node.restoring -= restores;
+                    continue;
+                }
+                drop(steps);
+                changes.shrink_to_fit();
+                node.end_changes(changes, restores);
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        if !matches!(self.state, State::Up(_)) {
+            return;
+        }
+        while let Some(front) = self.spool.front() {
+            let aged = self.now.duration_since(front.since) > self.settings.spool_age;
+            let index = self.index_of(&front.channel);
+            if !aged && index.is_none_or(|index| !self.nodes[index].takes_messages()) {
+                break;
+            }
+            let Some(message) = self.unspool() else { break };
+            match index {
+                Some(index) if !aged => self.nodes[index].publish(self.settings.sharded, message),
+                _ => self.drop_message(&message, Reason::Age),
+            }
+        }
+    }
+
+    fn unspool(&mut self) -> Option<Publish> {
+        let message = self.spool.take()?;
+        self.shared.waiting_bytes.fetch_sub(message.weight(), Ordering::Relaxed);
+        Some(message)
+    }
+
+    /// What is too old goes, and while the link is down, the oldest of what is too much.
+    fn trim(&mut self) {
+        let is_up = matches!(self.state, State::Up(_));
+        while let Some(front) = self.spool.front() {
+            let reason = if !is_up && self.spool.bytes() > self.settings.spool_bytes {
+                Reason::Spool
+            } else if self.now.duration_since(front.since) > self.settings.spool_age {
+                Reason::Age
+            } else {
+                return;
+            };
+            if let Some(message) = self.unspool() {
+                self.drop_message(&message, reason);
+            }
+        }
+    }
+
+    /// Whether the link is stopped and nothing is left to wait for; what is left then, is dropped.
+    fn is_at_end(&mut self) -> bool {
+        if !self.shared.stop.load(Ordering::SeqCst) {
+            return false;
+        }
+        let stop = self.stop.get_or_insert_with(|| Box::pin(sleep(STOP)));
+        let sent = self.spool.is_empty()
+            && self.shared.orders.is_empty()
+            && self.nodes.iter().all(|node| node.in_flight() == 0);
+        // In an outage nothing can be hoped for; before the first connection something can.
+        if self.down.is_none() && !sent && !stop.is_elapsed() {
+            // The timer is looked at in the next turn.
+            self.again |= !self.shared.orders.is_empty();
+            return false;
+        }
+        // What came in the course of this turn is dropped with the rest.
+        for _ in 0..=self.shared.orders.len() / ORDERS {
+            self.take_orders();
+        }
+        for node in mem::take(&mut self.nodes) {
+            self.lose(node);
+        }
+        while let Some(message) = self.unspool() {
+            self.drop_message(&message, Reason::Stopped);
+        }
+        true
+    }
+
+    /// Tells what was dropped, and shows how many subscriptions there are.
+    fn account(&mut self) {
+        self.shared.subscriptions.store(self.table.wanted() as u64, Ordering::Relaxed);
+        for reason in Reason::ALL {
+            let (messages, bytes) = mem::take(&mut self.dropped[reason as usize]);
+            if messages > 0 {
+                self.tell(Event::Dropped { messages, bytes, reason });
+            }
+        }
+    }
+}

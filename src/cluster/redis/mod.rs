@@ -1,0 +1,170 @@
+//! The link to Redis: messages out to channels, messages in from channels, and an account of what was lost.
+//!
+//! A [`Link`] has a thread of its own. Whoever publishes or subscribes pushes onto a queue and goes on; a callback gets the
+//! [`Event`]s on the link's thread, straight from the buffer of the socket. What a message says, and who is interested in
+//! which channel, is for others to know.
+//!
+//! It speaks RESP3 (Redis 6 and newer; sharded Pub/Sub takes 7) by itself: at most once needs to know of every message
+//! whether the socket took it, and `sunsubscribe`, which a Cluster's node sends unasked when a slot leaves it, must not be
+//! taken for an answer. One connection to each server carries everything: subscriptions are back before a message leaves.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `url` | where Redis is |
+//! | `link` | the handle, the queue, the counters |
+//! | `driver` | the thread's turns: up and down, what is sent when, what answers mean |
+//! | `node` | one connection: bytes out and in, what is awaited, silence |
+//! | `table` | which subscriptions are wanted, and which are held where |
+//! | `spool` | messages that wait |
+//! | `topology` | which servers there are |
+//! | `stream`, `resp`, `slot` | connections, the protocol, the slots of a Cluster |
+
+mod answers;
+mod driver;
+mod link;
+mod node;
+mod resp;
+mod slot;
+mod spool;
+mod stream;
+mod table;
+mod topology;
+mod url;
+
+pub use link::{Counters, Link, NotTaken};
+pub use url::{Address, BadRedisUrl, Login, RedisUrl, Servers};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a link behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Redis 7's sharded Pub/Sub, in which a Cluster's node carries its own slots only, instead of the classic one.
+    pub sharded: bool,
+    /// Messages that may wait while the link is down, in bytes; beyond that the oldest go. A message counts with its
+    /// channel and 64 bytes for itself. Default 1 MiB.
+    pub spool_bytes: usize,
+    /// How old a message may be when it is sent. Default 5 s.
+    pub spool_age: Duration,
+    /// Messages that may wait at all, in bytes as above; beyond that none is taken. Default 16 MiB.
+    pub backlog_bytes: usize,
+    /// Between two pings. Default 1 s.
+    pub ping_interval: Duration,
+    /// Silence after a ping that ends a connection, counted in whole intervals. Default 2 s.
+    pub ping_deadline: Duration,
+    /// For connecting, and for each answer before the link is up. Default 2 s.
+    pub connect_timeout: Duration,
+    /// The bounds of the pause before the next attempt; the pause is drawn at random below a bound that doubles from
+    /// the first to the second. Default 50 ms and 2 s.
+    pub pauses: (Duration, Duration),
+    /// The longest message that Redis may send, in bytes; a longer one ends the connection. Default 64 MiB.
+    pub frame_bytes: usize,
+    /// Certificates, in PEM, of the authorities that TLS trusts instead of those of the system.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            sharded: false,
+            spool_bytes: 1 << 20,
+            spool_age: Duration::from_secs(5),
+            backlog_bytes: 16 << 20,
+            ping_interval: Duration::from_secs(1),
+            ping_deadline: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(2),
+            pauses: (Duration::from_millis(50), Duration::from_secs(2)),
+            frame_bytes: 64 << 20,
+            ca_file: None,
+        }
+    }
+}
+
+/// What a link has to say, on its own thread. Whoever is told should be quick: the next message is read afterwards.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// All subscriptions that were wanted when the connection came are held; what waits is sent from now on. `gap`: there
+    /// was an earlier connection, and messages of others may have been missed since.
+    Up {
+        /// Messages may have been missed.
+        gap: bool,
+    },
+    /// Nothing is sent until the next `Up`. Comes once an outage; of a Cluster, other nodes may still bring messages.
+    Down {
+        /// In words, with the server, without passwords.
+        reason: &'a str,
+    },
+    /// A message came, in a channel that is subscribed to or that matches a pattern; with both it comes twice.
+    Message {
+        /// Where it was published.
+        channel: &'a [u8],
+        /// What it says.
+        payload: &'a [u8],
+    },
+    /// A message with a ticket was published.
+    Published {
+        /// As given.
+        ticket: u64,
+        /// How many subscriptions Redis gave it to; of a Cluster, on that node.
+        receivers: u64,
+    },
+    /// A message with a ticket was dropped.
+    Lost {
+        /// As given.
+        ticket: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// The answer to [`Link::count`].
+    Counted {
+        /// As given.
+        ticket: u64,
+        /// Subscriptions to the channel by its name; `None` if Redis cannot be asked.
+        count: Option<u64>,
+    },
+    /// Messages were dropped in this turn of the thread.
+    Dropped {
+        /// How many.
+        messages: u64,
+        /// Their payloads.
+        bytes: u64,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// Why a message was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// More than [`Settings::backlog_bytes`] waited; whoever published was told at once, and no event comes.
+    Backlog,
+    /// The link was down, and more than [`Settings::spool_bytes`] waited.
+    Spool,
+    /// It waited longer than [`Settings::spool_age`].
+    Age,
+    /// The connection broke after the message was sent and before it was answered: it may have arrived.
+    Unknown,
+    /// Redis refused it.
+    Refused,
+    /// The link was stopped.
+    Stopped,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 6] =
+        [Reason::Backlog, Reason::Spool, Reason::Age, Reason::Unknown, Reason::Refused, Reason::Stopped];
+
+    /// A word for metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Backlog => "backlog",
+            Reason::Spool => "spool",
+            Reason::Age => "age",
+            Reason::Unknown => "unknown",
+            Reason::Refused => "refused",
+            Reason::Stopped => "stopped",
+        }
+    }
+}
