@@ -1,0 +1,110 @@
+//! The server of the checklist: every row of the guide's table of Socket.IO's server API is tried on it by real clients.
+//!
+//! It does what they tell it, by events that are named after what they call, and says what became of it in the
+//! acknowledgement. [`many`] and [`one`] send, [`rooms`] joins and leaves, [`life`] tells of beginnings and ends,
+//! [`mounts`] has a server for each option; what handlers saw that cannot be told to a client that is gone is in the
+//! [`journal`].
+//!
+//! `cargo run --example checklist -- --listen 127.0.0.1:3000`
+
+mod answer;
+#[path = "../../../examples/common/mod.rs"]
+mod common;
+mod journal;
+mod life;
+mod many;
+mod mounts;
+mod one;
+mod rooms;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+use fanfare::socketio::{Namespace, SocketIo};
+use fanfare::{
+    Admission, Endpoint, EngineOptions, Files, ListenAddr, Message, ReactorStats, Request, Response, Server,
+    Socket,
+};
+use journal::Journal;
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+/// A plain WebSocket on the same address, which says everything back.
+struct Echo;
+
+impl Endpoint for Echo {
+    fn on_upgrade(&self, _: &Request<'_>) -> Result<Admission, Response> {
+        Ok(Admission::to_scope("plain"))
+    }
+
+    fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {
+        match message {
+            Message::Text(text) => socket.send_text(text),
+            Message::Binary(bytes) => socket.send_binary(bytes),
+        };
+    }
+}
+
+/// A namespace whose clients tell it what to do.
+fn steered(name: &str, journal: &Journal) -> Namespace {
+    journal.ends_of(rooms::steered(one::steered(many::steered(Namespace::new(name)))))
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listen = Arg::new("listen").long("listen").value_parser(value_parser!(ListenAddr));
+    let client = Arg::new("client").long("client").value_parser(value_parser!(PathBuf));
+    let args = Command::new("checklist")
+        .about("The server on which the checklist of Socket.IO's API is tried")
+        .arg(listen.action(ArgAction::Append).required(true).help("Where to listen, once or more"))
+        .arg(client.help("A folder where the browser client was installed"))
+        .get_matches();
+
+    let journal = Journal::default();
+    let (stop, stopped) = mpsc::channel();
+    let root = steered("/", &journal).on("stop", move |_, _| {
+        // Whoever listens has stopped already.
+        let _ = stop.send(());
+    });
+    let socketio = SocketIo::new(EngineOptions::at("/socket.io/"))
+        .namespace(root)
+        .namespace(steered("/a", &journal))
+        // A name gets its slash.
+        .namespace(steered("b", &journal));
+    let socketio = life::namespaces(&journal).into_iter().fold(socketio, SocketIo::namespace);
+
+    // More than one reactor, so that what is done to many is done across them.
+    let mut server = Server::builder().reactors(2).socketio(socketio).endpoint("/plain", Echo);
+    for addr in args.get_many::<ListenAddr>("listen").into_iter().flatten() {
+        server = server.listen(addr.clone());
+    }
+    server = mounts::all(server, &journal);
+    server = journal.route(server);
+    server = server.route("GET", "/hello", |cx, _, _, responder| {
+        responder.send(cx, Response::text(200, "hello"));
+    });
+    server = server.route("GET", "/stats", |cx, _, _, responder| {
+        let stats = cx.stats();
+        let counts = serde_json::json!({
+            "sockets": stats.sum(ReactorStats::sockets),
+            "polling": stats.sum(ReactorStats::polling),
+            "panics": stats.sum(ReactorStats::panics),
+        });
+        responder.send(cx, Response::json(200, &counts));
+    });
+    server = server.route("POST", "/emit/{room}", |cx, request, params, responder| {
+        let sent = match request.json::<serde_json::Value>() {
+            Ok(value) => cx.namespace("/").to(params.get(0)).emit("posted", value).is_ok(),
+            Err(_) => false,
+        };
+        responder.send(cx, Response::empty(if sent { 204 } else { 400 }));
+    });
+    if let Some(folder) = args.get_one::<PathBuf>("client") {
+        server = server.files("/socket.io/", Files::socketio_client(folder)?);
+    }
+
+    let running = server.start()?;
+    for addr in running.addrs() {
+        println!("checklist ready on http://{addr} ({} reactors)", running.reactors());
+    }
+    stopped.recv()?;
+    running.stop();
+    Ok(running.join()?)
+}
