@@ -23,7 +23,7 @@ if [ -z "${FANFARE_PROGRAM:-}" ]; then
         FANFARE_PROGRAM=$target/debug/fanfare
         [ -x "$FANFARE_PROGRAM" ] || cargo build --quiet --locked --bin fanfare
     fi
-    for example in engine_echo socketio_suite; do
+    for example in checklist engine_echo socketio_suite; do
         [ -x "$(dirname "$FANFARE_PROGRAM")/examples/$example" ] ||
             cargo build --quiet --locked $profile --example $example
     done
@@ -35,5 +35,5 @@ cargo build --quiet --locked --manifest-path $clients/rust_client/Cargo.toml --t
 export FANFARE_RUST_CLIENT="$target/rust_client/debug/rust-client"
 
 echo "clients: $FANFARE_PROGRAM"
-node --test --test-reporter=spec $clients/*.test.mjs
+node --test --test-reporter=spec $clients/*.test.mjs $clients/checklist/*.test.mjs
 .deps/python/bin/python -m unittest discover --start-directory $clients --pattern '*_test.py' --verbose

@@ -36,9 +36,9 @@ export async function start(t, config = '', reactors = 3, listen = '127.0.0.1:0'
 }
 
 /** Starts one of the examples, which lie beside the program, on a free port. */
-export async function startExample(t, name) {
+export async function startExample(t, name, ...args) {
     const folder = join(dirname(process.env.FANFARE_PROGRAM), 'examples');
-    return run(t, join(folder, name), ['--listen', '127.0.0.1:0']);
+    return run(t, join(folder, name), ['--listen', '127.0.0.1:0', ...args]);
 }
 
 async function run(t, program, args) {

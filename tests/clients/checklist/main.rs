@@ -8,8 +8,6 @@
 //! `cargo run --example checklist -- --listen 127.0.0.1:3000`
 
 mod answer;
-#[path = "../../../examples/common/mod.rs"]
-mod common;
 mod journal;
 mod life;
 mod many;
