@@ -35,6 +35,14 @@ class Stage {
         return Promise.all(Array.from({ length: count }, () => this.open(namespace, options)));
     }
 
+    /** The socket of another namespace over the same connection. */
+    async beside(guest, namespace) {
+        const socket = guest.socket.io.socket(namespace);
+        this.t.after(() => socket.disconnect());
+        await soon(new Promise((resolve) => socket.once('connect', resolve)), `${guest.name} joins ${namespace}`);
+        return socket;
+    }
+
     /** A client that is refused by a namespace, or by the server: with what. */
     async refused(namespace = '/', options = {}) {
         const socket = connect(this.server, this.version, this.transport, { namespace, ...options });
