@@ -54,13 +54,13 @@ async function run(t, program, args) {
         }
     })();
     await soon(line, 'the ready line');
-    const addr = /http:\/\/(\S+)/.exec(ready)?.[1];
-    assert.ok(addr, `no ready line: ${ready}${log}`);
+    const addrs = Array.from(ready.matchAll(/http:\/\/(\S+)/g), ([, addr]) => addr);
+    assert.ok(addrs.length > 0, `no ready line: ${ready}${log}`);
     t.after(async () => {
         child.kill('SIGKILL');
         await exit;
     });
-    return { addr, child, exit, log: () => log };
+    return { addr: addrs[0], addrs, child, exit, log: () => log };
 }
 
 /** The query of a client: 'd1', 'c1' and the groups. */

@@ -27,6 +27,8 @@ impl Journal {
         let end = |journal: &Journal, socket: &mut Socket<'_>, what: &str, reason: String| {
             let rooms: Vec<&str> = socket.rooms().collect();
             let (id, namespace) = (socket.id(), socket.namespace());
+            // When the server ends nobody can ask it any more.
+            eprintln!("{id} {what} {reason}");
             journal.note(
                 json!({"id": id, "namespace": namespace, "what": what, "reason": reason, "rooms": rooms}),
             );

@@ -22,6 +22,7 @@ use fanfare::{
     Socket,
 };
 use journal::Journal;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
@@ -43,7 +44,7 @@ impl Endpoint for Echo {
 
 /// A namespace whose clients tell it what to do.
 fn steered(name: &str, journal: &Journal) -> Namespace {
-    journal.ends_of(rooms::steered(one::steered(many::steered(Namespace::new(name)))))
+    journal.ends_of(rooms::steered(one::steered(many::steered(Namespace::new(name)), journal)))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -99,9 +100,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let running = server.start()?;
-    for addr in running.addrs() {
-        println!("checklist ready on http://{addr} ({} reactors)", running.reactors());
-    }
+    let ready = running.addrs().iter().map(|addr| format!("checklist ready on http://{addr}\n"));
+    // At once: whoever starts it reads no more than the first of it.
+    print!("{}", ready.collect::<String>());
+    std::io::stdout().flush()?;
     stopped.recv()?;
     running.stop();
     Ok(running.join()?)

@@ -1,6 +1,7 @@
 //! Sending to the one socket that asks for it, with and without an acknowledgement; and what it is.
 
 use crate::answer::Answer;
+use crate::journal::Journal;
 use crate::many::args;
 use fanfare::socketio::{ArgsRef, Namespace, NoAck};
 use serde::Deserialize;
@@ -31,9 +32,10 @@ fn told(answer: Result<ArgsRef<'_>, NoAck>) -> Value {
 }
 
 /// `one`: how, the event's name and its arguments; `echo`, `call` and the like need no words.
-pub(crate) fn steered(namespace: Namespace) -> Namespace {
+pub(crate) fn steered(namespace: Namespace, journal: &Journal) -> Namespace {
+    let journal = journal.clone();
     namespace
-        .on("one", |socket, event| {
+        .on("one", move |socket, event| {
             let (how, name, values): (How, String, Vec<Value>) = event.parse()?;
             let (answer, values) = (Answer::to(event), args(&values)?);
             for _ in 1..how.times.unwrap_or(1) {
@@ -48,8 +50,11 @@ pub(crate) fn steered(namespace: Namespace) -> Namespace {
                 one = one.timeout(Duration::from_millis(ms));
             }
             if how.ack {
-                let later = answer.clone();
+                let (later, journal) = (answer.clone(), journal.clone());
                 let result = one.emit_with_ack(&name, &values, move |socket, args| {
+                    if matches!(args, Err(NoAck::Disconnected)) {
+                        journal.note(json!({"id": socket.id(), "what": "no answer"}));
+                    }
                     later.done(socket.context(), told(args));
                 });
                 if result.is_err() {

@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use fanfare::socketio::{Error, Namespace};
+use std::collections::BTreeMap;
 
 /// What `keep` keeps.
 struct Kept(String);
@@ -67,4 +68,30 @@ pub(crate) fn steered(namespace: Namespace) -> Namespace {
             );
             Ok(())
         })
+        .on("scopes", |socket, event| {
+            let answer = Answer::to(event);
+            let is_namespace = |(name, _): &(&str, u64)| name.starts_with('/');
+            let owned = |(name, count): (&str, u64)| (name.to_owned(), count);
+            socket.context().gather(
+                move |view| view.scopes().filter(is_namespace).map(owned).collect::<Vec<_>>(),
+                move |cx, counts| answer.done(cx, sum(counts)),
+            );
+        })
+        .on("rooms_of_all", |socket, event| {
+            let (answer, namespace) = (Answer::to(event), socket.namespace().to_owned());
+            let owned = |(name, count): (&str, u64)| (name.to_owned(), count);
+            socket.context().gather(
+                move |view| view.rooms(&namespace).map(owned).collect::<Vec<_>>(),
+                move |cx, counts| answer.done(cx, sum(counts)),
+            );
+        })
+}
+
+/// What each reactor has, by name, added up.
+fn sum(counts: Vec<Vec<(String, u64)>>) -> BTreeMap<String, u64> {
+    let mut sum = BTreeMap::new();
+    for (name, count) in counts.into_iter().flatten() {
+        *sum.entry(name).or_default() += count;
+    }
+    sum
 }
