@@ -16,7 +16,7 @@ mod one;
 mod rooms;
 
 use clap::{Arg, ArgAction, Command, value_parser};
-use fanfare::socketio::{Namespace, SocketIo};
+use fanfare::socketio::{Namespace, Parser, SocketIo};
 use fanfare::{
     Admission, Endpoint, EngineOptions, Files, ListenAddr, Message, ReactorStats, Request, Response, Server,
     Socket,
@@ -66,7 +66,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .namespace(root)
         .namespace(steered("/a", &journal))
         // A name gets its slash.
-        .namespace(steered("b", &journal));
+        .namespace(steered("b", &journal))
+        .namespace(steered("/packed", &journal).parser(Parser::MessagePack));
     let socketio = life::namespaces(&journal).into_iter().fold(socketio, SocketIo::namespace);
 
     // More than one reactor, so that what is done to many is done across them.
