@@ -88,6 +88,18 @@ pub use server::{Builder, Running, Server, StartError};
 pub use wire::frame::{Frame, FrameBuilder};
 pub use wire::response::Response;
 
+/// For those who know Socket.IO: what its names are here.
+pub mod guide {
+    #[doc = include_str!("guide/server_api.md")]
+    pub mod server_api {}
+
+    #[doc = include_str!("guide/idioms.md")]
+    pub mod idioms {}
+
+    #[doc = include_str!("guide/tests_of_rows.md")]
+    pub mod tests_of_rows {}
+}
+
 /// The README's program compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -52,3 +52,49 @@ both('headers, initial_headers: the program adds fields to answers', async (stag
     const post = await fetch(`${address}&sid=${sid}`, { method: 'POST', body: stage.isOld ? '1:2' : '40' });
     assert.deepEqual([await post.text(), ...fields(post)], ['ok', null, 'always']);
 });
+
+both(
+    'flush, drain: what waits for a slow reader is counted, and who lets too much wait is closed',
+    async (stage) => {
+        const [slow, other] = await stage.all(2);
+        const { id } = slow;
+        const { _socket: reading } = slow.socket.io.engine.transport.ws;
+        assert.deepEqual(await other.many({ to: [id] }, { tally: ['e', [0]] }), [1, 0, 0]);
+        reading.pause();
+        const outcomes = { written: 0, waiting: 0, dropped: 0 };
+        while (outcomes.dropped === 0) {
+            const tally = await other.many({ to: [id] }, { tally: ['e', ['x'.repeat(100_000)]] });
+            // The last one finds nobody.
+            if (tally.every((count) => count === 0)) break;
+            ['written', 'waiting', 'dropped'].forEach((outcome, number) => (outcomes[outcome] += tally[number]));
+        }
+        assert.ok(outcomes.written > 0 && outcomes.waiting > 0, JSON.stringify(outcomes));
+        const [{ reason }] = await stage.journal(id, 2);
+        assert.equal(reason, 'forced close');
+        reading.resume();
+        await slow.ends();
+        await quiet(other);
+    },
+    { transports: ['websocket'] },
+);
+
+both('adapter methods: what they did is done by emitting, joining and asking', async (stage) => {
+    const [a, b, c] = await stage.all(3);
+    // addAll, addSockets, del, delSockets.
+    await a.join('1', '2');
+    assert.equal(await a.many({ from: 'context', to: ['1', b.id] }, { join: ['3'] }), 2);
+    assert.equal(await a.call('leave', ['2']), true);
+    // sockets, socketRooms, clients, clientRooms, allRooms.
+    const ids = (...guests) => guests.map(({ id }) => id).sort();
+    assert.deepEqual((await c.call('of_whom', '3')).sort(), ids(a, b));
+    assert.deepEqual((await c.call('of_whom')).sort(), ids(a, b, c));
+    assert.deepEqual(await a.call('rooms'), ['1', '3']);
+    assert.deepEqual(await c.call('rooms_of_all'), { 1: 1, 3: 2 });
+    // broadcast, disconnectSockets.
+    assert.equal(await c.many({ from: 'handle', to: ['3'] }, { report: ['e', []] }), 2);
+    assert.equal(await c.many({ from: 'handle', to: ['1'] }, { disconnect: true }), 1);
+    await b.expect('e');
+    assert.equal(await a.ends(), 'io server disconnect');
+    assert.deepEqual(await c.call('rooms_of_all'), { 3: 1 });
+    await quiet(b, c);
+});

@@ -62,6 +62,8 @@ enum What {
     Send(Vec<Value>),
     /// Answered with how many sockets have it, or will.
     Report(String, Vec<Value>),
+    /// Answered with what became of it, in sockets: written, waiting, dropped.
+    Tally(String, Vec<Value>),
     Join(Vec<String>),
     Leave(Vec<String>),
     Disconnect(bool),
@@ -75,13 +77,18 @@ pub(crate) fn args(values: &[Value]) -> Result<Args, Error> {
 }
 
 fn act<V: Via>(emit: Emit<V>, what: What, answer: Answer) -> Result<(), Error> {
-    let count = move |cx: &mut Context<'_>, count: u64| answer.done(cx, count);
+    let later = answer.clone();
+    let count = move |cx: &mut Context<'_>, count: u64| later.done(cx, count);
     match what {
         What::Emit(event, values) => emit.emit(&event, args(&values)?),
         What::Send(values) => emit.send(args(&values)?),
         What::Report(event, values) => {
             emit.emit_with_report(&event, args(&values)?, move |cx, report| count(cx, report.delivered()))
         }
+        What::Tally(event, values) => emit.emit_with_report(&event, args(&values)?, move |cx, report| {
+            let dropped = report.dropped_slow + report.dropped_volatile + report.dropped_closed;
+            answer.done(cx, [report.written, report.queued, dropped]);
+        }),
         What::Join(rooms) => {
             emit.sockets_join_with_report(rooms, count);
             Ok(())

@@ -170,3 +170,25 @@ both('option destroyUpgrade, destroyUpgradeTimeout: an upgrade that nobody serve
     assert.equal(await soon(status, 'it is answered'), 404);
     await quiet(await stage.open());
 });
+
+both('option httpCompression: answers to polls are sent as they are', async (stage) => {
+    const { answer } = await handshake(stage, '/socket.io/', { 'Accept-Encoding': 'gzip, deflate, br' });
+    assert.equal(answer.headers.get('content-encoding'), null);
+    const guest = await stage.open();
+    const text = 'much of the same, '.repeat(1_000);
+    assert.deepEqual(await guest.acknowledged('echo', text), [text]);
+});
+
+both('option wsEngine: messages of every length come and go', async (stage) => {
+    const guest = await stage.open();
+    for (const length of [0, 125, 126, 65_535, 65_536, 900_000]) {
+        const [text] = await guest.acknowledged('echo', 'x'.repeat(length));
+        assert.equal(text.length, length);
+    }
+});
+
+both('option initialPacket: what a middleware sends comes before anything else', async (stage) => {
+    const options = stage.isOld ? { query: { name: 'ann' } } : { auth: { name: 'ann' } };
+    const guest = await stage.open('/named', options);
+    await guest.expect('ran', 'first middleware');
+});
