@@ -1,8 +1,43 @@
-//! fanfare: a realtime push server and library.
+//! fanfare: a realtime push server and library for Linux. It speaks Socket.IO to clients of every generation, plain
+//! WebSocket, and HTTP.
 //!
-//! One process, one reactor a core. A reactor is a thread that owns its connections, what they are members of, and what
-//! waits to be sent to them; nothing of that is shared or locked. A program implements [`Endpoint`] for the
-//! WebSocket connections of a path, adds HTTP routes, and starts a [`Server`]:
+//! # A first program
+//!
+//! A namespace is a table of handlers for all of its sockets. What goes with an event is any value that serde knows: a
+//! tuple is several arguments, everything else is one.
+//!
+//! ```no_run
+//! use fanfare::socketio::{EngineOptions, Namespace, SocketIo};
+//! use fanfare::{Response, Server};
+//!
+//! let chat = Namespace::new("/")
+//!     .on_connect(|socket, _| socket.emit("hello", "from Rust"))
+//!     .on("join", |socket, event| {
+//!         let room: String = event.parse()?;
+//!         socket.join(&room)?;
+//!         event.ack(socket, "joined")
+//!     })
+//!     .on("say", |socket, event| {
+//!         let (room, text): (String, String) = event.parse()?;
+//!         let id = socket.id();
+//!         socket.to(&room).emit("said", (id, text))
+//!     });
+//!
+//! let running = Server::builder()
+//!     .listen("127.0.0.1:3000".parse()?)
+//!     .socketio(SocketIo::new(EngineOptions::at("/socket.io/")).namespace(chat))
+//!     .route("GET", "/", |cx, _, _, responder| responder.send(cx, Response::text(200, "hello")))
+//!     .start()?;
+//! running.join()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `io("http://127.0.0.1:3000")` of any socket.io-client since 1.0 connects to it. The whole of it is in [`socketio`]:
+//! [`Namespace`](socketio::Namespace) has the handlers, [`Socket`](socketio::Socket) what they do,
+//! [`Emit`](socketio::Emit) the choice of recipients. One namespace may stand for many names, by a pattern or by a
+//! function: [`Namespace::matching`](socketio::Namespace::matching).
+//!
+//! A path that speaks plain WebSocket is an [`Endpoint`]; its connections have rooms, too:
 //!
 //! ```no_run
 //! use fanfare::{Admission, Endpoint, Frame, Message, Request, Response, Server, Socket, To};
@@ -10,52 +45,107 @@
 //! struct Chat;
 //!
 //! impl Endpoint for Chat {
-//!     fn on_upgrade(&self, _: &Request<'_>) -> Result<Admission, Response> {
-//!         Ok(Admission::to_scope("chat"))
+//!     fn on_upgrade(&self, request: &Request<'_>) -> Result<Admission, Response> {
+//!         match request.cookie("session") {
+//!             Some(_) => Ok(Admission::to_scope("chat").room("lobby")),
+//!             None => Err(Response::error(401, "unauthorized", "who are you?")),
+//!         }
 //!     }
 //!
 //!     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {
 //!         if let Message::Text(text) = message {
-//!             socket.publish(&To::everybody("chat"), &Frame::text(text));
+//!             socket.publish(&To::room("chat", "lobby"), &Frame::text(text));
 //!         }
 //!     }
 //! }
 //!
-//! let server = Server::builder()
-//!     .listen("127.0.0.1:3000".parse()?)
-//!     .endpoint("/chat", Chat)
-//!     .route("GET", "/", |cx, _, _, responder| responder.send(cx, Response::text(200, "hello")))
-//!     .start()?;
-//! server.join()?;
+//! let running = Server::builder().listen("127.0.0.1:3000".parse()?).endpoint("/chat", Chat).start()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`Builder::route`] answers HTTP requests, with JSON or whatever a [`Response`] is; [`Builder::files`] serves a folder.
+//!
 //! # Threads
 //!
-//! Handlers run on the reactor that owns the socket and must not block. They get a view of the socket or of the
-//! reactor for the call; what they send is queued and leaves at the end of the turn. A reactor has a descriptor table
-//! of its own: a file or a socket that another thread opened does not exist there under its number, so that handlers
-//! leave I/O to other threads (the standard three descriptors are kept).
+//! A server has one reactor a core: a thread that owns its connections, what they are members of, and what waits to be
+//! sent to them. Nothing of that is shared or locked. A connection stays on its reactor.
 //!
-//! A handler that panics ends its reactor and thereby the server: the other reactors close their connections with
-//! 1001, and [`Running::join`] returns an error.
+//! Handlers run on the reactor that owns the socket, one at a time there, and **must not block**: while one does, nothing
+//! else happens on its reactor. They get a view of the socket, lent for the call; what they send is queued and leaves at
+//! the end of the turn. Handlers are shared by all reactors, so what they capture is `Send + Sync`; what belongs to one
+//! socket is kept with it by [`Socket::set`](socketio::Socket::set).
+//!
+//! Work that takes long goes to a thread of the program's own, or to a runtime: give it what it needs and a [`Handle`],
+//! which emits and publishes from anywhere, or the [`Ack`](socketio::Ack) or the [`Responder`] that it answers.
+//!
+//! ```no_run
+//! use fanfare::socketio::{Ack, Error, Namespace};
+//! use std::sync::{Mutex, mpsc};
+//!
+//! let (work, waiting) = mpsc::channel::<(Ack, u64)>();
+//! let work = Mutex::new(work);
+//! let namespace = Namespace::new("/").on("factor", move |_, event| {
+//!     let number: u64 = event.parse()?;
+//!     let ack = event.take_ack().ok_or_else(|| Error::other("nobody wants to know"))?;
+//!     work.lock().unwrap().send((ack, number)).map_err(Error::other)
+//! });
+//! # fn factor(number: u64) -> Vec<u64> { vec![number] }
+//! # fn running() -> fanfare::Running { unimplemented!() }
+//! # let running = running();
+//! let handle = running.handle();
+//! std::thread::spawn(move || {
+//!     for (ack, number) in waiting {
+//!         let _ = ack.send(&handle, factor(number));
+//!     }
+//! });
+//! ```
+//!
+//! A reactor has a descriptor table of its own: a file or a socket that another thread opened does not exist there under
+//! its number. Handlers leave I/O to other threads (the standard three descriptors are kept).
 //!
 //! What the server has to say goes to the `log` crate; a program shows it by installing a logger.
 //!
-//! # Promises
+//! # When handlers fail
 //!
-//! - Order is kept from one sender to one receiver. A message is delivered at most once.
+//! A handler that returns an `Err` has that told to [`Namespace::on_error`](socketio::Namespace::on_error) or to the log.
+//! One that panics ends its socket (one of a route: its request, with status 500), is counted in
+//! [`ReactorStats::panics`] and logged with the name of the event, and nobody else notices. That takes unwinding: with
+//! `panic = "abort"` it ends the process.
+//!
+//! # Guarantees
+//!
+//! - Order is kept from one sender to one receiver: of a socket, a handler, or a handle with its clones.
+//! - A message is delivered at most once; who needs to know asks for an acknowledgement or for a [`DeliveryReport`].
 //! - A join is visible to every reactor when the call returns.
 //! - A slow reader costs others nothing but its outbox, which is bounded by [`Limits::outbox_bytes`]; beyond that it is
-//!   closed with 1008.
+//!   closed. Volatile messages are dropped for it before.
 //! - What is not delivered is counted, with the reason: [`DeliveryReport`], [`Stats`].
+//! - Nothing that a peer sends makes the server panic, hang, or grow past its limits.
+//!
+//! # Limits
+//!
+//! [`Limits`] has those that peers meet, each with its default; [`EngineOptions`] those of
+//! Socket.IO's transport. Names of rooms, scopes and events have up to 264, 264 and as many bytes as a message has. A socket
+//! is in up to [`Limits::rooms_per_socket`] rooms, a session in up to 64 namespaces, an event has up to 10 attachments,
+//! a client may owe 16,384 acknowledgements. A server has up to 64 reactors, and a reactor as many connections as one
+//! descriptor table holds.
 //!
 //! # Costs
 //!
-//! An idle connection with a claim and a room takes about 200 bytes. A frame is built once and shared by all its
-//! recipients on all reactors. A publish wakes only reactors that have a member of its rooms.
+//! | | about |
+//! |---|---|
+//! | an idle WebSocket in a scope, with a claim and a room | 200 bytes |
+//! | an idle Socket.IO client with two rooms | 345 bytes |
+//! | another namespace of a session | 8 bytes, and what it keeps of the first request |
+//! | a name of a dynamic namespace that somebody is in | 240 bytes a reactor |
+//! | a room of a socket | 8 bytes; 56 for a room that nobody was in |
+//! | handlers | nothing a socket |
+//! | the first value that [`Socket::set`](socketio::Socket::set) keeps | 56 bytes, and its own size |
+//! | an acknowledgement that a client owes | 40 bytes, and what its callback captures |
+//! | a message to many | one allocation for each form in which clients need it, on no matter how many reactors |
+//! | [`Builder::compression`] | nothing a connection; 430 KB a reactor that meets compressed messages |
 //!
-//! [`Builder::compression`] costs a connection nothing, and a reactor that meets compressed messages about 430 KB.
+//! A publish wakes only reactors that have a member of its rooms. A message to a socket's id uses no table.
 
 mod app;
 #[doc(hidden)]
@@ -81,7 +171,7 @@ pub use app::{
 pub use base::compression::Compression;
 pub use base::limits::Limits;
 pub use hub::NAME_BYTES;
-pub use reactor::gauges::{Durations, Phase};
+pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};
 pub use reactor::listener::{BadListenAddr, ListenAddr};
 pub use reactor::peer::Peer;
 pub use server::{Builder, Running, Server, StartError};

@@ -2,7 +2,7 @@
 //! in any order that keeps the mails of one reactor to another in theirs.
 
 use fanfare::base::ids::ReactorId;
-use fanfare::hub::{Hub, Interest, Recipients, Selector};
+use fanfare::hub::{Entered, Hub, Interest, Recipients, Selector};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -138,7 +138,13 @@ impl World {
     fn apply(&mut self, op: &Op) {
         match op {
             Op::Enter(r, slot, scope) => {
-                assert_eq!(self.hubs[*r].enter(*slot, scope), self.model.join(*r, *slot, (scope, "")));
+                let is_there = (0..REACTORS).any(|other| !self.model.members(other, (scope, "")).is_empty());
+                let expected = match self.model.join(*r, *slot, (scope, "")) {
+                    false => Entered::Already,
+                    true if is_there => Entered::Joined,
+                    true => Entered::First,
+                };
+                assert_eq!(self.hubs[*r].enter(*slot, scope), expected);
             }
             Op::Join(r, slot, scope, room) => {
                 let joined = self.hubs[*r].join(*slot, scope, room);

@@ -7,7 +7,7 @@ use super::handle::Handle;
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
-use super::socketio::{SioSessions, SocketInfo};
+use super::socketio::{LiveNames, SioSessions, SocketInfo};
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
@@ -42,7 +42,7 @@ pub(crate) enum Job {
     Respond { link: LinkId, number: u32, response: Response },
     Closed { link: LinkId, cause: CloseCause },
     CloseSession { link: LinkId, cause: CloseCause },
-    Disconnect { link: LinkId, number: u16, epoch: u8 },
+    Disconnect { link: LinkId, number: u32, epoch: u8 },
     Reschedule { link: LinkId },
 }
 
@@ -75,6 +75,8 @@ pub(crate) struct Core {
     pub(crate) stats: Stats,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) sio: SioSessions,
+    /// The dynamic namespaces that its sockets are in.
+    pub(crate) live: LiveNames,
     pub(crate) router: Arc<Router>,
     /// The slot of a socket that has left its namespace, while its handlers are told: it is in its rooms still, and
     /// nothing is sent to it.
@@ -109,6 +111,7 @@ impl Core {
             mailboxes,
             stats,
             sio: SioSessions::default(),
+            live: LiveNames::default(),
             router,
             leaving: None,
             asked: 0,
@@ -167,6 +170,11 @@ impl Core {
         }
     }
 
+    /// The number of the namespace that has this name at a mount, as far as it is there for this reactor.
+    pub(crate) fn namespace_number(&self, mount: u16, name: &str) -> Option<u32> {
+        self.router.namespace_number(mount, name).map(u32::from).or_else(|| self.live.find(name))
+    }
+
     /// Whom it means here. In a namespace, the id of a socket is a room that needs no table.
     pub(crate) fn select(&self, to: &To, out: &Outlet) -> Recipients {
         let mut recipients = self.hub.select(to.selector());
@@ -186,7 +194,7 @@ impl Core {
         let place = self.place_of(namespace, id).filter(|place| place.reactor == self.reactor)?;
         let found = SocketInfo::find(self, out, namespace, place.slot)?;
         // It may be one that the session had before it left the namespace and came back.
-        (found.id() == id).then_some(place.slot)
+        (found.short_id() == id).then_some(place.slot)
     }
 
     /// Counts and logs a handler that panicked.
@@ -221,6 +229,7 @@ impl Core {
         self.later.shrink_to(0);
         self.waiting.shrink_to_fit();
         self.sio.trim();
+        self.live.trim();
     }
 
     /// How many questions other reactors have still to answer.

@@ -11,7 +11,7 @@ use crate::reactor::mail::Mailbox;
 use crate::wire::frame::Frame;
 use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How long a thread waits before it looks again whether the reactor has caught up.
@@ -21,11 +21,12 @@ const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 ///
 /// What one handle and its clones are told is done in that order, on one reactor. A thread that is faster than the
 /// server waits in these calls until the server has caught up, so that what is under way stays bounded; a handler,
-/// which may hold a handle too, never waits. When the server has ended, everything is passed over.
+/// which may hold a handle too, never waits. When the server has ended, everything is passed over; a handle does not keep
+/// its handlers, so that a thread that reads from their channel ends with them.
 #[derive(Clone)]
 pub struct Handle {
     mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
-    router: Arc<Router>,
+    router: Weak<Router>,
     stats: Stats,
     home: ReactorId,
 }
@@ -52,7 +53,7 @@ pub(crate) fn is_reactor_thread() -> bool {
 impl Handle {
     pub(crate) fn new(
         mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
-        router: Arc<Router>,
+        router: Weak<Router>,
         stats: Stats,
         home: ReactorId,
     ) -> Handle {
@@ -98,7 +99,8 @@ pub(crate) trait Carry {
     /// Does it on this reactor.
     fn carry_to(self, reactor: ReactorId, bytes: usize, f: impl FnOnce(&mut Context<'_>) + Send + 'static);
 
-    fn router(&self) -> &Router;
+    /// What the server was built of; nothing if it has ended.
+    fn with_router<R>(&self, f: impl FnOnce(&Router) -> R) -> Option<R>;
 }
 
 /// From where things can be done: a handler's [`Context`], or the [`Handle`] of any thread.
@@ -120,8 +122,8 @@ impl Carry for &mut Context<'_> {
         self.core.mailboxes[usize::from(reactor.0)].post_anyway(Mail::Call(Box::new(f)), bytes);
     }
 
-    fn router(&self) -> &Router {
-        &self.core.router
+    fn with_router<R>(&self, f: impl FnOnce(&Router) -> R) -> Option<R> {
+        Some(f(&self.core.router))
     }
 }
 
@@ -134,13 +136,13 @@ impl Carry for &Handle {
         self.post(reactor, bytes, f);
     }
 
-    fn router(&self) -> &Router {
-        &self.router
+    fn with_router<R>(&self, f: impl FnOnce(&Router) -> R) -> Option<R> {
+        self.router.upgrade().map(|router| f(&router))
     }
 }
 
 impl Core {
     pub(super) fn handle(&self) -> Handle {
-        Handle::new(self.mailboxes.clone(), self.router.clone(), self.stats.clone(), self.reactor)
+        Handle::new(self.mailboxes.clone(), Arc::downgrade(&self.router), self.stats.clone(), self.reactor)
     }
 }

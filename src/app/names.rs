@@ -16,7 +16,7 @@ macro_rules! one {
     };
 }
 
-one!(str, String, compact_str::CompactString);
+one!(str, String);
 
 impl<T: Rooms> Rooms for [T] {
     fn for_each_room(&self, f: &mut dyn FnMut(&str)) {

@@ -5,7 +5,7 @@ use super::endpoint::Endpoint;
 use super::engine::{Mount, Served};
 use super::files::{Compressor, FilesAt, Hit};
 use super::http::{Request, Responder};
-use super::socketio::Parser;
+use super::socketio::{Parser, SocketIo};
 use crate::base::compression::Compression;
 use percent_encoding::percent_decode_str;
 use std::io;
@@ -109,7 +109,7 @@ impl Router {
         &self.mounts[usize::from(number)]
     }
 
-    /// The number of a namespace of a mount.
+    /// The number of the namespace of a mount that has this name and no other.
     pub(crate) fn namespace_number(&self, mount: u16, namespace: &str) -> Option<u16> {
         match &self.mount(mount).served {
             Served::SocketIo(socketio) => socketio.find(namespace),
@@ -119,11 +119,29 @@ impl Router {
 
     /// How the packets of a namespace are written.
     pub(crate) fn parser_of(&self, namespace: &str) -> Parser {
-        let found = self.mounts.iter().find_map(|mount| match &mount.served {
-            Served::SocketIo(socketio) => socketio.find(namespace).map(|at| socketio.namespace_at(at).parser),
+        self.serving(namespace).next().map_or(Parser::Json, |(_, parser)| parser)
+    }
+
+    /// Where there may be sockets in a namespace, and their parser: where it is defined by its name or, if it is
+    /// nowhere, where it may be a dynamic one.
+    fn serving<'r>(&'r self, name: &'r str) -> impl Iterator<Item = (&'r Mount, Parser)> {
+        let is_explicit = self.socketios().any(|(_, socketio)| socketio.find(name).is_some());
+        self.socketios().filter_map(move |(mount, socketio)| {
+            let found = if is_explicit { socketio.find(name) } else { socketio.presume(name) };
+            Some((mount, socketio.namespace_at(found?).parser))
+        })
+    }
+
+    fn socketios(&self) -> impl Iterator<Item = (&Mount, &SocketIo)> {
+        self.mounts.iter().filter_map(|mount| match &mount.served {
+            Served::SocketIo(socketio) => Some((mount, &**socketio)),
             Served::Endpoint(_) => None,
-        });
-        found.unwrap_or(Parser::Json)
+        })
+    }
+
+    /// Whether every name of a namespace has one parser, as far as programs have to see to that.
+    pub(crate) fn has_settled_parsers(&self) -> bool {
+        self.socketios().all(|(_, socketio)| socketio.has_settled_parsers())
     }
 
     /// How what endpoints publish is compressed.
@@ -134,10 +152,7 @@ impl Router {
 
     /// How what is sent in a namespace is compressed.
     pub(crate) fn namespace_compression(&self, namespace: &str) -> Option<Compression> {
-        self.mounts.iter().find_map(|mount| match &mount.served {
-            Served::SocketIo(socketio) => socketio.find(namespace).and(mount.options.compression),
-            Served::Endpoint(_) => None,
-        })
+        self.serving(namespace).find_map(|(mount, _)| mount.options.compression)
     }
 
     /// Whether what an endpoint publishes may be for sockets of several dialects.

@@ -65,7 +65,7 @@ impl<'a> Socket<'a> {
     }
 
     /// An id that nobody can guess; that of an Engine.IO session is its `sid`.
-    pub fn id(&self) -> CompactString {
+    pub fn id(&self) -> String {
         let Context { core, .. } = &self.cx;
         core.sids.sid(Place::of(core.reactor, self.link, 0), "").as_str().into()
     }

@@ -49,8 +49,9 @@ impl Interest {
         &self.hasher
     }
 
-    pub(super) fn add(&self, hash: u64, reactor: ReactorId) {
-        insert(&mut self.shard(hash), hash, reactor);
+    /// Adds the reactor. Whether nobody was there before: of reactors that come at the same time, one finds that.
+    pub(super) fn add(&self, hash: u64, reactor: ReactorId) -> bool {
+        insert(&mut self.shard(hash), hash, reactor).is_empty()
     }
 
     /// Adds the reactor, and returns who was there before and the number of this claim. The number is

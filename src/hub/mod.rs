@@ -80,6 +80,17 @@ pub struct Claim {
     pub sequence: u32,
 }
 
+/// What [`Hub::enter`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// The slot was there already.
+    Already,
+    /// Somebody else was there, on some reactor.
+    Joined,
+    /// Nobody was: the scope comes into being.
+    First,
+}
+
 /// Whom a publish is for, by names.
 #[derive(Clone, Copy, Debug)]
 pub struct Selector<'a, S> {
@@ -108,14 +119,14 @@ impl Hub {
     }
 
     /// Puts the slot into a scope: it is then among "everybody". Names must have passed [`check_name`].
-    pub fn enter(&mut self, slot: u32, scope: &str) -> bool {
+    pub fn enter(&mut self, slot: u32, scope: &str) -> Entered {
         self.add(slot, scope, "")
     }
 
     /// Puts the slot into a room of a scope. False if it was there already.
     pub fn join(&mut self, slot: u32, scope: &str, room: &str) -> bool {
         debug_assert!(!room.is_empty() && room.len() <= ROOM_BYTES);
-        self.add(slot, scope, room)
+        self.add(slot, scope, room) != Entered::Already
     }
 
     /// Makes the slot the only member of a room, on every reactor: whoever else is in it has to leave.
@@ -284,18 +295,16 @@ impl Hub {
         &mut self.seats[index]
     }
 
-    fn add(&mut self, slot: u32, scope: &str, room: &str) -> bool {
+    fn add(&mut self, slot: u32, scope: &str, room: &str) -> Entered {
         let (found, hash) = self.rooms.find_or_insert(scope, room);
         let members = self.rooms.members_mut(found);
         let first = members.is_empty();
         if !members.insert(slot) {
-            return false;
+            return Entered::Already;
         }
-        if first {
-            self.interest.add(hash, self.reactor);
-        }
+        let first = first && self.interest.add(hash, self.reactor);
         self.seat(slot).push(found.into());
-        true
+        if first { Entered::First } else { Entered::Joined }
     }
 
     fn remove(&mut self, slot: u32, room: RoomId) {

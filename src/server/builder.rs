@@ -37,6 +37,8 @@ pub enum StartError {
     NoAddress,
     /// More reactors than there can be.
     TooManyReactors(usize),
+    /// Behind a [`Namespace::when`](crate::socketio::Namespace::when) there is a dynamic namespace with another parser.
+    MixedParsers,
     /// The kernel refuses an address.
     Listen(ListenAddr, io::Error),
     /// The kernel refuses something else that a reactor needs.
@@ -48,6 +50,9 @@ impl fmt::Display for StartError {
         match self {
             StartError::NoAddress => f.write_str("there is no address to listen on"),
             StartError::TooManyReactors(count) => write!(f, "{count} reactors: {MAX_REACTORS} at most"),
+            StartError::MixedParsers => {
+                f.write_str("behind a namespace by function, all dynamic namespaces have its parser")
+            }
             StartError::Listen(addr, error) => write!(f, "cannot listen on {addr}: {error}"),
             StartError::System(what, error) => write!(f, "{what}: {error}"),
         }

@@ -19,7 +19,7 @@ use crate::sys;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
 
 /// Descriptors of a reactor that are not connections with a socket: its poll, wake-ups, listeners, files that
@@ -36,7 +36,7 @@ pub struct Running {
     mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stats: Stats,
-    router: Arc<Router>,
+    router: Weak<Router>,
     /// How many handles were given.
     handles: AtomicUsize,
 }
@@ -155,6 +155,9 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     if reactors > MAX_REACTORS {
         return Err(StartError::TooManyReactors(reactors));
     }
+    if !router.has_settled_parsers() {
+        return Err(StartError::MixedParsers);
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if reactors == 0 { cores.min(MAX_REACTORS) } else { reactors };
     sys::steady_allocator();
@@ -256,7 +259,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
             Err(_) => failed = did_not_start(io::ErrorKind::TimedOut.into()),
         }
     }
-    let router = shared.router.clone();
+    let router = Arc::downgrade(&shared.router);
     let running =
         Running { addrs, admin_addrs, mailboxes, threads, stats, router, handles: AtomicUsize::new(0) };
     match failed {

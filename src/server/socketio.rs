@@ -4,15 +4,17 @@ use super::engine::Fault;
 use super::worker::Worker;
 use crate::app::socketio::{
     Ack, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
-    NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, pieces, socket_id,
+    NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, When, pieces, socket_id,
 };
 use crate::app::{CloseCause, Context, Served, guard};
 use crate::base::ids::LinkId;
+use crate::hub::Entered;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::packets::{Decoded, Rules};
 use crate::wire::engine::{Data, Revision as EngineRevision};
 use crate::wire::parcel;
 use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_data, connect_error_data};
+use std::borrow::Cow;
 
 /// A packet and its attachments may have so many times what one message may have.
 const PACKET_PAYLOADS: usize = 4;
@@ -27,6 +29,14 @@ struct Asked<'a> {
     auth: &'a str,
     /// How the packet came, and how it is answered.
     parser: Parser,
+}
+
+/// A namespace that a socket is in.
+#[derive(Clone, Copy)]
+struct Inside<'a> {
+    at: NamespaceId,
+    name: &'a str,
+    namespace: &'a Namespace,
 }
 
 impl Worker {
@@ -51,9 +61,11 @@ impl Worker {
         out: &mut Outlet,
     ) {
         if revision == EngineRevision::Three {
-            let parser =
-                socketio.find("/").map_or(Parser::Json, |number| socketio.namespace_at(number).parser);
-            self.socketio_connect(socketio, link, Asked { name: "/", query: None, auth: "", parser }, out);
+            let main = socketio.presume("/");
+            let parser = main.map_or(Parser::Json, |definition| socketio.namespace_at(definition).parser);
+            let asked = Asked { name: "/", query: None, auth: "", parser };
+            // It asks with the right parser.
+            let _ = self.socketio_connect(socketio, link, asked, out);
         }
     }
 
@@ -106,53 +118,56 @@ impl Worker {
         decoded: &Decoded<'_>,
         out: &mut Outlet,
     ) -> Result<(), Fault> {
-        let number = socketio.find(decoded.namespace);
+        let name = decoded.namespace;
+        let explicit = socketio.find(name);
+        let number = explicit.map(u32::from).or_else(|| self.core.live.find(name));
         let Some(session) = self.core.sio.get(link) else { return Ok(()) };
-        let revision = session.revision;
-        if number.is_some_and(|number| socketio.namespace_at(number).parser != parser) {
+        let (revision, mount) = (session.revision, session.mount);
+        let member = number.and_then(|number| session.member(number));
+        let member = member.map(|member| (member.number, member.definition, member.epoch));
+        let definition = explicit.or(member.map(|(_, definition, _)| definition));
+        if definition.is_some_and(|definition| socketio.namespace_at(definition).parser != parser) {
             return Err(Fault::Broken);
         }
         if session.closed {
             return Ok(());
         }
-        let epoch = number.and_then(|number| session.member(number)).map(|member| member.epoch);
-        match (decoded.kind, number, epoch) {
+        match (decoded.kind, member) {
             // Old clients may say it again, and may mean the main namespace, which they are in.
-            (PacketType::Connect, _, Some(_)) if revision == Revision::Four => Ok(()),
-            (PacketType::Connect, _, Some(_)) => Err(Fault::Broken),
-            (PacketType::Connect, ..) => {
-                let asked =
-                    Asked { name: decoded.namespace, query: decoded.query, auth: decoded.data, parser };
-                self.socketio_connect(socketio, link, asked, out);
-                Ok(())
+            (PacketType::Connect, Some(_)) if revision == Revision::Four => Ok(()),
+            (PacketType::Connect, Some(_)) => Err(Fault::Broken),
+            (PacketType::Connect, None) => {
+                let asked = Asked { name, query: decoded.query, auth: decoded.data, parser };
+                self.socketio_connect(socketio, link, asked, out)
             }
-            (PacketType::ConnectError, ..) => Err(Fault::Broken),
-            (_, Some(number), Some(epoch)) => {
-                self.socketio_dispatch(socketio, link, number, epoch, decoded, out);
+            (PacketType::ConnectError, _) => Err(Fault::Broken),
+            (_, Some((number, definition, epoch))) => {
+                let at = NamespaceId { mount, number };
+                let inside = Inside { at, name, namespace: socketio.namespace_at(definition) };
+                self.socketio_dispatch(link, inside, epoch, decoded, out);
                 Ok(())
             }
             // Old servers ignored what was for a namespace that the client was not in.
             _ if revision == Revision::Four => Ok(()),
-            (_, Some(_), None) if session.dismissed => Ok(()),
+            _ if session.dismissed && socketio.presume(name).is_some() => Ok(()),
             _ => Err(Fault::Broken),
         }
     }
 
     fn socketio_dispatch(
         &mut self,
-        socketio: &SocketIo,
         link: LinkId,
-        number: u16,
+        inside: Inside<'_>,
         epoch: u8,
         decoded: &Decoded<'_>,
         out: &mut Outlet,
     ) {
-        let namespace = socketio.namespace_at(number);
+        let Inside { at, name: namespace_name, namespace } = inside;
         let Some(session) = self.core.sio.get(link) else { return };
-        let (revision, at) = (session.revision, NamespaceId { mount: session.mount, number });
+        let revision = session.revision;
         match decoded.kind {
             PacketType::Disconnect => {
-                self.socketio_leave(link, namespace, at, DisconnectReason::ClientNamespaceDisconnect, out);
+                self.socketio_leave(link, inside, DisconnectReason::ClientNamespaceDisconnect, out);
             }
             PacketType::Event | PacketType::BinaryEvent => {
                 let Some(name) = decoded.name.as_deref() else { return };
@@ -164,10 +179,10 @@ impl Worker {
                     epoch,
                     id,
                     parser: namespace.parser,
-                    namespace: namespace.name.clone(),
+                    namespace: namespace_name.into(),
                 });
                 let mut event = Event { name, args: decoded.args, ack };
-                let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+                let mut socket = self.socket(link, inside, epoch, revision, out);
                 for handler in &namespace.on_any {
                     if socket.is_connected() {
                         socket.run(name, |socket| handler(socket, &mut event));
@@ -189,9 +204,9 @@ impl Worker {
                 }
             }
             PacketType::Ack | PacketType::BinaryAck => {
-                let member = session.member(number).zip(decoded.id);
+                let member = session.member(at.number).zip(decoded.id);
                 if let Some(owed) = member.and_then(|(member, id)| take_owed(member, id)) {
-                    let mut socket = self.socket(link, namespace, at, epoch, revision, out);
+                    let mut socket = self.socket(link, inside, epoch, revision, out);
                     give(&mut socket, owed, Ok(decoded.args));
                 }
             }
@@ -202,62 +217,57 @@ impl Worker {
     fn socket<'s>(
         &'s mut self,
         link: LinkId,
-        namespace: &'s Namespace,
-        at: NamespaceId,
+        inside: Inside<'s>,
         epoch: u8,
         revision: Revision,
         out: &'s mut Outlet,
     ) -> Socket<'s> {
+        let Inside { at, name, namespace } = inside;
         let cx = Context { core: &mut self.core, out };
-        Socket { cx, link, at, namespace, epoch, revision, parting: None }
+        Socket { cx, link, at, namespace, name, epoch, revision, parting: None }
     }
 
-    fn socketio_connect(&mut self, socketio: &SocketIo, link: LinkId, asked: Asked<'_>, out: &mut Outlet) {
+    /// The name of the namespace with a number that some membership here has.
+    fn name_at<'s>(&self, namespace: &'s Namespace, number: u32) -> Cow<'s, str> {
+        match namespace.name() {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(self.core.live.name(number).unwrap_or_default().to_owned()),
+        }
+    }
+
+    /// A client asks for a namespace that it is not in.
+    fn socketio_connect(
+        &mut self,
+        socketio: &SocketIo,
+        link: LinkId,
+        asked: Asked<'_>,
+        out: &mut Outlet,
+    ) -> Result<(), Fault> {
         let Asked { name, query, auth, parser } = asked;
-        let Some(session) = self.core.sio.get(link) else { return };
-        let revision = session.revision;
-        let Some(number) = socketio.find(name).filter(|_| session.members.len() < MAX_NAMESPACES) else {
-            // Whoever asks for one that is not there has to join another one in time all the same.
-            let error = ConnectError::new("Invalid namespace");
-            return self.socketio_refuse(link, parser, revision, name, &error, out);
-        };
-        let namespace = socketio.namespace_at(number);
-        let at = NamespaceId { mount: session.mount, number };
-        session.epochs = session.epochs.wrapping_add(1) & 15;
-        let epoch = session.epochs;
-        session.members.push(Member::new(number, epoch));
+        let Some(session) = self.core.sio.get(link) else { return Ok(()) };
+        let (revision, is_full) = (session.revision, session.members.len() >= MAX_NAMESPACES);
         // Lent out: handlers see it beside the session.
-        let handshake = session.handshake.take().unwrap_or_else(|| Box::new(Handshake::forgotten()));
+        let lent = session.handshake.take();
+        let is_forgotten = lent.is_none();
+        let handshake = lent.unwrap_or_else(|| Box::new(Handshake::forgotten()));
         let connecting = Connecting { handshake: &handshake, auth, query };
-        self.core.hub.enter(link.slot, name);
-        let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-        let refused = namespace.middlewares.iter().find_map(|middleware| {
-            guard(|| middleware(&mut socket, &connecting).err()).unwrap_or_else(|panicked| {
-                socket.panicked("connect", &panicked);
-                Some(ConnectError::new("internal error"))
-            })
-        });
-        let mut connected = false;
-        if let Some(error) = refused {
-            self.core.hub.exit_scope(link.slot, name);
-            let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
-            let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-            socket.parting = member;
-            forgive(&mut socket);
-            self.socketio_refuse(link, parser, revision, name, &error, out);
-        } else {
-            let id = socket_id(socket.cx.core, link, epoch, revision, name);
-            let data = connect_data((revision == Revision::Five).then_some(&id));
-            self.socketio_send(link, parser, PacketType::Connect, name, &data, out);
-            if let Some(session) = self.core.sio.get(link) {
-                session.connect_by = None;
+        let core = &self.core;
+        let accepts = |when: &When| {
+            core.hook("the function of a dynamic namespace", || when(name, &connecting)).unwrap_or(false)
+        };
+        let definition = if is_full { None } else { socketio.choose(name, accepts) };
+        let (mut connected, mut result) = (false, Ok(()));
+        match definition {
+            Some(definition) if socketio.namespace_at(definition).parser != parser => {
+                result = Err(Fault::Broken);
             }
-            connected = true;
-            let mut socket = self.socket(link, namespace, at, epoch, revision, out);
-            for handler in &namespace.on_connect {
-                if socket.is_connected() {
-                    socket.run("connect", |socket| handler(socket, &connecting));
-                }
+            Some(definition) => {
+                connected = self.socketio_enter(socketio, link, definition, (name, &connecting), out);
+            }
+            None => {
+                // Whoever asks for one that is not there has to join another one in time all the same.
+                let error = ConnectError::new("Invalid namespace");
+                self.socketio_refuse(link, parser, revision, name, &error, out);
             }
         }
         if let Some(session) = self.core.sio.get(link) {
@@ -269,9 +279,72 @@ impl Worker {
                 None => {}
             }
             let is_needed = !connected || socketio.has_several() || !handshake.raw_query().is_empty();
-            session.handshake = is_needed.then_some(handshake);
+            session.handshake = (is_needed && !is_forgotten).then_some(handshake);
         }
         self.run_jobs(out);
+        result
+    }
+
+    /// Makes it a socket of a namespace, unless a middleware refuses it: whether it is one then.
+    fn socketio_enter(
+        &mut self,
+        socketio: &SocketIo,
+        link: LinkId,
+        definition: u16,
+        (name, connecting): (&str, &Connecting<'_>),
+        out: &mut Outlet,
+    ) -> bool {
+        let namespace = socketio.namespace_at(definition);
+        let parser = namespace.parser;
+        let is_dynamic = namespace.name().is_none();
+        let Some(session) = self.core.sio.get(link) else { return false };
+        let number = if is_dynamic { self.core.live.hold(name) } else { u32::from(definition) };
+        let revision = session.revision;
+        let inside = Inside { at: NamespaceId { mount: session.mount, number }, name, namespace };
+        session.epochs = session.epochs.wrapping_add(1) & 15;
+        let epoch = session.epochs;
+        session.members.push(Member::new(number, definition, epoch));
+        let entered = self.core.hub.enter(link.slot, name);
+        for handler in &socketio.on_new_namespace {
+            if is_dynamic && entered == Entered::First {
+                Context { core: &mut self.core, out }.guarded("on_new_namespace", |cx| {
+                    if let Err(error) = handler(cx, name) {
+                        log::warn!("on_new_namespace {name:?}: {error}");
+                    }
+                });
+            }
+        }
+        let mut socket = self.socket(link, inside, epoch, revision, out);
+        let refused = namespace.middlewares.iter().find_map(|middleware| {
+            guard(|| middleware(&mut socket, connecting).err()).unwrap_or_else(|panicked| {
+                socket.panicked("connect", &panicked);
+                Some(ConnectError::new("internal error"))
+            })
+        });
+        if let Some(error) = refused {
+            self.core.hub.exit_scope(link.slot, name);
+            let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
+            let mut socket = self.socket(link, inside, epoch, revision, out);
+            socket.parting = member;
+            forgive(&mut socket);
+            drop(socket);
+            self.core.live.release(number);
+            self.socketio_refuse(link, parser, revision, name, &error, out);
+            return false;
+        }
+        let id = socket_id(&self.core, link, epoch, revision, name);
+        let data = connect_data((revision == Revision::Five).then_some(&id));
+        self.socketio_send(link, parser, PacketType::Connect, name, &data, out);
+        if let Some(session) = self.core.sio.get(link) {
+            session.connect_by = None;
+        }
+        let mut socket = self.socket(link, inside, epoch, revision, out);
+        for handler in &namespace.on_connect {
+            if socket.is_connected() {
+                socket.run("connect", |socket| handler(socket, connecting));
+            }
+        }
+        true
     }
 
     fn socketio_refuse(
@@ -313,45 +386,48 @@ impl Worker {
     }
 
     /// A handler wants the socket out of its namespace.
-    pub(super) fn socketio_disconnect(&mut self, link: LinkId, number: u16, epoch: u8, out: &mut Outlet) {
+    pub(super) fn socketio_disconnect(&mut self, link: LinkId, number: u32, epoch: u8, out: &mut Outlet) {
         let shared = self.shared.clone();
         let Some(session) = self.core.sio.get(link) else { return };
         let at = NamespaceId { mount: session.mount, number };
-        if session.closed || session.member(number).is_none_or(|member| member.epoch != epoch) {
+        let member = session.member(number).filter(|member| member.epoch == epoch);
+        let Some(definition) = member.map(|member| member.definition).filter(|_| !session.closed) else {
             return;
-        }
+        };
         session.dismissed = true;
         let Served::SocketIo(socketio) = &shared.router.mount(at.mount).served else { return };
-        let namespace = socketio.namespace_at(number);
-        self.socketio_send(link, namespace.parser, PacketType::Disconnect, &namespace.name, "", out);
-        self.socketio_leave(link, namespace, at, DisconnectReason::ServerNamespaceDisconnect, out);
+        let namespace = socketio.namespace_at(definition);
+        let name = self.name_at(namespace, number);
+        let inside = Inside { at, name: &name, namespace };
+        self.socketio_send(link, namespace.parser, PacketType::Disconnect, &name, "", out);
+        self.socketio_leave(link, inside, DisconnectReason::ServerNamespaceDisconnect, out);
     }
 
     /// Takes a socket out of one namespace.
     fn socketio_leave(
         &mut self,
         link: LinkId,
-        namespace: &Namespace,
-        at: NamespaceId,
+        inside: Inside<'_>,
         reason: DisconnectReason,
         out: &mut Outlet,
     ) {
         let Some(session) = self.core.sio.get(link) else { return };
-        let Some(member) = session.take_member(at.number) else { return };
-        let revision = session.revision;
+        let Some(member) = session.take_member(inside.at.number) else { return };
+        let (revision, namespace) = (session.revision, inside.namespace);
         self.core.leaving = Some(link.slot);
-        let mut socket = self.socket(link, namespace, at, member.epoch, revision, out);
+        let mut socket = self.socket(link, inside, member.epoch, revision, out);
         socket.parting = Some(member);
         for handler in &namespace.on_disconnecting {
             socket.run("disconnecting", |socket| handler(socket, reason));
         }
         forgive(&mut socket);
-        socket.cx.core.hub.exit_scope(link.slot, &namespace.name);
+        socket.cx.core.hub.exit_scope(link.slot, inside.name);
         for handler in &namespace.on_disconnect {
             socket.run("disconnect", |socket| handler(socket, reason));
         }
         drop(socket);
         self.core.leaving = None;
+        self.core.live.release(inside.at.number);
     }
 
     /// The session is over: its sockets leave their namespaces.
@@ -365,11 +441,11 @@ impl Worker {
         let Some(session) = self.core.sio.get(link) else { return };
         session.closed = true;
         let mount = session.mount;
-        while let Some(number) =
-            self.core.sio.get(link).and_then(|session| session.members.first()).map(|member| member.number)
-        {
-            let namespace = socketio.namespace_at(number);
-            self.socketio_leave(link, namespace, NamespaceId { mount, number }, cause.into(), out);
+        while let Some(member) = self.core.sio.get(link).and_then(|session| session.members.first()) {
+            let (number, namespace) = (member.number, socketio.namespace_at(member.definition));
+            let name = self.name_at(namespace, number);
+            let inside = Inside { at: NamespaceId { mount, number }, name: &name, namespace };
+            self.socketio_leave(link, inside, cause.into(), out);
         }
         self.core.sio.remove(link);
     }
@@ -384,17 +460,18 @@ impl Worker {
         }
         let (mount, revision) = (session.mount, session.revision);
         let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return true };
-        let mut late: Vec<(u16, u8, Owed)> = Vec::new();
+        let mut late: Vec<(u32, u16, u8, Owed)> = Vec::new();
         for member in &mut session.members {
-            let (number, epoch) = (member.number, member.epoch);
+            let (number, definition, epoch) = (member.number, member.definition, member.epoch);
             let Some(owing) = member.owing() else { continue };
-            late.extend(owing.take_late(now).into_iter().map(|owed| (number, epoch, owed)));
+            late.extend(owing.take_late(now).into_iter().map(|owed| (number, definition, epoch, owed)));
             member.tidy();
         }
-        for (number, epoch, owed) in late {
-            let namespace = socketio.namespace_at(number);
-            let mut socket =
-                self.socket(link, namespace, NamespaceId { mount, number }, epoch, revision, out);
+        for (number, definition, epoch, owed) in late {
+            let namespace = socketio.namespace_at(definition);
+            let name = self.name_at(namespace, number);
+            let inside = Inside { at: NamespaceId { mount, number }, name: &name, namespace };
+            let mut socket = self.socket(link, inside, epoch, revision, out);
             give(&mut socket, owed, Err(NoAck::Timeout));
         }
         self.run_jobs(out);

@@ -58,6 +58,7 @@ impl Frame {
     }
 
     /// What it says, if it is one whole uncompressed message: text or binary, and its payload.
+    #[doc(hidden)]
     pub fn message(&self) -> Option<(Opcode, &[u8])> {
         let opcode = match self.first()? {
             0x81 => Opcode::Text,

@@ -166,6 +166,7 @@ fn every_family_is_there_and_keeps_the_rules() {
         "fanfare_messages_in_total",
         "fanfare_deliveries_total",
         "fanfare_dropped_total",
+        "fanfare_handler_panics_total",
         "fanfare_encoded_total",
         "fanfare_queued_bytes",
         "fanfare_memory_bytes",

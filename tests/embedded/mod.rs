@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use crate::support::{PATIENCE, Reply, Ws};
-use fanfare::{Builder, ListenAddr, Running};
+use fanfare::{Builder, Handle, ListenAddr, Running};
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
@@ -19,15 +19,27 @@ pub struct Embedded {
 impl Embedded {
     /// On a port of its own, with one reactor.
     pub fn start(builder: Builder) -> Embedded {
-        let running = builder.listen("127.0.0.1:0".parse().unwrap()).reactors(1).start().unwrap();
+        Embedded::with_reactors(builder, 1)
+    }
+
+    /// On a port of its own, with several reactors.
+    pub fn with_reactors(builder: Builder, reactors: usize) -> Embedded {
+        let running = builder.listen("127.0.0.1:0".parse().unwrap()).reactors(reactors).start().unwrap();
         let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
         Embedded { running: Some(running), addr, panics: 0 }
+    }
+
+    /// The server for threads of the test.
+    pub fn handle(&self) -> Handle {
+        self.running.as_ref().unwrap().handle()
     }
 
     /// A connection.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Tests say one thing after another.
+        stream.set_nodelay(true).unwrap();
         stream
     }
 

@@ -72,9 +72,9 @@ impl<V: Via> Emit<V> {
     /// Sends it.
     ///
     /// # Errors
-    /// The event's name is reserved, or the arguments cannot be sent. Then nobody gets it.
+    /// The event's name is reserved, the arguments cannot be sent, or the server has ended. Then nobody gets it.
     pub fn emit(self, event: &str, args: impl ToArgs) -> Result<(), Error> {
-        let parcel = self.how.parcel(self.via.router(), event, args)?;
+        let parcel = self.parcel(event, args)?;
         let How { sender, to, .. } = self.how;
         self.via.carry(to.weight() + parcel.len(), move |cx| cx.publish_from(sender, &to, &parcel, None));
         Ok(())
@@ -83,7 +83,7 @@ impl<V: Via> Emit<V> {
     /// Sends the event `message`, as a plain WebSocket does.
     ///
     /// # Errors
-    /// The arguments cannot be sent.
+    /// Those of [`Emit::emit`].
     pub fn send(self, args: impl ToArgs) -> Result<(), Error> {
         self.emit("message", args)
     }
@@ -98,12 +98,16 @@ impl<V: Via> Emit<V> {
         args: impl ToArgs,
         done: impl FnOnce(&mut Context<'_>, DeliveryReport) + Send + 'static,
     ) -> Result<(), Error> {
-        let parcel = self.how.parcel(self.via.router(), event, args)?;
+        let parcel = self.parcel(event, args)?;
         let How { sender, to, .. } = self.how;
         self.via.carry(to.weight() + parcel.len(), move |cx| {
             cx.publish_from(sender, &to, &parcel, Some(Box::new(done)));
         });
         Ok(())
+    }
+
+    fn parcel(&self, event: &str, args: impl ToArgs) -> Result<Parcel, Error> {
+        self.via.with_router(|router| self.how.parcel(router, event, args)).ok_or(Error::Stopped)?
     }
 
     /// Whom it means, and where.

@@ -93,6 +93,10 @@ impl Ack {
 
     fn give(self, cx: &mut Context<'_>, args: ArgsRef<'_>) {
         let Ack { link, at, epoch, id, parser, namespace, .. } = self;
+        if cx.core.namespace_number(at.mount, &namespace) != Some(at.number) {
+            // The number may be that of another dynamic namespace by now.
+            return;
+        }
         let member = cx.core.sio.get(link).filter(|session| !session.closed);
         let member = member.and_then(|session| session.member(at.number));
         if member.is_none_or(|member| member.epoch != epoch) {

@@ -31,13 +31,18 @@ impl<'v> SocketInfo<'v> {
         slot: u32,
     ) -> Option<SocketInfo<'v>> {
         let session = core.sio.at(slot)?;
-        let number = core.router.namespace_number(session.mount, namespace)?;
+        let number = core.namespace_number(session.mount, namespace)?;
         let epoch = session.members.iter().find(|member| member.number == number)?.epoch;
         Some(SocketInfo { core, out, session, namespace, epoch })
     }
 
     /// Its id.
-    pub fn id(&self) -> CompactString {
+    pub fn id(&self) -> String {
+        self.short_id().into()
+    }
+
+    /// The same, without an allocation.
+    pub(crate) fn short_id(&self) -> CompactString {
         socket_id(self.core, self.session.link, self.epoch, self.session.revision, self.namespace)
     }
 
@@ -130,7 +135,7 @@ impl<V: Via> Emit<V> {
             move |cx, namespace, slot| {
                 let Some(session) = cx.core.sio.at(slot) else { return };
                 let link = session.link;
-                let number = cx.core.router.namespace_number(session.mount, namespace);
+                let number = cx.core.namespace_number(session.mount, namespace);
                 let member = session.members.iter().find(|member| Some(member.number) == number);
                 let Some((number, epoch)) = member.map(|member| (member.number, member.epoch)) else {
                     return;

@@ -2,6 +2,7 @@
 //!
 //! Handlers are registered on a [`Namespace`] and run on the reactor that owns the socket; they must not block.
 
+mod dynamic;
 mod emit;
 mod error;
 mod event;
@@ -16,9 +17,11 @@ mod state;
 
 pub use crate::app::engine::{Cors, EngineOptions, Transport};
 pub use crate::session::packets::Parser;
+pub use crate::wire::json::JsonError;
 pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use crate::wire::socketio::is_reserved;
 pub use crate::wire::socketio::value::{Binary, ToArgs};
+pub use dynamic::PatternError;
 pub use emit::Emit;
 pub use error::{Error, NoAck, Outcome};
 pub use event::{Ack, Event};
@@ -29,6 +32,7 @@ pub use one::One;
 pub use reason::DisconnectReason;
 pub use socket::Socket;
 
+pub(crate) use dynamic::{LiveNames, When};
 pub(crate) use emit::pieces;
 pub(crate) use owed::Owed;
 pub(crate) use socket::socket_id;

@@ -1,10 +1,12 @@
 //! Namespaces and their handlers: one table for all sockets of a namespace, so that a socket costs no closure.
 
+use super::dynamic::{Names, When};
 use super::error::{Error, Outcome};
 use super::event::Event;
 use super::handshake::Handshake;
 use super::reason::DisconnectReason;
 use super::socket::Socket;
+use crate::app::context::Context;
 use crate::app::engine::EngineOptions;
 use crate::session::packets::Parser;
 use compact_str::CompactString;
@@ -86,6 +88,7 @@ pub(crate) type OnConnect = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Resu
 pub(crate) type OnEvent = Box<dyn Fn(&mut Socket<'_>, &mut Event<'_>) -> Result<(), Error> + Send + Sync>;
 pub(crate) type OnDisconnect =
     Box<dyn Fn(&mut Socket<'_>, DisconnectReason) -> Result<(), Error> + Send + Sync>;
+pub(crate) type OnNewNamespace = Box<dyn Fn(&mut Context<'_>, &str) -> Result<(), Error> + Send + Sync>;
 pub(crate) type OnError = Box<dyn Fn(&mut Socket<'_>, &str, &Error) + Send + Sync>;
 
 /// A namespace: its name and what happens in it.
@@ -106,12 +109,13 @@ pub(crate) type OnError = Box<dyn Fn(&mut Socket<'_>, &str, &Error) + Send + Syn
 ///     })
 ///     .on("say", |socket, event| {
 ///         let (room, text): (String, String) = event.parse()?;
-///         socket.to(&room).emit("said", (socket.id(), text))
+///         let id = socket.id();
+///         socket.to(&room).emit("said", (id, text))
 ///     })
 ///     .on_disconnect(|socket, reason| println!("{} left: {reason}", socket.id()));
 /// ```
 pub struct Namespace {
-    pub(crate) name: CompactString,
+    pub(super) names: Names,
     pub(crate) parser: Parser,
     pub(crate) middlewares: Vec<Middleware>,
     pub(crate) on_connect: Vec<OnConnect>,
@@ -125,7 +129,7 @@ pub struct Namespace {
 
 impl fmt::Debug for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Namespace({})", self.name)
+        write!(f, "Namespace({:?})", self.names)
     }
 }
 
@@ -133,8 +137,12 @@ impl Namespace {
     /// A namespace without handlers; its name begins with a slash, which is added if it is missing.
     pub fn new(name: &str) -> Namespace {
         let name = if name.starts_with('/') { name.into() } else { compact_str::format_compact!("/{name}") };
+        Namespace::of(Names::One(name))
+    }
+
+    pub(super) fn of(names: Names) -> Namespace {
         Namespace {
-            name,
+            names,
             parser: Parser::Json,
             middlewares: Vec::new(),
             on_connect: Vec::new(),
@@ -144,6 +152,14 @@ impl Namespace {
             on_disconnecting: Vec::new(),
             on_disconnect: Vec::new(),
             on_error: Vec::new(),
+        }
+    }
+
+    /// Its name, if it stands for one only.
+    pub(crate) fn name(&self) -> Option<&CompactString> {
+        match &self.names {
+            Names::One(name) => Some(name),
+            Names::Matching(_) | Names::When(_) => None,
         }
     }
 
@@ -252,6 +268,7 @@ pub struct SocketIo {
     /// Nothing: all.
     pub(crate) kept_headers: Option<Vec<String>>,
     namespaces: Vec<Namespace>,
+    pub(crate) on_new_namespace: Vec<OnNewNamespace>,
 }
 
 impl fmt::Debug for SocketIo {
@@ -271,6 +288,7 @@ impl SocketIo {
             connect_timeout_ms: 45_000,
             kept_headers: None,
             namespaces: Vec::new(),
+            on_new_namespace: Vec::new(),
         }
     }
 
@@ -281,16 +299,37 @@ impl SocketIo {
     }
 
     /// The header fields of its first request that a session keeps for the handlers of namespaces that it joins later.
-    /// Default all, which costs each session as many bytes as they have; with no more than one namespace none.
+    /// Default all, which costs each session as many bytes as they have; with a single namespace that stands for
+    /// one name none.
     pub fn keep_headers(mut self, names: &[&str]) -> SocketIo {
         self.kept_headers = Some(names.iter().map(|name| (*name).to_owned()).collect());
         self
     }
 
-    /// Adds a namespace. One of the same name that was added before is replaced.
+    /// Adds a namespace. One of the same name that was added before is replaced. In which order they are added matters
+    /// to those that stand for many names: [`Namespace::matching`], [`Namespace::when`].
     pub fn namespace(mut self, namespace: Namespace) -> SocketIo {
-        self.namespaces.retain(|other| other.name != namespace.name);
+        if let Some(name) = namespace.name() {
+            self.namespaces.retain(|other| other.name() != Some(name));
+        }
         self.namespaces.push(namespace);
+        self
+    }
+
+    /// Tells of every namespace that comes into being by [`Namespace::matching`] or [`Namespace::when`]: its first
+    /// socket, on all reactors, is about to be asked for by the middlewares. Told again when it was empty in between;
+    /// not told of those of [`Namespace::new`], which are always there. Errors go to the log.
+    ///
+    /// ```
+    /// # use fanfare::{EngineOptions, socketio::SocketIo};
+    /// let socketio = SocketIo::new(EngineOptions::at("/socket.io/"))
+    ///     .on_new_namespace(|cx, name| cx.namespace("/admin").emit("new namespace", name));
+    /// ```
+    pub fn on_new_namespace<R: Outcome>(
+        mut self,
+        handler: impl Fn(&mut Context<'_>, &str) -> R + Send + Sync + 'static,
+    ) -> SocketIo {
+        self.on_new_namespace.push(Box::new(move |cx, name| handler(cx, name).into_result()));
         self
     }
 
@@ -301,7 +340,12 @@ impl SocketIo {
 
     /// Whether a session may join another namespace later.
     pub(crate) fn has_several(&self) -> bool {
-        self.namespaces.len() > 1
+        self.namespaces.len() > 1 || self.is_dynamic()
+    }
+
+    /// Whether some namespace stands for many names.
+    fn is_dynamic(&self) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.name().is_none())
     }
 
     pub(crate) fn namespace_at(&self, number: u16) -> &Namespace {
@@ -313,7 +357,33 @@ impl SocketIo {
         self.engine.take().unwrap_or_else(|| EngineOptions::at("/socket.io/"))
     }
 
+    /// The namespace that has this name and no other.
     pub(crate) fn find(&self, name: &str) -> Option<u16> {
-        self.namespaces.iter().position(|namespace| namespace.name == name).map(|number| number as u16)
+        let has = |namespace: &Namespace| namespace.name().is_some_and(|own| own == name);
+        self.namespaces.iter().position(has).map(|number| number as u16)
+    }
+
+    /// The namespace that a name belongs to, if the functions of dynamic ones answer so.
+    pub(crate) fn choose(&self, name: &str, mut ask: impl FnMut(&When) -> bool) -> Option<u16> {
+        self.find(name).or_else(|| {
+            let accepts = |namespace: &Namespace| match &namespace.names {
+                Names::One(_) => false,
+                Names::Matching(pattern) => pattern.is_match(name),
+                Names::When(when) => ask(when),
+            };
+            self.namespaces.iter().position(accepts).map(|number| number as u16)
+        })
+    }
+
+    /// A namespace that has the parser of all that a name may belong to; nothing if it belongs to none.
+    pub(crate) fn presume(&self, name: &str) -> Option<u16> {
+        self.choose(name, |_| true)
+    }
+
+    /// Whether the parser of every name is known beforehand: no other one comes behind a function.
+    pub(crate) fn has_settled_parsers(&self) -> bool {
+        let mut dynamic = self.namespaces.iter().filter(|namespace| namespace.name().is_none());
+        let first = dynamic.find(|namespace| matches!(namespace.names, Names::When(_)));
+        first.is_none_or(|first| dynamic.all(|namespace| namespace.parser == first.parser))
     }
 }

@@ -114,7 +114,7 @@ impl<'s, 'a> One<'s, 'a> {
         if !socket.is_connected() {
             return Err(Error::Disconnected);
         }
-        let pieces = event_pieces(socket.namespace.parser, &socket.namespace.name, event, args, id)?;
+        let pieces = event_pieces(socket.namespace.parser, socket.name, event, args, id)?;
         let compression = socket.cx.core.router.mount(socket.at.mount).options.compression;
         let compression = compression.filter(|_| self.compress);
         if self.volatile {

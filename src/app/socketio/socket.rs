@@ -30,7 +30,9 @@ pub struct Socket<'a> {
     pub(crate) cx: Context<'a>,
     pub(crate) link: LinkId,
     pub(crate) at: NamespaceId,
+    /// The handlers of its namespace; which may have any name, if it is a dynamic one.
     pub(crate) namespace: &'a Namespace,
+    pub(crate) name: &'a str,
     pub(crate) epoch: u8,
     pub(crate) revision: Revision,
     /// Its membership, once it is no longer in the session: while its handlers are told that it leaves.
@@ -45,13 +47,13 @@ impl<'a> Socket<'a> {
 
     /// Its id: 20 characters that nobody can guess. For a client of Socket.IO 1.x or 2.x it is what that client
     /// makes of the session's id.
-    pub fn id(&self) -> CompactString {
-        socket_id(self.cx.core, self.link, self.epoch, self.revision, &self.namespace.name)
+    pub fn id(&self) -> String {
+        socket_id(self.cx.core, self.link, self.epoch, self.revision, self.name).into()
     }
 
     /// The name of its namespace.
     pub fn namespace(&self) -> &'a str {
-        &self.namespace.name
+        self.name
     }
 
     /// Whether it is still connected.
@@ -142,7 +144,7 @@ impl<'a> Socket<'a> {
         new.retain(|room| !self.is_in(room) && seen.insert(room.clone()));
         self.check_count(new.len())?;
         for room in &new {
-            self.cx.core.hub.join(self.link.slot, &self.namespace.name, room);
+            self.cx.core.hub.join(self.link.slot, self.name, room);
         }
         Ok(!new.is_empty())
     }
@@ -151,7 +153,7 @@ impl<'a> Socket<'a> {
     pub fn leave(&mut self, rooms: impl Rooms) -> bool {
         let mut left = false;
         rooms.for_each_room(&mut |room| {
-            left |= self.cx.core.hub.leave(self.link.slot, &self.namespace.name, room);
+            left |= self.cx.core.hub.leave(self.link.slot, self.name, room);
         });
         left
     }
@@ -175,31 +177,31 @@ impl<'a> Socket<'a> {
             self.check_count(usize::from(!self.is_in(room)))?;
             self.release();
         }
-        self.cx.core.claim(self.link.slot, &self.namespace.name, room);
+        self.cx.core.claim(self.link.slot, self.name, room);
         Ok(())
     }
 
     /// The room that it claimed.
     pub fn claimed(&self) -> Option<&str> {
-        self.cx.core.hub.claimed(self.link.slot, &self.namespace.name)
+        self.cx.core.hub.claimed(self.link.slot, self.name)
     }
 
     /// Leaves the room that it claimed. False if there is none.
     pub fn release(&mut self) -> bool {
         match self.claimed().map(CompactString::from) {
-            Some(room) => self.leave(&room),
+            Some(room) => self.leave(room.as_str()),
             None => false,
         }
     }
 
     /// Whether it is in a room.
     pub fn is_in(&self, room: &str) -> bool {
-        self.cx.core.hub.is_member(self.link.slot, &self.namespace.name, room)
+        self.cx.core.hub.is_member(self.link.slot, self.name, room)
     }
 
     /// Its rooms, without the one that is its id.
     pub fn rooms(&self) -> impl Iterator<Item = &str> {
-        let name = self.namespace.name.as_str();
+        let name = self.name;
         self.cx
             .core
             .hub
@@ -220,7 +222,7 @@ impl<'a> Socket<'a> {
 
     /// Everybody in the namespace but this socket.
     pub fn broadcast(&mut self) -> Emit<&mut Context<'a>> {
-        let to = To::everybody(&self.namespace.name);
+        let to = To::everybody(self.name);
         Emit::new(&mut self.cx, Some(self.link.slot), to)
     }
 

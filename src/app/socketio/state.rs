@@ -10,16 +10,20 @@ use crate::wire::socketio::Revision;
 use smallvec::SmallVec;
 use std::any::Any;
 
-/// Where a namespace is defined: which mount, and which of its namespaces.
+/// Which namespace of which mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NamespaceId {
     pub(crate) mount: u16,
-    pub(crate) number: u16,
+    pub(crate) number: u32,
 }
 
 /// A membership of a namespace.
 pub(crate) struct Member {
-    pub(crate) number: u16,
+    /// That of the namespace's name: where it is defined or, if it is a dynamic one, its number among
+    /// [`LiveNames`](super::LiveNames), which this membership holds.
+    pub(crate) number: u32,
+    /// Where the namespace is defined.
+    pub(crate) definition: u16,
     /// Tells this membership's id from those that the session had before.
     pub(crate) epoch: u8,
     /// None while nothing is owed and nothing kept, as with most.
@@ -35,8 +39,8 @@ pub(crate) struct More {
 }
 
 impl Member {
-    pub(crate) fn new(number: u16, epoch: u8) -> Member {
-        Member { number, epoch, more: None }
+    pub(crate) fn new(number: u32, definition: u16, epoch: u8) -> Member {
+        Member { number, definition, epoch, more: None }
     }
 
     /// Acknowledgements that the client owes, if there are any.
@@ -115,12 +119,12 @@ impl SioSession {
         }
     }
 
-    pub(crate) fn member(&mut self, number: u16) -> Option<&mut Member> {
+    pub(crate) fn member(&mut self, number: u32) -> Option<&mut Member> {
         self.members.iter_mut().find(|member| member.number == number)
     }
 
     /// Takes a membership out.
-    pub(crate) fn take_member(&mut self, number: u16) -> Option<Member> {
+    pub(crate) fn take_member(&mut self, number: u32) -> Option<Member> {
         let place = self.members.iter().position(|member| member.number == number)?;
         Some(self.members.remove(place))
     }

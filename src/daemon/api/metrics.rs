@@ -125,6 +125,8 @@ fn traffic(page: &mut Exposition, stats: &Stats) {
     by(page, "reason", "fanfare_dropped_total", help, stats, |reactor| dropped(reactor).to_vec());
     let help = "Messages made in a dialect, once each for all recipients who share it.";
     by(page, "dialect", "fanfare_encoded_total", help, stats, |reactor| reactor.encoded().collect());
+    page.family("fanfare_handler_panics_total", Kind::Counter, "Handlers of the program that panicked.")
+        .sample(&[], stats.sum(ReactorStats::panics));
     page.family("fanfare_queued_bytes", Kind::Gauge, "Bytes that wait for readers.")
         .sample(&[], stats.sum(|reactor| reactor.gauges.queued_bytes.get()));
 }

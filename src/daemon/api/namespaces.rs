@@ -50,7 +50,7 @@ impl From<&SocketInfo<'_>> for Socket {
             Transport::Polling => "polling",
             Transport::WebSocket => "websocket",
         };
-        Socket { id: info.id().into(), transport, revision: info.revision(), reactor: info.reactor() }
+        Socket { id: info.id(), transport, revision: info.revision(), reactor: info.reactor() }
     }
 }
 
