@@ -79,7 +79,9 @@ fn rows(markdown: &str) -> Vec<Row> {
 fn tests(file: &str, script: &str) -> Vec<Test> {
     let mut found = Vec::new();
     for (number, line) in script.lines().enumerate() {
-        let Some((call, generations)) = KINDS.iter().find(|(call, _)| line.starts_with(call)) else { continue };
+        let Some((call, generations)) = KINDS.iter().find(|(call, _)| line.starts_with(call)) else {
+            continue;
+        };
         // Long ones have their title in the next line.
         let next = script.lines().nth(number + 1).unwrap_or_default();
         let rest = line[call.len()..].trim_start();

@@ -2,12 +2,19 @@
 
 use crate::answer::Answer;
 use crate::journal::Journal;
+use crate::steered;
 use fanfare::socketio::{ConnectError, Connecting, Error, Namespace, Socket};
 use serde::Deserialize;
 use serde_json::json;
 
 pub(crate) fn namespaces(journal: &Journal) -> Vec<Namespace> {
-    vec![asks_for_a_name(journal), looks_at_events(), tells_handshake()]
+    let pattern = Namespace::matching(r"^/dynamic-\d+$").expect("it is a pattern");
+    // Whom it is for says the name, and the client.
+    let function = Namespace::when(|name, connecting| {
+        name.strip_prefix("/of-").is_some_and(|owner| name_of(connecting).as_deref() == Some(owner))
+    });
+    let dynamic = [pattern, function].map(|namespace| steered(namespace, journal));
+    dynamic.into_iter().chain([asks_for_a_name(journal), looks_at_events(), tells_handshake()]).collect()
 }
 
 /// What clients of 3.x and later give as `auth`, and the others as their query.

@@ -22,6 +22,7 @@ use fanfare::{
     Socket,
 };
 use journal::Journal;
+use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -43,8 +44,8 @@ impl Endpoint for Echo {
 }
 
 /// A namespace whose clients tell it what to do.
-fn steered(name: &str, journal: &Journal) -> Namespace {
-    journal.ends_of(rooms::steered(one::steered(many::steered(Namespace::new(name)), journal)))
+fn steered(namespace: Namespace, journal: &Journal) -> Namespace {
+    journal.ends_of(rooms::steered(one::steered(many::steered(namespace), journal)))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,17 +59,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let journal = Journal::default();
     let (stop, stopped) = mpsc::channel();
-    let root = steered("/", &journal).on("stop", move |_, _| {
+    let root = steered(Namespace::new("/"), &journal).on("stop", move |_, _| {
         // Whoever listens has stopped already.
         let _ = stop.send(());
     });
     let socketio = SocketIo::new(EngineOptions::at("/socket.io/"))
         .namespace(root)
-        .namespace(steered("/a", &journal))
+        .namespace(steered(Namespace::new("/a"), &journal))
         // A name gets its slash.
-        .namespace(steered("b", &journal))
-        .namespace(steered("/packed", &journal).parser(Parser::MessagePack));
+        .namespace(steered(Namespace::new("b"), &journal))
+        .namespace(steered(Namespace::new("/packed"), &journal).parser(Parser::MessagePack));
     let socketio = life::namespaces(&journal).into_iter().fold(socketio, SocketIo::namespace);
+    let born = journal.clone();
+    let socketio =
+        socketio.on_new_namespace(move |_, name| born.note(json!({"id": name, "what": "new_namespace"})));
 
     // More than one reactor, so that what is done to many is done across them.
     let mut server = Server::builder().reactors(2).socketio(socketio).endpoint("/plain", Echo);
@@ -82,7 +86,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     server = server.route("GET", "/stats", |cx, _, _, responder| {
         let stats = cx.stats();
-        let counts = serde_json::json!({
+        let counts = json!({
             "sockets": stats.sum(ReactorStats::sockets),
             "polling": stats.sum(ReactorStats::polling),
             "panics": stats.sum(ReactorStats::panics),

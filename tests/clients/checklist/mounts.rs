@@ -2,7 +2,7 @@
 
 use crate::journal::Journal;
 use crate::steered;
-use fanfare::socketio::{Parser, SocketIo};
+use fanfare::socketio::{Namespace, Parser, SocketIo};
 use fanfare::{Builder, Compression, Cors, EngineOptions, Transport};
 
 /// All of them, each with the namespace `/`.
@@ -29,9 +29,10 @@ pub(crate) fn all(server: Builder, journal: &Journal) -> Builder {
             .initial_headers(|_| vec![("X-Initial".to_owned(), "once".to_owned())])
             .headers(|_| vec![("X-Every".to_owned(), "always".to_owned())]),
     ];
-    let plain = |engine: EngineOptions| SocketIo::new(engine).namespace(steered("/", journal));
+    let plain =
+        |engine: EngineOptions| SocketIo::new(engine).namespace(steered(Namespace::new("/"), journal));
     let server = options.into_iter().fold(server, |server, engine| server.socketio(plain(engine)));
-    let packed = steered("/", journal).parser(Parser::MessagePack);
+    let packed = steered(Namespace::new("/"), journal).parser(Parser::MessagePack);
     server
         .socketio(SocketIo::new(EngineOptions::at("/packed/")).namespace(packed))
         .socketio(plain(EngineOptions::at("/hurry/")).connect_timeout_ms(100))

@@ -192,3 +192,19 @@ both('option initialPacket: what a middleware sends comes before anything else',
     const guest = await stage.open('/named', options);
     await guest.expect('ran', 'first middleware');
 });
+
+both('option cleanupEmptyChildNamespaces: one that is empty is gone, and may begin anew', async (stage) => {
+    const first = await stage.open('/dynamic-7');
+    await first.join('r');
+    const { id } = first;
+    first.close();
+    await stage.journal(id, 2);
+    const watcher = await stage.open('/a');
+    assert.equal((await watcher.call('scopes'))['/dynamic-7'], undefined);
+    const second = await stage.open('/dynamic-7');
+    assert.deepEqual(await second.call('rooms_of_all'), {});
+    assert.deepEqual(
+        (await stage.journal('/dynamic-7', 2)).map(({ what }) => what),
+        ['new_namespace', 'new_namespace'],
+    );
+});

@@ -142,3 +142,36 @@ both('name, sockets, connected, rooms: what a namespace has, asked of every reac
     assert.deepEqual((await guests[0].call('of_whom')).sort(), guests.map(({ id }) => id).sort());
     assert.deepEqual(await guests[0].call('rooms_of_all'), { r: 2 });
 });
+
+both('of: a pattern stands for many namespaces, each a world of its own', async (stage) => {
+    const [a, b, other] = [
+        ...(await stage.all(2, '/dynamic-1')),
+        await stage.open('/dynamic-2'),
+    ];
+    await Promise.all([a, b, other].map((guest) => guest.join('r')));
+    assert.equal((await a.call('facts')).namespace, '/dynamic-1');
+    assert.equal(await a.many({ to: ['r'] }, { report: ['e', [1]] }), 1);
+    await b.expect('e', 1);
+    assert.equal(await a.many({ from: 'handle', namespace: '/dynamic-2' }, { report: ['e', [2]] }), 1);
+    await other.expect('e', 2);
+    const { error } = await stage.refused('/dynamic-x');
+    assert.equal(stage.isOld && typeof error === 'string' ? error : error.message, 'Invalid namespace');
+    await quiet(a, b, other);
+});
+
+both('of: a function decides by the name and by what the client says', async (stage) => {
+    const named = (name) => (stage.isOld ? { query: { name } } : { auth: { name } });
+    const ann = await stage.open('/of-ann', named('ann'));
+    assert.equal((await ann.call('facts')).namespace, '/of-ann');
+    const { error } = await stage.refused('/of-ann', named('bob'));
+    assert.equal(stage.isOld && typeof error === 'string' ? error : error.message, 'Invalid namespace');
+});
+
+both('new_namespace: told when the first socket of a dynamic namespace connects', async (stage) => {
+    const born = async () => (await stage.journal('/dynamic-7', 1)).map(({ what }) => what);
+    const first = await stage.open('/dynamic-7');
+    assert.deepEqual(await born(), ['new_namespace']);
+    const second = await stage.open('/dynamic-7');
+    assert.deepEqual(await born(), ['new_namespace']);
+    await quiet(first, second);
+});
