@@ -118,7 +118,7 @@ fn faults(rows: &[Row], tests: &[Test]) -> Vec<String> {
 
 fn table(rows: &[Row], tests: &[Test]) -> String {
     let mut text = String::from(
-        "Which tests try which row of [`server_api`](super::server_api), and with clients of which versions. They are in\n\
+        "Which tests try which row of [`server_api`](crate::guide::server_api), and with clients of which versions. They are in\n\
          `tests/clients/checklist`; each is done with clients on WebSockets, and with clients on polling where that makes\n\
          sense. This table is generated: see `tests/checklist.rs`.\n\n\
          | row | tests | with |\n|---|---|---|\n",

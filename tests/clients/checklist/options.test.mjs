@@ -181,7 +181,8 @@ both('option httpCompression: answers to polls are sent as they are', async (sta
 
 both('option wsEngine: messages of every length come and go', async (stage) => {
     const guest = await stage.open();
-    for (const length of [0, 125, 126, 65_535, 65_536, 900_000]) {
+    // It comes back twice; more than its outbox holds would end a client that is not just polling.
+    for (const length of [0, 125, 126, 65_535, 65_536, 400_000]) {
         const [text] = await guest.acknowledged('echo', 'x'.repeat(length));
         assert.equal(text.length, length);
     }
