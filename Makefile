@@ -36,12 +36,12 @@ test:
 # The list comes before the documentation: rustdoc, asked for JSON, removes its pages.
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	tools/public_api/check.sh
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
 
 unit:
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --all-features
 
 suites:
 	@for suite in $(SUITES); do \

@@ -7,7 +7,7 @@
 //! tuple is several arguments, everything else is one.
 //!
 //! ```no_run
-//! use fanfare::socketio::{EngineOptions, Namespace, SocketIo};
+//! use fanfare::socketio::{Namespace, SocketIo};
 //! use fanfare::{Response, Server};
 //!
 //! let chat = Namespace::new("/")
@@ -25,7 +25,7 @@
 //!
 //! let running = Server::builder()
 //!     .listen("127.0.0.1:3000".parse()?)
-//!     .socketio(SocketIo::new(EngineOptions::at("/socket.io/")).namespace(chat))
+//!     .socketio(SocketIo::default().namespace(chat))
 //!     .route("GET", "/", |cx, _, _, responder| responder.send(cx, Response::text(200, "hello")))
 //!     .start()?;
 //! running.join()?;
@@ -127,8 +127,8 @@
 //! [`Limits`] has those that peers meet, each with its default; [`EngineOptions`] those of
 //! Socket.IO's transport. Names of rooms, scopes and events have up to 264, 264 and as many bytes as a message has. A socket
 //! is in up to [`Limits::rooms_per_socket`] rooms, a session in up to 64 namespaces, an event has up to 10 attachments,
-//! a client may owe 16,384 acknowledgements. A server has up to 64 reactors, and a reactor as many connections as one
-//! descriptor table holds.
+//! a client may owe 16,384 acknowledgements, and 1,024 broadcasts may wait for theirs on a reactor. A server has up to 64
+//! reactors, and a reactor as many connections as one descriptor table holds.
 //!
 //! # Costs
 //!
@@ -142,10 +142,15 @@
 //! | handlers | nothing a socket |
 //! | the first value that [`Socket::set`](socketio::Socket::set) keeps | 56 bytes, and its own size |
 //! | an acknowledgement that a client owes | 40 bytes, and what its callback captures |
+//! | an acknowledgement that many owe | a set of slots a reactor; each answer 80 bytes and its text |
 //! | a message to many | one allocation for each form in which clients need it, on no matter how many reactors |
 //! | [`Builder::compression`] | nothing a connection; 430 KB a reactor that meets compressed messages |
 //!
 //! A publish wakes only reactors that have a member of its rooms. A message to a socket's id uses no table.
+//!
+//! # Features
+//!
+//! `async`: a [`Reply`] is a future, of any runtime or none. Nothing else changes; without it, threads wait for replies.
 
 mod app;
 #[doc(hidden)]
@@ -165,8 +170,8 @@ pub mod wire;
 pub use app::socketio;
 pub use app::{
     Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, Files,
-    FilesError, Handle, JoinError, Message, Params, Query, ReactorStats, Refusal, Request, Responder, Rooms,
-    Socket, Stats, To, Transport, Via, View,
+    FilesError, Gone, Handle, JoinError, Message, Params, Query, ReactorStats, Refusal, Reply, Request,
+    Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use support::Ws;
+use support::{PATIENCE, Ws};
 
 /// Panics where no handler is to blame: when a line of the log has the name of [`Fragile`]'s scope.
 struct Explosive;
@@ -142,6 +142,12 @@ fn the_thread_that_files_need_ends_with_the_server() {
     let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).reactors(2);
     let running = server.files("/", files).start().unwrap();
     let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
+    // A thread gives itself its name, after it has begun.
+    let start = Instant::now();
+    while threads("compress") == 0 {
+        assert!(start.elapsed() < PATIENCE, "no thread compresses");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert_eq!(threads("compress"), 1);
     // It has much to do when it is no longer needed.
     for number in 0..50 {

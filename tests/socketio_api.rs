@@ -274,3 +274,84 @@ fn what_was_under_way_when_the_server_disconnected_a_socket_is_passed_over() {
     ws.send(r#"42["echo"]"#);
     assert_eq!(ws.recv(), Received::Close(1005, String::new()));
 }
+
+#[test]
+fn what_goes_wrong_with_an_acknowledgement_is_told_as_that_of_a_handler() {
+    let root = Namespace::new("/")
+        .on("begin", |socket, _| {
+            socket.emit_with_ack("your name?", (), |socket, answer| {
+                let name: String = answer?.parse()?;
+                socket.emit("hello", name)
+            })
+        })
+        .on("hurry", |socket, _| {
+            let none = std::time::Duration::ZERO;
+            socket.timeout(none).emit_with_ack("your name?", (), |_, answer| Ok(answer.map(|_| ())?))
+        })
+        .on_error(|socket, what, error| socket.emit("failed", (what, error.to_string())).unwrap());
+    let server = serve(vec![root]);
+    let mut ws = join(&server, &["/"]);
+    let asked = |ws: &mut Ws<TcpStream>, event: &str| {
+        ws.send(&format!("42[\"{event}\"]"));
+        let question = ws.text();
+        let id = question.strip_prefix("42").and_then(|rest| rest.strip_suffix(r#"["your name?"]"#));
+        id.unwrap_or_else(|| panic!("{question}")).to_owned()
+    };
+    let id = asked(&mut ws, "begin");
+    ws.send(&format!(r#"43{id}["ann"]"#));
+    assert_eq!(ws.text(), r#"42["hello","ann"]"#);
+    let id = asked(&mut ws, "begin");
+    ws.send(&format!("43{id}[7]"));
+    let failed = ws.text();
+    assert!(failed.starts_with(r#"42["failed","an acknowledgement","argument 1: invalid type"#), "{failed}");
+    asked(&mut ws, "hurry");
+    assert_eq!(ws.text(), r#"42["failed","an acknowledgement","no acknowledgement came in time"]"#);
+}
+
+#[test]
+fn everybody_is_the_namespace_with_the_sender() {
+    let names = ["/", "/b"];
+    let socketio = names.into_iter().fold(SocketIo::default(), |socketio, name| {
+        let namespace = Namespace::new(name).on("join", |socket, event| {
+            socket.join(event.parse::<String>()?)?;
+            event.ack(socket, ())
+        });
+        socketio.namespace(namespace.on("say", |socket, event| {
+            let (to, but, number): (Vec<String>, Vec<String>, u8) = event.parse()?;
+            socket.everybody().to(to).except(but).emit("said", number)
+        }))
+    });
+    let server = Embedded::start(Server::builder().socketio(socketio));
+    let (mut ann, mut bob) = (join(&server, &names), join(&server, &names));
+    assert_eq!(ask(&mut ann, r#"["join","r"]"#), "[]");
+    let said = |ws: &mut Ws<TcpStream>, text: &str| assert_eq!(ws.text(), text);
+    ann.send(r#"42["say",[],[],1]"#);
+    said(&mut ann, r#"42["said",1]"#);
+    said(&mut bob, r#"42["said",1]"#);
+    ann.send(r#"42["say",["r"],[],2]"#);
+    said(&mut ann, r#"42["said",2]"#);
+    ann.send(r#"42["say",[],["r"],3]"#);
+    said(&mut bob, r#"42["said",3]"#);
+    bob.send(r#"42/b,["say",[],[],4]"#);
+    said(&mut ann, r#"42/b,["said",4]"#);
+    said(&mut bob, r#"42/b,["said",4]"#);
+}
+
+#[test]
+fn the_main_namespace_is_there_though_nobody_added_it() {
+    let chat = || tells_handshake("/chat");
+    let headers = "Cookie: session=1\r\n";
+    let server = serve(vec![chat()]);
+    // Old clients are in it before they ask for another one.
+    let mut ws = server.websocket(EIO3, headers);
+    assert_eq!(ws.text(), "40");
+    ws.send("40/chat,");
+    assert_eq!(ws.text(), "40/chat,");
+    assert_eq!(told(&mut ws, "/chat,")["cookie"], "session=1");
+    let mut ws = server.websocket(EIO4, headers);
+    enter(&mut ws, "/");
+    enter(&mut ws, "/chat");
+    assert_eq!(told(&mut ws, "/chat,")["cookie"], "session=1");
+    ws.send("40/other,");
+    assert_eq!(ws.text(), r#"44/other,{"message":"Invalid namespace"}"#);
+}

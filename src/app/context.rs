@@ -7,7 +7,7 @@ use super::handle::Handle;
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
-use super::socketio::{LiveNames, SioSessions, SocketInfo};
+use super::socketio::{Asking, LiveNames, SioSessions, SocketInfo};
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
@@ -39,11 +39,32 @@ enum Waiting {
 
 /// What a handler asked for that concerns a session, which handlers do not reach: done after they return.
 pub(crate) enum Job {
-    Respond { link: LinkId, number: u32, response: Response },
-    Closed { link: LinkId, cause: CloseCause },
-    CloseSession { link: LinkId, cause: CloseCause },
-    Disconnect { link: LinkId, number: u32, epoch: u8 },
-    Reschedule { link: LinkId },
+    Respond {
+        link: LinkId,
+        number: u32,
+        response: Response,
+    },
+    Closed {
+        link: LinkId,
+        cause: CloseCause,
+    },
+    CloseSession {
+        link: LinkId,
+        cause: CloseCause,
+    },
+    Disconnect {
+        link: LinkId,
+        number: u32,
+        epoch: u8,
+    },
+    Reschedule {
+        link: LinkId,
+    },
+    /// This reactor's answer to a question of its own.
+    Answered {
+        number: u32,
+        answer: Answer,
+    },
 }
 
 /// Something that waits for what was queued before it to be sent.
@@ -83,6 +104,8 @@ pub(crate) struct Core {
     pub(crate) leaving: Option<u32>,
     /// Acknowledgements that clients were asked for.
     asked: u64,
+    /// Broadcasts that clients of this reactor have still to acknowledge.
+    pub(crate) asking: Asking,
     /// Put off until after the next flush, in this order.
     pub(crate) later: VecDeque<Later>,
     /// A mailbox that was posted to was crowded.
@@ -115,6 +138,7 @@ impl Core {
             router,
             leaving: None,
             asked: 0,
+            asking: Asking::default(),
             jobs: VecDeque::new(),
             later: VecDeque::new(),
             crowded: false,
@@ -122,7 +146,7 @@ impl Core {
         }
     }
 
-    /// The id of the next acknowledgement: no two reactors give one id.
+    /// The id of the next acknowledgement, less than 2^63: no two reactors give one id.
     pub(crate) fn next_ack_id(&mut self) -> u64 {
         let id = self.asked * self.mailboxes.len() as u64 + u64::from(self.reactor.0);
         self.asked += 1;
@@ -228,6 +252,7 @@ impl Core {
         self.jobs.shrink_to(64);
         self.later.shrink_to(0);
         self.waiting.shrink_to_fit();
+        self.asking.trim();
         self.sio.trim();
         self.live.trim();
     }
@@ -238,11 +263,35 @@ impl Core {
         self.waiting.len()
     }
 
+    /// Waits for so many answers to a question; the number under which they come.
+    pub(super) fn wait<T: Any + Send>(
+        &mut self,
+        missing: usize,
+        done: impl FnOnce(&mut Context<'_>, Vec<T>) + 'static,
+    ) -> u32 {
+        let done = move |cx: &mut Context<'_>, answers: Vec<Answer>| {
+            let typed = answers.into_iter().filter_map(|answer| answer.downcast::<T>().ok());
+            done(cx, typed.map(|answer| *answer).collect());
+        };
+        let waiting = Waiting::Answers { missing, answers: Vec::new(), done: Box::new(done) };
+        self.waiting.insert(waiting) as u32
+    }
+
+    /// Posts what another reactor is to deliver. False, and counted, if its mailbox is full.
+    pub(super) fn post(&mut self, reactor: ReactorId, mail: Mail, bytes: usize) -> bool {
+        self.crowded |= self.mailbox(reactor).is_crowded();
+        let is_posted = self.mailbox(reactor).post(mail, bytes).is_ok();
+        if !is_posted {
+            self.own_stats().dropped_busy.add(1);
+        }
+        is_posted
+    }
+
     fn others(&self) -> ReactorSet {
         ReactorSet::first(self.mailboxes.len()).without(self.reactor)
     }
 
-    fn mailbox(&self, reactor: ReactorId) -> &Mailbox<Mail> {
+    pub(super) fn mailbox(&self, reactor: ReactorId) -> &Mailbox<Mail> {
         &self.mailboxes[usize::from(reactor.0)]
     }
 }
@@ -337,21 +386,14 @@ impl<'a> Context<'a> {
         done: impl FnOnce(&mut Context<'_>, Vec<T>) + 'static,
     ) {
         let ask: super::gather::Ask = Arc::new(move |cx| Box::new(act(cx)));
-        let done = move |cx: &mut Context<'_>, answers: Vec<Answer>| {
-            let typed = answers.into_iter().filter_map(|answer| answer.downcast::<T>().ok());
-            done(cx, typed.map(|answer| *answer).collect());
-        };
         let others = self.core.others();
         let own = ask(self);
-        if others.is_empty() {
-            return self.guarded("the callback of a question", |cx| done(cx, vec![own]));
-        }
-        let waiting = Waiting::Answers { missing: others.len(), answers: vec![own], done: Box::new(done) };
-        let number = self.core.waiting.insert(waiting) as u32;
+        let number = self.core.wait(others.len() + 1, done);
         for reactor in others.iter() {
             let mail = Mail::Ask { asker: self.core.reactor, number, ask: ask.clone() };
             self.core.mailbox(reactor).post_anyway(mail, 64);
         }
+        self.answered(number, own);
     }
 
     /// A frame that is published, counted as made.
@@ -378,15 +420,10 @@ impl<'a> Context<'a> {
             let publish = Arc::new(Publish { to: to.clone(), parcel: parcel.clone(), report });
             let weight = to.weight() + parcel.len();
             for reactor in elsewhere.iter() {
-                self.core.crowded |= self.core.mailbox(reactor).is_crowded();
-                if self.core.mailbox(reactor).post(Mail::Publish(publish.clone()), weight).is_err() {
-                    self.core.own_stats().dropped_busy.add(1);
-                    if let Some(number) = number {
-                        self.reported(
-                            number,
-                            DeliveryReport { dropped_busy: 1, ..DeliveryReport::default() },
-                        );
-                    }
+                if !self.core.post(reactor, Mail::Publish(publish.clone()), weight)
+                    && let Some(number) = number
+                {
+                    self.reported(number, DeliveryReport { dropped_busy: 1, ..DeliveryReport::default() });
                 }
             }
         }
@@ -396,7 +433,7 @@ impl<'a> Context<'a> {
     }
 
     /// Other reactors that may have somebody whom it means.
-    fn elsewhere(&self, to: &To) -> ReactorSet {
+    pub(super) fn elsewhere(&self, to: &To) -> ReactorSet {
         let mut reactors = self.core.hub.elsewhere(to.selector());
         if to.is_namespace() {
             for place in to.rooms.iter().filter_map(|room| self.core.place_of(&to.scope, room)) {
@@ -416,6 +453,9 @@ impl<'a> Context<'a> {
 
     /// What became of a publish here: kept if this reactor asked, posted to the one that did otherwise.
     pub(crate) fn tallied(&mut self, Ticket(word): Ticket, tally: Tally) {
+        if word & Ticket::BY_SLOT != 0 {
+            return self.asked_out(Ticket(word));
+        }
         let (asker, number) = (ReactorId((word >> 32) as u8), word as u32);
         let report = DeliveryReport::from(tally);
         if asker == self.core.reactor {

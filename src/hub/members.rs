@@ -137,6 +137,20 @@ impl Recipients {
         }
     }
 
+    /// Takes a slot out. False if it was not among them.
+    pub fn remove(&mut self, slot: u32) -> bool {
+        if !self.contains(slot) {
+            return false;
+        }
+        match self {
+            Recipients::Set(set) => {
+                Arc::make_mut(set).remove(slot);
+            }
+            Recipients::One(_) | Recipients::None => *self = Recipients::None,
+        }
+        true
+    }
+
     /// Visits the slots, lowest first.
     #[inline]
     pub fn for_each(&self, mut visit: impl FnMut(u32)) {

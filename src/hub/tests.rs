@@ -32,6 +32,25 @@ fn a_union_of_rooms_has_each_socket_once_and_lacks_the_excepted() {
 }
 
 #[test]
+fn taking_a_slot_out_of_recipients_does_not_take_it_out_of_the_room() {
+    let (mut hub, _) = pair();
+    for slot in [1, 2, 3] {
+        hub.enter(slot, "d");
+        hub.join(slot, "d", "a");
+    }
+    hub.join(3, "d", "one");
+    for (room, members) in [("a", vec![1, 2, 3]), ("one", vec![3]), ("nobody", vec![])] {
+        let mut recipients = hub.select(to("d", &[room], &[]));
+        assert!(!recipients.remove(9));
+        for slot in &members {
+            assert!(recipients.remove(*slot) && !recipients.remove(*slot));
+        }
+        assert!(recipients.is_empty());
+        assert_eq!(hub.select(to("d", &[room], &[])).to_vec(), members);
+    }
+}
+
+#[test]
 fn scopes_do_not_share_rooms() {
     let (mut hub, _) = pair();
     hub.enter(0, "d1");

@@ -128,6 +128,11 @@ struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// With this bit in it, [`Outlet::take_missed`] tells which links did not get the publish.
+    pub const BY_SLOT: u64 = 1 << 63;
+}
+
 /// What became of one publish on one reactor, in links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -183,6 +188,7 @@ pub struct Outlet {
     fanout: Option<Fanout>,
     dirty: Vec<u32>,
     tallies: Vec<(Ticket, Tally)>,
+    missed: Vec<(Ticket, u32)>,
     watches: Vec<Watch>,
     overflowed: Vec<LinkId>,
     drained: Vec<LinkId>,
@@ -216,6 +222,7 @@ impl Outlet {
             fanout: None,
             dirty: Vec::new(),
             tallies: Vec::new(),
+            missed: Vec::new(),
             watches: Vec::new(),
             overflowed: Vec::new(),
             drained: Vec::new(),
@@ -388,6 +395,12 @@ impl Outlet {
         std::mem::take(&mut self.tallies)
     }
 
+    /// The slots that publishes with a ticket [`Ticket::BY_SLOT`] were for and that did not get them, since the last
+    /// call.
+    pub fn take_missed(&mut self) -> Vec<(Ticket, u32)> {
+        std::mem::take(&mut self.missed)
+    }
+
     /// Lines for the log.
     pub(super) fn take_notes(&mut self) -> Vec<(LinkId, log::Level, String)> {
         std::mem::take(&mut self.notes)
@@ -462,6 +475,7 @@ impl Outlet {
             self.counts.deliveries -= 1;
             if let Some(tally) = tally {
                 self.tallies[tally as usize].1.closed += 1;
+                self.note_missed(tally, slot);
             }
             return;
         };
@@ -470,12 +484,20 @@ impl Outlet {
             self.counts.deliveries -= 1;
             if let Some(tally) = tally {
                 self.tallies[tally as usize].1.volatile += 1;
+                self.note_missed(tally, slot);
             }
             return;
         }
         self.push(slot, form, true);
         if let (Some(tally), Some(outbox)) = (tally, &self.links[slot as usize].outbox) {
             self.watches.push(Watch { slot, tally, mark: outbox.mark() });
+        }
+    }
+
+    fn note_missed(&mut self, tally: u32, slot: u32) {
+        let ticket = self.tallies[tally as usize].0;
+        if ticket.0 & Ticket::BY_SLOT != 0 {
+            self.missed.push((ticket, slot));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::engine::Fault;
 use super::worker::Worker;
 use crate::app::socketio::{
-    Ack, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
+    Ack, Answer, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
     NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, When, pieces, socket_id,
 };
 use crate::app::{CloseCause, Context, Served, guard};
@@ -204,10 +204,15 @@ impl Worker {
                 }
             }
             PacketType::Ack | PacketType::BinaryAck => {
-                let member = session.member(at.number).zip(decoded.id);
-                if let Some(owed) = member.and_then(|(member, id)| take_owed(member, id)) {
+                let Some(id) = decoded.id else { return };
+                if let Some(owed) = session.member(at.number).and_then(|member| take_owed(member, id)) {
                     let mut socket = self.socket(link, inside, epoch, revision, out);
                     give(&mut socket, owed, Ok(decoded.args));
+                } else {
+                    self.core.acknowledged(id, inside.name, link.slot, |core| {
+                        let id = socket_id(core, link, epoch, revision, inside.name);
+                        Answer::new(id, decoded.args)
+                    });
                 }
             }
             PacketType::Connect | PacketType::ConnectError => {}
@@ -270,15 +275,16 @@ impl Worker {
                 self.socketio_refuse(link, parser, revision, name, &error, out);
             }
         }
+        let has_more = definition.is_none_or(|definition| socketio.has_more(definition));
         if let Some(session) = self.core.sio.get(link) {
             let mut handshake = handshake;
             match &socketio.kept_headers {
                 _ if !connected => {}
-                _ if !socketio.has_several() => handshake.trim(),
+                _ if !has_more => handshake.trim(),
                 Some(names) => handshake.keep(names),
                 None => {}
             }
-            let is_needed = !connected || socketio.has_several() || !handshake.raw_query().is_empty();
+            let is_needed = !connected || has_more || !handshake.raw_query().is_empty();
             session.handshake = (is_needed && !is_forgotten).then_some(handshake);
         }
         self.run_jobs(out);
@@ -322,7 +328,7 @@ impl Worker {
             })
         });
         if let Some(error) = refused {
-            self.core.hub.exit_scope(link.slot, name);
+            self.core.leave_namespace(link.slot, name);
             let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
             let mut socket = self.socket(link, inside, epoch, revision, out);
             socket.parting = member;
@@ -421,7 +427,7 @@ impl Worker {
             socket.run("disconnecting", |socket| handler(socket, reason));
         }
         forgive(&mut socket);
-        socket.cx.core.hub.exit_scope(link.slot, inside.name);
+        socket.cx.core.leave_namespace(link.slot, inside.name);
         for handler in &namespace.on_disconnect {
             socket.run("disconnect", |socket| handler(socket, reason));
         }
@@ -489,10 +495,7 @@ fn forgive(socket: &mut Socket<'_>) {
 
 /// Tells a handler what became of the acknowledgement that it waits for.
 fn give(socket: &mut Socket<'_>, owed: Owed, answer: Result<ArgsRef<'_>, NoAck>) {
-    socket.run("an acknowledgement", |socket| {
-        (owed.done)(socket, answer);
-        Ok(())
-    });
+    socket.run("an acknowledgement", |socket| (owed.done)(socket, answer));
 }
 
 fn take_owed(member: &mut Member, id: u64) -> Option<Owed> {

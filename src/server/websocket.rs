@@ -156,7 +156,7 @@ impl Worker {
             Some(Served::Endpoint(endpoint)) => self.tell_closed(&**endpoint, link, cause, out),
             None => self.tell_closed(shared.router.endpoint_by_number(endpoint), link, cause, out),
         }
-        self.core.hub.exit(link.slot);
+        self.core.leave_all(link.slot);
         self.shared.give_place_back();
         self.core.own_stats().sockets.sub(1);
         self.core.own_stats().polling.sub(u64::from(polled));

@@ -120,6 +120,9 @@ impl Worker {
                         self.socketio_disconnect(link, number, epoch, out);
                     }
                     Job::Reschedule { link } => self.engine_reschedule(link, out),
+                    Job::Answered { number, answer } => {
+                        Context { core: &mut self.core, out }.answered(number, answer);
+                    }
                 }
             }
             // An answer brings up the next request of its link, which runs jobs: the outer one of these two answers it,
@@ -296,6 +299,8 @@ impl Handler for Worker {
 
     fn catch_up(&mut self, out: &mut Outlet) {
         self.core.check_crowded();
+        self.core.hand_in_late();
+        self.run_jobs(out);
         self.look_at_arrivals(out);
         if !self.greeted.is_empty() {
             self.greet(out);
@@ -328,7 +333,8 @@ impl Handler for Worker {
         let put_off = (!self.core.later.is_empty()).then_some(pause);
         let greeting = (!self.greeted.is_empty()).then_some(GREETING_PAUSE);
         let arrivals = (!self.arrivals.is_empty()).then_some(Duration::ZERO);
-        put_off.into_iter().chain(greeting).chain(arrivals).min()
+        let late = self.core.asking.until_due(self.core.now).map(|ms| Duration::from_millis(u64::from(ms)));
+        put_off.into_iter().chain(greeting).chain(arrivals).chain(late).min()
     }
 
     fn trim(&mut self) {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Real clients against the program: npm's ws and socket.io-client from 1.x to 4.x (node --test), Python's websockets and
-# python-socketio (unittest), and rust_socketio; and both protocols by hand, against examples/.
+# python-socketio (unittest), and rust_socketio; both protocols by hand, against examples/; and the other examples, each
+# driven by its own script or page.
 #
 #   tests/clients/run.sh
 #
@@ -23,7 +24,8 @@ if [ -z "${FANFARE_PROGRAM:-}" ]; then
         FANFARE_PROGRAM=$target/debug/fanfare
         [ -x "$FANFARE_PROGRAM" ] || cargo build --quiet --locked --bin fanfare
     fi
-    for example in checklist engine_echo socketio_suite; do
+    for example in checklist engine_echo socketio_suite $(dirname examples/*/main.rs); do
+        example=$(basename "$example")
         [ -x "$(dirname "$FANFARE_PROGRAM")/examples/$example" ] ||
             cargo build --quiet --locked $profile --example $example
     done

@@ -36,31 +36,30 @@ export async function start(t, config = '', reactors = 3, listen = '127.0.0.1:0'
 }
 
 /** Starts one of the examples, which lie beside the program, on a free port. */
-export async function startExample(t, name, ...args) {
+export async function startExample(t, name, args = ['--listen', '127.0.0.1:0']) {
     const folder = join(dirname(process.env.FANFARE_PROGRAM), 'examples');
-    return run(t, join(folder, name), ['--listen', '127.0.0.1:0', ...args]);
+    return run(t, join(folder, name), args);
 }
 
 async function run(t, program, args) {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let log = '';
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    let [said, log] = ['', ''];
     child.stderr.on('data', (data) => (log += data));
     const exit = once(child, 'exit');
-    let ready = '';
-    const line = (async () => {
-        for await (const data of child.stdout) {
-            ready += data;
-            if (ready.includes('\n')) return;
-        }
-    })();
-    await soon(line, 'the ready line');
-    const addrs = Array.from(ready.matchAll(/http:\/\/(\S+)/g), ([, addr]) => addr);
-    assert.ok(addrs.length > 0, `no ready line: ${ready}${log}`);
+    const line = new Promise((resolve) => {
+        child.stdout.on('data', (data) => {
+            said += data;
+            if (said.includes('\n')) resolve();
+        });
+    });
+    await soon(Promise.race([line, exit]), 'the ready line');
+    const addrs = Array.from(said.matchAll(/http:\/\/(\S+)/g), ([, addr]) => addr);
+    assert.ok(addrs.length > 0, `no ready line: ${said}${log}`);
     t.after(async () => {
         child.kill('SIGKILL');
         await exit;
     });
-    return { addr: addrs[0], addrs, child, exit, log: () => log };
+    return { addr: addrs[0], addrs, child, exit, said: () => said, log: () => log };
 }
 
 /** The query of a client: 'd1', 'c1' and the groups. */

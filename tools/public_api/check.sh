@@ -30,7 +30,7 @@ json=$target/doc/fanfare.json
 found=$target/public_api/api.txt
 cargo build --quiet --locked --manifest-path $folder/Cargo.toml --target-dir "$target/public_api"
 rm -f "$json"
-RUSTDOC=$PWD/$folder/rustdoc cargo rustdoc --quiet --locked --lib -- \
+RUSTDOC=$PWD/$folder/rustdoc cargo rustdoc --quiet --locked --lib --all-features -- \
     -Z unstable-options --output-format json --document-hidden-items
 "$target/public_api/debug/public-api-list" "$json" >"$found"
 

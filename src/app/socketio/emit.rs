@@ -14,6 +14,7 @@ use crate::wire::socketio::value::ToArgs;
 use crate::wire::socketio::{PacketType, event_data, is_reserved, msgpack};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An event on its way to many sockets of a namespace.
 ///
@@ -37,11 +38,12 @@ pub(super) struct How {
     pub(super) to: To,
     volatile: bool,
     compress: bool,
+    pub(super) timeout: Option<Duration>,
 }
 
 impl<V: Via> Emit<V> {
     pub(crate) fn new(via: V, sender: Option<u32>, to: To) -> Emit<V> {
-        Emit { via, how: How { sender, to, volatile: false, compress: true } }
+        Emit { via, how: How { sender, to, volatile: false, compress: true, timeout: None } }
     }
 
     /// The members of this room, or of these, besides those of others that were named; a socket's id is a room of one.
@@ -66,6 +68,13 @@ impl<V: Via> Emit<V> {
     /// Whether it may be compressed for clients that have that. Default yes.
     pub fn compress(mut self, compress: bool) -> Self {
         self.how.compress = compress;
+        self
+    }
+
+    /// How long they have to acknowledge what is sent with [`Emit::emit_with_ack`], in steps of milliseconds up to 24
+    /// days. Default 20 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.how.timeout = Some(timeout);
         self
     }
 
@@ -118,10 +127,22 @@ impl<V: Via> Emit<V> {
 
 impl How {
     fn parcel(&self, router: &Router, event: &str, args: impl ToArgs) -> Result<Parcel, Error> {
+        check_event(event)?;
+        Ok(self.checked_parcel(router, event, args.to_args()?.as_ref().as_ref(), None))
+    }
+
+    /// The same for an event whose name may be sent.
+    pub(super) fn checked_parcel(
+        &self,
+        router: &Router,
+        event: &str,
+        args: ArgsRef<'_>,
+        id: Option<u64>,
+    ) -> Parcel {
         let namespace = &self.to.scope;
-        let pieces = event_pieces(router.parser_of(namespace), namespace, event, args, None)?;
+        let pieces = checked_event_pieces(router.parser_of(namespace), namespace, event, args, id);
         let compression = router.namespace_compression(namespace).filter(|_| self.compress);
-        Ok(Parcel::new(pieces, Settings { volatile: self.volatile, compression }))
+        Parcel::new(pieces, Settings { volatile: self.volatile, compression })
     }
 }
 
@@ -134,11 +155,19 @@ pub(super) fn event_pieces(
     id: Option<u64>,
 ) -> Result<SmallVec<[Piece; 1]>, Error> {
     check_event(event)?;
-    let args = args.to_args()?;
-    let args = args.as_ref().as_ref();
+    Ok(checked_event_pieces(parser, namespace, event, args.to_args()?.as_ref().as_ref(), id))
+}
+
+fn checked_event_pieces(
+    parser: Parser,
+    namespace: &str,
+    event: &str,
+    args: ArgsRef<'_>,
+    id: Option<u64>,
+) -> SmallVec<[Piece; 1]> {
     let binary = !args.attachments().is_empty();
     let kind = if binary { PacketType::BinaryEvent } else { PacketType::Event };
-    Ok(pieces(parser, kind, namespace, id, &event_data(event, args.json()), args.attachments()))
+    pieces(parser, kind, namespace, id, &event_data(event, args.json()), args.attachments())
 }
 
 /// Whether programs may send an event of this name.

@@ -1,5 +1,6 @@
 //! What can go wrong in the hands of a program, and what handlers may return.
 
+use crate::app::reply::Gone;
 use crate::app::socket::JoinError;
 use crate::wire::socketio::args::ArgsError;
 use std::fmt;
@@ -15,6 +16,8 @@ pub enum Error {
     BadArguments(serde_json::Error),
     /// A room that cannot be joined.
     Join(JoinError),
+    /// An acknowledgement that did not come.
+    NoAck(NoAck),
     /// The socket is gone, or is just leaving.
     Disconnected,
     /// The server is gone.
@@ -37,6 +40,7 @@ impl fmt::Display for Error {
             Error::Arguments(error) => write!(f, "the arguments cannot be sent: {error}"),
             Error::BadArguments(error) => error.fmt(f),
             Error::Join(error) => error.fmt(f),
+            Error::NoAck(why) => why.fmt(f),
             Error::Disconnected => f.write_str("the socket is gone"),
             Error::Stopped => f.write_str("the server is gone"),
             Error::Other(message) => f.write_str(message),
@@ -50,8 +54,15 @@ impl std::error::Error for Error {
             Error::Arguments(error) => Some(error),
             Error::BadArguments(error) => Some(error),
             Error::Join(error) => Some(error),
+            Error::NoAck(why) => Some(why),
             _ => None,
         }
+    }
+}
+
+impl From<Gone> for Error {
+    fn from(_: Gone) -> Error {
+        Error::Stopped
     }
 }
 
@@ -70,6 +81,12 @@ impl From<serde_json::Error> for Error {
 impl From<JoinError> for Error {
     fn from(error: JoinError) -> Error {
         Error::Join(error)
+    }
+}
+
+impl From<NoAck> for Error {
+    fn from(why: NoAck) -> Error {
+        Error::NoAck(why)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Many sockets of a namespace at once: what they are, and what is done to them, on every reactor.
 
 use super::emit::{Emit, How};
+use super::error::Error;
+use super::handshake::Handshake;
 use super::socket::{CLOSE_CODE, socket_id};
-use super::state::SioSession;
+use super::state::{Data, Member, SioSession};
 use crate::app::context::{Context, Core, Job};
 use crate::app::endpoint::CloseCause;
 use crate::app::engine::Transport;
@@ -12,6 +14,7 @@ use crate::hub::check_name;
 use crate::reactor::outlet::Outlet;
 use crate::wire::socketio::Revision;
 use compact_str::CompactString;
+use serde::Deserialize;
 
 /// A socket from afar: what its reactor knows of it, lent to a question.
 pub struct SocketInfo<'v> {
@@ -19,7 +22,7 @@ pub struct SocketInfo<'v> {
     out: &'v Outlet,
     session: &'v SioSession,
     namespace: &'v str,
-    epoch: u8,
+    member: &'v Member,
 }
 
 impl<'v> SocketInfo<'v> {
@@ -32,8 +35,8 @@ impl<'v> SocketInfo<'v> {
     ) -> Option<SocketInfo<'v>> {
         let session = core.sio.at(slot)?;
         let number = core.namespace_number(session.mount, namespace)?;
-        let epoch = session.members.iter().find(|member| member.number == number)?.epoch;
-        Some(SocketInfo { core, out, session, namespace, epoch })
+        let member = session.members.iter().find(|member| member.number == number)?;
+        Some(SocketInfo { core, out, session, namespace, member })
     }
 
     /// Its id.
@@ -43,7 +46,7 @@ impl<'v> SocketInfo<'v> {
 
     /// The same, without an allocation.
     pub(crate) fn short_id(&self) -> CompactString {
-        socket_id(self.core, self.session.link, self.epoch, self.session.revision, self.namespace)
+        socket_id(self.core, self.session.link, self.member.epoch, self.session.revision, self.namespace)
     }
 
     /// What its session is on now.
@@ -64,6 +67,24 @@ impl<'v> SocketInfo<'v> {
         let namespace = self.namespace;
         let rooms = self.core.hub.rooms_of(self.session.link.slot);
         rooms.filter(move |(scope, _)| *scope == namespace).map(|(_, room)| room)
+    }
+
+    /// What the program keeps with it by [`Socket::set_data`](super::Socket::set_data).
+    ///
+    /// # Errors
+    /// It is of another type.
+    pub fn data<T: Deserialize<'v>>(&self) -> Result<Option<T>, Error> {
+        Ok(self.raw_data().map(serde_json::from_str).transpose()?)
+    }
+
+    pub(super) fn raw_data(&self) -> Option<&'v str> {
+        self.member.value::<Data>().map(|Data(json)| &**json)
+    }
+
+    /// The parameters of the query with which its connection began that are not Engine.IO's own, percent-encoded. Not
+    /// there while a connection handler of the same session runs, which has them.
+    pub fn raw_query(&self) -> &'v str {
+        self.session.handshake.as_deref().map_or("", Handshake::raw_query)
     }
 
     /// The number of the reactor that owns it.
@@ -156,6 +177,19 @@ impl<V: Via> Emit<V> {
         act: impl Fn(&mut Context<'_>, &str, u32) + Send + Sync + 'static,
         done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
     ) {
+        let act = move |cx: &mut Context<'_>, namespace: &str, slot| {
+            act(cx, namespace, slot);
+            Some(())
+        };
+        self.collect(act, move |cx, all| done(cx, all.len() as u64));
+    }
+
+    /// Does something with each of them; `done` is given what came of it, in no order.
+    pub(super) fn collect<T: Send + 'static>(
+        self,
+        act: impl Fn(&mut Context<'_>, &str, u32) -> Option<T> + Send + Sync + 'static,
+        done: impl FnOnce(&mut Context<'_>, Vec<T>) + Send + 'static,
+    ) {
         let (via, How { sender, to, .. }) = self.into_parts();
         via.carry(to.weight(), move |cx| {
             let asker = cx.core.reactor;
@@ -164,9 +198,9 @@ impl<V: Via> Emit<V> {
                     let sender = sender.filter(|_| cx.core.reactor == asker);
                     let slots = cx.core.select(&to, cx.out).to_vec();
                     let slots = slots.into_iter().filter(|slot| Some(*slot) != sender);
-                    slots.map(|slot| act(cx, &to.scope, slot)).count() as u64
+                    slots.filter_map(|slot| act(cx, &to.scope, slot)).collect::<Vec<T>>()
                 },
-                move |cx, counts: Vec<u64>| done(cx, counts.iter().sum()),
+                move |cx, parts: Vec<Vec<T>>| done(cx, parts.into_iter().flatten().collect()),
             );
         });
     }

@@ -2,6 +2,8 @@
 //!
 //! Handlers are registered on a [`Namespace`] and run on the reactor that owns the socket; they must not block.
 
+mod answers;
+mod asking;
 mod dynamic;
 mod emit;
 mod error;
@@ -12,6 +14,7 @@ mod namespace;
 mod one;
 mod owed;
 mod reason;
+mod remote;
 mod socket;
 mod state;
 
@@ -21,6 +24,7 @@ pub use crate::wire::json::JsonError;
 pub use crate::wire::socketio::args::{ArgRef, Args, ArgsError, ArgsRef};
 pub use crate::wire::socketio::is_reserved;
 pub use crate::wire::socketio::value::{Binary, ToArgs};
+pub use answers::{Answer, Answers, Incomplete};
 pub use dynamic::PatternError;
 pub use emit::Emit;
 pub use error::{Error, NoAck, Outcome};
@@ -30,8 +34,10 @@ pub use many::SocketInfo;
 pub use namespace::{ConnectError, Connecting, Namespace, SocketIo};
 pub use one::One;
 pub use reason::DisconnectReason;
+pub use remote::RemoteSocket;
 pub use socket::Socket;
 
+pub(crate) use asking::Asking;
 pub(crate) use dynamic::{LiveNames, When};
 pub(crate) use emit::pieces;
 pub(crate) use owed::Owed;

@@ -268,6 +268,8 @@ pub struct SocketIo {
     /// Nothing: all.
     pub(crate) kept_headers: Option<Vec<String>>,
     namespaces: Vec<Namespace>,
+    /// The main namespace, if the program did not add it.
+    implied: Option<u16>,
     pub(crate) on_new_namespace: Vec<OnNewNamespace>,
 }
 
@@ -281,13 +283,15 @@ impl fmt::Debug for SocketIo {
 }
 
 impl SocketIo {
-    /// A server without namespaces; [`EngineOptions::at`] says where.
+    /// A server without namespaces; [`EngineOptions::at`] says where. At `/socket.io/` and as usual it is
+    /// [`SocketIo::default`].
     pub fn new(engine: EngineOptions) -> SocketIo {
         SocketIo {
             engine: Some(engine),
             connect_timeout_ms: 45_000,
             kept_headers: None,
             namespaces: Vec::new(),
+            implied: None,
             on_new_namespace: Vec::new(),
         }
     }
@@ -306,7 +310,7 @@ impl SocketIo {
         self
     }
 
-    /// Adds a namespace. One of the same name that was added before is replaced. In which order they are added matters
+    /// Adds a namespace. The main one, `/`, is there without that, with no handlers, unless a pattern stands for it. One of the same name that was added before is replaced. In which order they are added matters
     /// to those that stand for many names: [`Namespace::matching`], [`Namespace::when`].
     pub fn namespace(mut self, namespace: Namespace) -> SocketIo {
         if let Some(name) = namespace.name() {
@@ -338,9 +342,11 @@ impl SocketIo {
         self.namespaces.iter().any(|namespace| namespace.parser == parser)
     }
 
-    /// Whether a session may join another namespace later.
-    pub(crate) fn has_several(&self) -> bool {
-        self.namespaces.len() > 1 || self.is_dynamic()
+    /// Whether a session that has joined this namespace may join another one later, and its handlers may want to know
+    /// how it began. Nobody asks in the main one that nobody added.
+    pub(crate) fn has_more(&self, number: u16) -> bool {
+        let added = self.namespaces.len() - usize::from(self.implied.is_some());
+        added > 1 || self.is_dynamic() || self.implied == Some(number) && added > 0
     }
 
     /// Whether some namespace stands for many names.
@@ -353,7 +359,15 @@ impl SocketIo {
     }
 
     /// What its mount is made of; once.
+    ///
+    /// The main namespace is there now if it was not added: clients before 3.0 join it by themselves, and are of no use
+    /// without.
     pub(crate) fn take_engine(&mut self) -> EngineOptions {
+        if self.choose("/", |_| false).is_none() {
+            let parser = self.namespaces.first().map_or(Parser::Json, |namespace| namespace.parser);
+            self.implied = Some(self.namespaces.len() as u16);
+            self.namespaces.push(Namespace::new("/").parser(parser));
+        }
         self.engine.take().unwrap_or_else(|| EngineOptions::at("/socket.io/"))
     }
 
@@ -385,5 +399,11 @@ impl SocketIo {
         let mut dynamic = self.namespaces.iter().filter(|namespace| namespace.name().is_none());
         let first = dynamic.find(|namespace| matches!(namespace.names, Names::When(_)));
         first.is_none_or(|first| dynamic.all(|namespace| namespace.parser == first.parser))
+    }
+}
+
+impl Default for SocketIo {
+    fn default() -> SocketIo {
+        SocketIo::new(EngineOptions::at("/socket.io/"))
     }
 }

@@ -1,7 +1,7 @@
 //! Events to one socket: how it gets them, and its answer.
 
 use super::emit::{check_event, event_pieces};
-use super::error::{Error, NoAck};
+use super::error::{Error, NoAck, Outcome};
 use super::owed::{MAX_OWED, Owed};
 use super::socket::Socket;
 use crate::app::context::{Context, Job};
@@ -74,15 +74,16 @@ impl<'s, 'a> One<'s, 'a> {
     }
 
     /// Sends it and wants an acknowledgement; `done` is called once: with its arguments, or with the reason why there
-    /// are none. A client that owes more than 16,384 is disconnected, as one that does not read.
+    /// are none. What it returns is as with other handlers. A client that owes more than 16,384 is disconnected, as one
+    /// that does not read.
     ///
     /// # Errors
     /// Those of [`One::emit`]; then `done` is not called.
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<R: Outcome>(
         self,
         event: &str,
         args: impl ToArgs,
-        done: impl FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>) + 'static,
+        done: impl FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>) -> R + 'static,
     ) -> Result<(), Error> {
         let args = args.to_args()?;
         check_event(event)?;
@@ -97,7 +98,10 @@ impl<'s, 'a> One<'s, 'a> {
         let Some(member) = core.sio.get(link).and_then(|session| session.member(number)) else {
             return Err(Error::Disconnected);
         };
-        if !member.owing_mut().push(Owed { id, until, done: Box::new(done) }, now) {
+        let done = Box::new(move |socket: &mut Socket<'_>, answer: Result<ArgsRef<'_>, NoAck>| {
+            done(socket, answer).into_result()
+        });
+        if !member.owing_mut().push(Owed { id, until, done }, now) {
             out.note(link, log::Level::Warn, || {
                 format!("slow consumer, closed: it owes more than {MAX_OWED} acknowledgements")
             });

@@ -1,6 +1,6 @@
 //! Acknowledgements that the client of one socket owes.
 
-use super::error::NoAck;
+use super::error::{Error, NoAck};
 use super::socket::Socket;
 use crate::base::time::Now;
 use crate::wire::socketio::args::ArgsRef;
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 pub(super) const MAX_OWED: usize = 16_384;
 
 /// Called with the arguments of an acknowledgement, or with the reason why there are none.
-pub(crate) type OnAck = Box<dyn FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>)>;
+pub(crate) type OnAck = Box<dyn FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>) -> Result<(), Error>>;
 
 /// One of them.
 pub(crate) struct Owed {
@@ -86,7 +86,7 @@ mod tests {
     fn owing(untils: &[Option<u32>], now: Now) -> Owing {
         let mut owing = Owing::default();
         for (id, until) in (0..).step_by(3).zip(untils) {
-            assert!(owing.push(Owed { id, until: *until, done: Box::new(|_, _| ()) }, now));
+            assert!(owing.push(Owed { id, until: *until, done: Box::new(|_, _| Ok(())) }, now));
         }
         owing
     }
@@ -121,6 +121,6 @@ mod tests {
     #[test]
     fn there_is_a_most() {
         let mut owing = owing(&vec![None; MAX_OWED], at(0));
-        assert!(!owing.push(Owed { id: u64::MAX, until: None, done: Box::new(|_, _| ()) }, at(0)));
+        assert!(!owing.push(Owed { id: u64::MAX, until: None, done: Box::new(|_, _| Ok(())) }, at(0)));
     }
 }

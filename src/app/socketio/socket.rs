@@ -1,10 +1,10 @@
 //! One socket of a namespace, as its handlers see it.
 
 use super::emit::Emit;
-use super::error::{Error, NoAck};
+use super::error::{Error, NoAck, Outcome};
 use super::namespace::Namespace;
 use super::one::One;
-use super::state::{Member, NamespaceId};
+use super::state::{Data, Member, NamespaceId};
 use crate::app::context::{Context, Core, Job};
 use crate::app::endpoint::CloseCause;
 use crate::app::guard::{Panicked, guard};
@@ -15,9 +15,10 @@ use crate::base::ids::LinkId;
 use crate::base::sid::Place;
 use crate::hub::check_name;
 use crate::wire::socketio::Revision;
-use crate::wire::socketio::args::ArgsRef;
+use crate::wire::socketio::args::{ArgsError, ArgsRef};
 use crate::wire::socketio::value::ToArgs;
 use compact_str::{CompactString, format_compact};
+use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -84,11 +85,11 @@ impl<'a> Socket<'a> {
     ///
     /// # Errors
     /// Those of [`Socket::emit`]; then `done` is not called.
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<R: Outcome>(
         &mut self,
         event: &str,
         args: impl ToArgs,
-        done: impl FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>) + 'static,
+        done: impl FnOnce(&mut Socket<'_>, Result<ArgsRef<'_>, NoAck>) -> R + 'static,
     ) -> Result<(), Error> {
         One::new(self).emit_with_ack(event, args, done)
     }
@@ -128,6 +129,27 @@ impl<'a> Socket<'a> {
     /// The same, to be changed.
     pub fn get_mut<T: Any>(&mut self) -> Option<&mut T> {
         self.member_mut()?.value_mut()
+    }
+
+    /// Keeps a value with the socket that others see too, by [`Emit::fetch_sockets`] and [`SocketInfo`]; it is kept as
+    /// JSON. The one that was kept before is replaced. For what only this reactor needs, [`Socket::set`] is cheaper.
+    ///
+    /// [`SocketInfo`]: super::SocketInfo
+    ///
+    /// # Errors
+    /// The value has no JSON form, or the socket is gone.
+    pub fn set_data<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let json = serde_json::to_string(value).map_err(ArgsError::Value)?;
+        self.member_mut().ok_or(Error::Disconnected)?.keep(Data(json.into()));
+        Ok(())
+    }
+
+    /// What [`Socket::set_data`] kept.
+    ///
+    /// # Errors
+    /// It is of another type.
+    pub fn data<'s, T: Deserialize<'s>>(&'s self) -> Result<Option<T>, Error> {
+        Ok(self.get::<Data>().map(|Data(json)| serde_json::from_str(json)).transpose()?)
     }
 
     /// Joins a room, or all of several or none; visible to every reactor when this returns. False if it was in all of
@@ -220,6 +242,12 @@ impl<'a> Socket<'a> {
         self.cx.core.jobs.push_back(job);
     }
 
+    /// Everybody in the namespace, this socket too.
+    pub fn everybody(&mut self) -> Emit<&mut Context<'a>> {
+        let to = To::everybody(self.name);
+        Emit::new(&mut self.cx, None, to)
+    }
+
     /// Everybody in the namespace but this socket.
     pub fn broadcast(&mut self) -> Emit<&mut Context<'a>> {
         let to = To::everybody(self.name);
@@ -247,7 +275,7 @@ impl<'a> Socket<'a> {
         if namespace.on_error.is_empty() {
             let level = match error {
                 // That is up to the client.
-                Error::BadArguments(_) | Error::Disconnected => log::Level::Info,
+                Error::BadArguments(_) | Error::NoAck(_) | Error::Disconnected => log::Level::Info,
                 _ => log::Level::Warn,
             };
             self.cx.out.note(self.link, level, || format!("event {name:?}: {error}"));

@@ -17,6 +17,9 @@ pub(crate) struct NamespaceId {
     pub(crate) number: u32,
 }
 
+/// JSON that a program keeps with a socket for all reactors to see, as one of its values.
+pub(super) struct Data(pub(super) Box<str>);
+
 /// A membership of a namespace.
 pub(crate) struct Member {
     /// That of the namespace's name: where it is defined or, if it is a dynamic one, its number among

@@ -125,6 +125,28 @@ fn a_tally_tells_written_queued_slow_and_closed_apart() {
 }
 
 #[test]
+fn who_asks_is_told_which_slots_did_not_get_it() {
+    let (mut outlet, ids, mut wires) = outlet(5, 1000);
+    wires.broken = vec![3];
+    outlet.seal(ids[4], Tick(100));
+    let asks = |number| Some(Ticket(Ticket::BY_SLOT | number));
+    outlet.fan_out(set(&[0, 1, 3, 4]), Some(0), &frame("a").into(), asks(1));
+    outlet.fan_out(set(&[0, 4]), None, &frame("b").into(), Some(Ticket(2)));
+    outlet.fan_out(Recipients::One(4), None, &frame("c").into(), asks(3));
+    // What is under way to one that has gone since.
+    outlet.fan_out(set(&[1, 2]), None, &frame("d").into(), asks(4));
+    outlet.abort(ids[2]);
+    outlet.free(ids[2]);
+    outlet.flush(&mut wires);
+    let mut missed = outlet.take_missed();
+    missed.sort_unstable_by_key(|(ticket, slot)| (ticket.0 & !Ticket::BY_SLOT, *slot));
+    let by_slot = |number| Ticket(Ticket::BY_SLOT | number);
+    // The one whose wire breaks in the flush had it in its outbox: it leaves.
+    assert_eq!(missed, [(by_slot(1), 4), (by_slot(3), 4), (by_slot(4), 2)]);
+    assert_eq!(outlet.take_missed(), []);
+}
+
+#[test]
 fn a_tally_counts_those_who_were_freed_before_the_flush() {
     let (mut outlet, ids, mut wires) = outlet(3, 1000);
     outlet.abort(ids[1]);

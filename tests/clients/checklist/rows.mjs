@@ -131,7 +131,7 @@ function register(generations, title, body, { transports = ['websocket', 'pollin
         Promise.all(
             kinds.map(([generation, transport]) =>
                 t.test(`${title} [${generation}] over ${transport}`, async (t) => {
-                    const server = await startExample(t, 'checklist', ...flags);
+                    const server = await startExample(t, 'checklist', ['--listen', '127.0.0.1:0', ...flags]);
                     await body(new Stage(t, server, generation, transport));
                 }),
             ),

@@ -123,10 +123,12 @@ fn bytes_are_no_more_for_being_written_as_text() {
 fn volatile_messages_are_for_whoever_waits_now() {
     let (mut outlet, parked, ids, mut wires) = parked(1, 1000);
     assert!(!outlet.send_parcel(parked, &volatile("a")));
-    outlet.fan_out(set(&[0, 1]), None, &volatile("b"), Some(Ticket(1)));
+    let ticket = Ticket(Ticket::BY_SLOT | 1);
+    outlet.fan_out(set(&[0, 1]), None, &volatile("b"), Some(ticket));
     outlet.flush(&mut wires);
     let one = Tally { matched: 2, written: 1, volatile: 1, ..Tally::default() };
-    assert_eq!(outlet.take_tallies(), [(Ticket(1), one)]);
+    assert_eq!(outlet.take_tallies(), [(ticket, one)]);
+    assert_eq!(outlet.take_missed(), [(ticket, parked.slot)]);
     assert_eq!((outlet.waiting(parked), outlet.counts().dropped_volatile), (0, 2));
 
     outlet.set_awaited(parked, true);
