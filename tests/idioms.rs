@@ -4,9 +4,9 @@
 #![allow(dead_code)]
 
 use fanfare::socketio::{
-    Binary, ConnectError, Connecting, Error, Event, Namespace, PatternError, Socket, SocketIo,
+    Binary, ConnectError, Connecting, Error, Event, Namespace, PatternError, RemoteSocket, Socket, SocketIo,
 };
-use fanfare::{Context, Cors, EngineOptions, Files, Handle, ReactorStats, Running, Server, To};
+use fanfare::{Context, Cors, EngineOptions, Files, Handle, ReactorStats, Running, Server};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -78,15 +78,9 @@ fn rooms(socket: &mut Socket<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
     cx.namespace("/").to("r").sockets_join("s");
     cx.namespace("/").to("r").sockets_leave("s");
     cx.namespace("/").to("r").disconnect_sockets(true);
-    cx.gather(
-        |view| view.sockets(&To::room("/", "r")).map(|socket| socket.id().to_string()).collect::<Vec<_>>(),
-        |_, ids| println!("{:?}", ids.concat()),
-    );
+    cx.namespace("/").to("r").ids(|_, ids| println!("{ids:?}"));
     cx.gather(|view| view.room_len("/", "r"), |_, counts| println!("{}", counts.iter().sum::<u64>()));
-    cx.gather(
-        |view| view.sockets(&To::everybody("/n")).count(),
-        |_, counts| println!("{}", counts.iter().sum::<usize>()),
-    );
+    cx.namespace("/n").fetch_sockets(|_, sockets| println!("{}", sockets.len()));
     socket.claim("r")?;
     Ok(())
 }
@@ -96,6 +90,8 @@ fn ends(socket: &mut Socket<'_>, connecting: &Connecting<'_>, name: String) -> R
     let facts =
         (connecting.query("a"), connecting.handshake().cookie("session"), connecting.handshake().peer());
     println!("{} {facts:?}", auth.token);
+    socket.set_data("ann")?;
+    println!("{:?}", socket.data::<String>()?);
     socket.set(Name(name));
     println!("{:?}", socket.get::<Name>().map(|name| &name.0));
     socket.disconnect(false);
@@ -127,6 +123,19 @@ fn options(cx: &Context<'_>, running: &Running) -> Result<(), Box<dyn std::error
     drop(EngineOptions::at("/socket.io/").initial_headers(|_| vec![("X-A".to_owned(), "b".to_owned())]));
     drop(Server::builder().files("/socket.io/", Files::socketio_client(".")?));
     running.stop();
+    Ok(())
+}
+
+fn many(
+    cx: &mut Context<'_>,
+    handle: &Handle,
+    remote: &RemoteSocket,
+) -> Result<(), Box<dyn std::error::Error>> {
+    cx.namespace("/")
+        .timeout(Duration::from_secs(5))
+        .emit_with_ack("e", (), |_, answers| println!("{}", answers.len()))?;
+    handle.namespace("/").timeout(Duration::from_secs(5)).ask("e", ())?.wait()?.complete()?;
+    remote.emit(handle, "e", ())?;
     Ok(())
 }
 

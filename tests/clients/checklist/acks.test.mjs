@@ -55,3 +55,62 @@ both('timeout: an acknowledgement that does not come in time is an error, one in
     assert.deepEqual(args, ['in time']);
     assert.ok(guest.socket.connected);
 });
+
+/** They answer a question, each with its own name and what it was asked; the others are silent. */
+function answering(event, ...guests) {
+    guests.forEach((guest, number) => guest.socket.on(event, (what, answer) => answer(number, what)));
+}
+
+const sorted = (answers) => answers.map(([id, args]) => [id, ...args]).sort(([a], [b]) => (a < b ? -1 : 1));
+
+both('timeout: those of many who do not answer in time are counted', async (stage) => {
+    const guests = await stage.all(3);
+    const [a, b, c] = guests;
+    answering('q', b);
+    const { answers, missing, error } = await a.many({ timeout_ms: 100 }, { ask: ['q', ['x']] });
+    assert.deepEqual([sorted(answers), missing], [[[b.id, 0, 'x']], 1]);
+    assert.match(error, /1 of 2/);
+    await Promise.all([b, c].map((guest) => guest.expect('q', 'x')));
+    await quiet(...guests);
+});
+
+both('broadcast with ack: all are asked once, and all answers come together', async (stage) => {
+    const guests = await stage.all(4);
+    const [a, b, c, d] = guests;
+    await Promise.all([b.join('1', '2'), c.join('2'), d.join('3')]);
+    answering('q', ...guests);
+    for (const from of ['socket', 'context', 'handle']) {
+        const whom = { from, to: ['1', '2'], timeout_ms: 60_000 };
+        const { answers, missing } = await a.many(whom, { ask: ['q', [from]] });
+        const expected = sorted([
+            [b.id, [1, from]],
+            [c.id, [2, from]],
+        ]);
+        assert.deepEqual([sorted(answers), missing], [expected, 0]);
+        await Promise.all([b, c].map((guest) => guest.expect('q', from)));
+    }
+    // Nobody to be asked has answered at once.
+    assert.deepEqual(await a.many({ to: ['nobody'] }, { ask: ['q', []] }), { answers: [], missing: 0 });
+    await quiet(...guests);
+});
+
+both('broadcast with ack: whoever leaves is not waited for', async (stage) => {
+    const [a, b, c] = await stage.all(3);
+    answering('q', b);
+    c.socket.on('q', () => c.socket.disconnect());
+    const { answers, missing } = await a.many({ timeout_ms: 600_000 }, { ask: ['q', [1]] });
+    assert.deepEqual([sorted(answers), missing], [[[b.id, 0, 1]], 1]);
+});
+
+both('emitWithAck: a thread waits for the answers', async (stage) => {
+    const guests = await stage.all(3);
+    answering('q', ...guests);
+    const { answers, missing } = await guests[0].many({ from: 'handle', timeout_ms: 60_000 }, { await: ['q', ['y']] });
+    const expected = sorted(guests.map(({ id }, number) => [id, [number, 'y']]));
+    assert.deepEqual([sorted(answers), missing], [expected, 0]);
+    // One alone, too, and some of them do not.
+    const one = await guests[0].many({ from: 'handle', to: [guests[1].id] }, { await: ['q', ['z']] });
+    assert.deepEqual(one.answers, [[guests[1].id, [1, 'z']]]);
+    const none = await guests[0].many({ from: 'handle', timeout_ms: 50 }, { await: ['unheard', []] });
+    assert.deepEqual([none.answers, none.missing], [[], 3]);
+});

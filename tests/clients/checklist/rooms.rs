@@ -57,6 +57,17 @@ pub(crate) fn steered(namespace: Namespace) -> Namespace {
             let kept = socket.get::<Kept>().map(|kept| kept.0.clone());
             Answer::to(event).done(socket.context(), kept);
         })
+        .on("set_data", |socket, event| {
+            let value: serde_json::Value = event.parse()?;
+            let result = socket.set_data(&value);
+            Answer::to(event).result(socket.context(), result);
+            Ok(())
+        })
+        .on("data", |socket, event| {
+            let data: Option<serde_json::Value> = socket.data()?;
+            Answer::to(event).done(socket.context(), data);
+            Ok(())
+        })
         .on("of_whom", |socket, event| {
             // Every reactor tells the members that it has.
             let (answer, room): (Answer, Option<String>) = (Answer::to(event), event.parse()?);
