@@ -35,7 +35,8 @@
 //! `io("http://127.0.0.1:3000")` of any socket.io-client since 1.0 connects to it. The whole of it is in [`socketio`]:
 //! [`Namespace`](socketio::Namespace) has the handlers, [`Socket`](socketio::Socket) what they do,
 //! [`Emit`](socketio::Emit) the choice of recipients. One namespace may stand for many names, by a pattern or by a
-//! function: [`Namespace::matching`](socketio::Namespace::matching).
+//! function: [`Namespace::matching`](socketio::Namespace::matching). Who knows Socket.IO's JavaScript server finds each of
+//! its names in [`guide::server_api`], and what is usually written with them in [`guide::idioms`].
 //!
 //! A path that speaks plain WebSocket is an [`Endpoint`]; its connections have rooms, too:
 //!
