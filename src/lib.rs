@@ -32,6 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What chooses recipients holds the socket until it is sent, so that the id is asked for before.
+//!
 //! `io("http://127.0.0.1:3000")` of any socket.io-client since 1.0 connects to it. The whole of it is in [`socketio`]:
 //! [`Namespace`](socketio::Namespace) has the handlers, [`Socket`](socketio::Socket) what they do,
 //! [`Emit`](socketio::Emit) the choice of recipients. One namespace may stand for many names, by a pattern or by a
@@ -104,7 +106,9 @@
 //! A reactor has a descriptor table of its own: a file or a socket that another thread opened does not exist there under
 //! its number. Handlers leave I/O to other threads (the standard three descriptors are kept).
 //!
-//! What the server has to say goes to the `log` crate; a program shows it by installing a logger.
+//! What the server has to say goes to the `log` crate: who was refused and why, which handler failed. A program shows it
+//! by installing a logger (`env_logger::init()`); without one, an event whose arguments are not what its handler expects is
+//! passed over in silence.
 //!
 //! # When handlers fail
 //!

@@ -2,7 +2,7 @@
 //! in any order that keeps the mails of one reactor to another in theirs.
 
 use fanfare::base::ids::ReactorId;
-use fanfare::hub::{Entered, Hub, Interest, Recipients, Selector};
+use fanfare::hub::{Change, Entered, Hub, Interest, Recipients, Selector};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,6 +11,8 @@ const REACTORS: usize = 3;
 /// Across the borders at which sets of numbers change their form.
 const SLOTS: [u32; 6] = [0, 1, 2, 40, 65_535, 65_536];
 const SCOPES: [&str; 2] = ["d1", "d2"];
+/// The one whose changes are noted.
+const WATCHED: &str = "d1";
 /// Joined and left, claimed only, and both.
 const ROOMS: [&str; 8] = ["a", "b", "c", "@u", "@v", "x", "y", "a room whose name does not fit in place"];
 const CLAIM_ONLY: [&str; 2] = ["@u", "@v"];
@@ -72,6 +74,8 @@ struct Model {
     seats: [HashMap<u32, Vec<(Name, bool)>>; REACTORS],
     /// Whose claim of a name was the last, until it leaves.
     owners: HashMap<Name, (usize, u32)>,
+    /// What the last operation changed.
+    changes: [Vec<Change>; REACTORS],
 }
 
 impl Model {
@@ -82,6 +86,8 @@ impl Model {
         }
         room.members.push(slot);
         self.seats[reactor].entry(slot).or_default().push((name, false));
+        let alone = self.len(name) == 1;
+        self.note(reactor, slot, name, true, alone);
         true
     }
 
@@ -98,7 +104,21 @@ impl Model {
         if self.owners.get(&name) == Some(&(reactor, slot)) {
             self.owners.remove(&name);
         }
+        let alone = self.len(name) == 0;
+        self.note(reactor, slot, name, false, alone);
         true
+    }
+
+    fn note(&mut self, reactor: usize, slot: u32, (scope, room): Name, came: bool, alone: bool) {
+        if scope == WATCHED && !room.is_empty() {
+            let (scope, room) = (scope.into(), room.into());
+            self.changes[reactor].push(Change { slot, scope, room, came, alone });
+        }
+    }
+
+    /// How many members a room has on all reactors.
+    fn len(&self, name: Name) -> usize {
+        (0..REACTORS).map(|reactor| self.members(reactor, name).len()).sum()
     }
 
     fn members(&self, reactor: usize, name: Name) -> Vec<u32> {
@@ -124,7 +144,9 @@ struct World {
 impl World {
     fn new() -> World {
         let interest = Arc::new(Interest::new());
-        let hubs = (0..REACTORS).map(|r| Hub::new(ReactorId(r as u8), interest.clone())).collect();
+        let mut hubs: Vec<Hub> =
+            (0..REACTORS).map(|r| Hub::new(ReactorId(r as u8), interest.clone())).collect();
+        hubs.iter_mut().for_each(|hub| hub.watch(|scope| scope == WATCHED));
         World {
             interest,
             hubs,
@@ -138,7 +160,7 @@ impl World {
     fn apply(&mut self, op: &Op) {
         match op {
             Op::Enter(r, slot, scope) => {
-                let is_there = (0..REACTORS).any(|other| !self.model.members(other, (scope, "")).is_empty());
+                let is_there = self.model.len((scope, "")) > 0;
                 let expected = match self.model.join(*r, *slot, (scope, "")) {
                     false => Entered::Already,
                     true if is_there => Entered::Joined,
@@ -172,9 +194,17 @@ impl World {
             Op::Select(r, scope, rooms, except) => self.select(*r, scope, rooms, except),
             Op::Trim(r) => self.hubs[*r].trim(),
         }
+        self.check_changes();
+    }
+
+    fn check_changes(&mut self) {
+        for (hub, changes) in self.hubs.iter_mut().zip(&mut self.model.changes) {
+            assert_eq!(hub.take_changes(), std::mem::take(changes));
+        }
     }
 
     fn claim(&mut self, r: usize, slot: u32, name: Name) {
+        let was_empty = self.model.len(name) == 0;
         let claim = self.hubs[r].claim(slot, name.0, name.1);
         let mut others = self.model.members(r, name);
         others.retain(|member| *member != slot);
@@ -188,6 +218,10 @@ impl World {
             self.model.leave(r, member, name);
         }
         self.model.join(r, slot, name);
+        // To be replaced leaves nobody alone: whoever claims is there at the same moment.
+        for change in &mut self.model.changes[r] {
+            change.alone = change.came && was_empty;
+        }
         self.model.rooms[r].get_mut(&name).unwrap().claim = claim.sequence;
         let seat = self.model.seats[r].get_mut(&slot).unwrap();
         seat.iter_mut().find(|(seated, _)| *seated == name).unwrap().1 = true;
@@ -209,6 +243,7 @@ impl World {
         for slot in expected {
             self.model.leave(to, slot, name);
         }
+        self.check_changes();
     }
 
     fn select(&mut self, r: usize, scope: &'static str, rooms: &[&'static str], except: &[&'static str]) {

@@ -54,12 +54,12 @@ fn check_member(socket: &Socket<'_>, to: &str) -> Result<(), Error> {
     if socket.is_in(&room(to)) { Ok(()) } else { Err(Error::other("join the room first")) }
 }
 
-/// Acknowledged with whether there is such a user.
+/// Acknowledged with whether the user's client has acknowledged it.
 fn private(socket: &mut Socket<'_>, event: &mut Event<'_>) -> Result<(), Error> {
     let (to, text): (String, String) = event.parse()?;
     let (from, ack) = (name(socket), event.take_ack());
-    socket.to(user(&to)).emit_with_report("private", (from, text), |cx, report| {
-        if let Some(Err(error)) = ack.map(|ack| ack.send(cx, report.matched > 0)) {
+    socket.everybody().to(user(&to)).emit_with_ack("private", (from, text), |cx, answers| {
+        if let Some(Err(error)) = ack.map(|ack| ack.send(cx, !answers.is_empty())) {
             eprintln!("{error}");
         }
     })

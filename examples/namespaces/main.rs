@@ -25,10 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             socket.context().namespace("/chat").emit("said", format!("somebody reads: {item}"))
         });
 
-    // Clients of 1.x and 2.x are in this one before they can be in another.
-    let root = Namespace::new("/");
-
-    let socketio = SocketIo::default().namespace(root).namespace(chat).namespace(news);
+    let socketio = SocketIo::default().namespace(chat).namespace(news);
     let running = Server::builder().listen(listen.parse()?).socketio(socketio).start()?;
     println!("ready on http://{}", running.addrs()[0]);
     Ok(running.join()?)

@@ -7,7 +7,9 @@ use super::handle::Handle;
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
-use super::socketio::{Asking, LiveNames, SioSessions, SocketInfo};
+use super::socketio::{
+    Asking, ConnectError, Leaving, Listening, LiveNames, SioSessions, SocketInfo, WaitingId,
+};
 use super::stats::{ReactorStats, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
@@ -65,6 +67,11 @@ pub(crate) enum Job {
         number: u32,
         answer: Answer,
     },
+    /// A middleware has decided.
+    Decided {
+        waiting: WaitingId,
+        verdict: Result<(), ConnectError>,
+    },
 }
 
 /// Something that waits for what was queued before it to be sent.
@@ -99,9 +106,10 @@ pub(crate) struct Core {
     /// The dynamic namespaces that its sockets are in.
     pub(crate) live: LiveNames,
     pub(crate) router: Arc<Router>,
-    /// The slot of a socket that has left its namespace, while its handlers are told: it is in its rooms still, and
-    /// nothing is sent to it.
-    pub(crate) leaving: Option<u32>,
+    /// The socket that has left its namespace, while its handlers are told: it is in its rooms still, and nothing is
+    /// sent to it.
+    pub(crate) leaving: Option<Leaving>,
+    pub(crate) listening: Listening,
     /// Acknowledgements that clients were asked for.
     asked: u64,
     /// Broadcasts that clients of this reactor have still to acknowledge.
@@ -116,7 +124,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         reactor: ReactorId,
-        hub: Hub,
+        mut hub: Hub,
         limits: Arc<Limits>,
         sids: Arc<SidKey>,
         router: Arc<Router>,
@@ -124,6 +132,7 @@ impl Core {
         stats: Stats,
     ) -> Core {
         let now = Now { tick: crate::base::time::Tick(1), ms: 0, unix_ms: 0 };
+        let listening = Listening::new(&router, &mut hub);
         Core {
             reactor,
             hub,
@@ -134,6 +143,7 @@ impl Core {
             mailboxes,
             stats,
             sio: SioSessions::default(),
+            listening,
             live: LiveNames::default(),
             router,
             leaving: None,
@@ -254,6 +264,7 @@ impl Core {
         self.waiting.shrink_to_fit();
         self.asking.trim();
         self.sio.trim();
+        self.listening.trim();
         self.live.trim();
     }
 
@@ -417,7 +428,8 @@ impl<'a> Context<'a> {
         });
         if !elsewhere.is_empty() {
             let report = number.map(|number| (self.core.reactor, number));
-            let publish = Arc::new(Publish { to: to.clone(), parcel: parcel.clone(), report });
+            let quiet = self.core.listening.is_quiet();
+            let publish = Arc::new(Publish { to: to.clone(), parcel: parcel.clone(), report, quiet });
             let weight = to.weight() + parcel.len();
             for reactor in elsewhere.iter() {
                 if !self.core.post(reactor, Mail::Publish(publish.clone()), weight)
@@ -429,7 +441,9 @@ impl<'a> Context<'a> {
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
         let recipients = self.core.select(to, self.out);
-        self.out.fan_out(recipients, sender.or(self.core.leaving), parcel, ticket);
+        let skip = sender.or(self.core.leaving.map(|leaving| leaving.slot));
+        self.tell_outgoing(&to.scope, &recipients, skip, parcel);
+        self.out.fan_out(recipients, skip, parcel, ticket);
     }
 
     /// Other reactors that may have somebody whom it means.
@@ -448,6 +462,9 @@ impl<'a> Context<'a> {
     pub(crate) fn deliver(&mut self, publish: &Publish) {
         let recipients = self.core.select(&publish.to, self.out);
         let ticket = publish.report.map(|(reactor, number)| ticket(reactor, number));
+        if !publish.quiet {
+            self.tell_outgoing(&publish.to.scope, &recipients, None, &publish.parcel);
+        }
         self.out.fan_out(recipients, None, &publish.parcel, ticket);
     }
 

@@ -20,6 +20,8 @@ pub struct Cors {
 }
 
 type AllowRequest = Box<dyn Fn(&Request<'_>) -> Result<(), String> + Send + Sync>;
+type Middleware = Box<dyn Fn(&Request<'_>) -> Result<(), Response> + Send + Sync>;
+type OnConnectionError = Box<dyn Fn(&Request<'_>, u8, &str) + Send + Sync>;
 type HeadersFor = Box<dyn Fn(&Request<'_>) -> Vec<(String, String)> + Send + Sync>;
 
 /// How an Engine.IO server behaves; the defaults are those of Socket.IO 4.
@@ -37,6 +39,8 @@ pub struct EngineOptions {
     pub(crate) cors: Cors,
     pub(crate) compression: Option<Compression>,
     pub(crate) allow_request: Option<AllowRequest>,
+    pub(crate) middlewares: Vec<Middleware>,
+    pub(crate) on_connection_error: Vec<OnConnectionError>,
     initial_headers: Option<HeadersFor>,
     headers: Option<HeadersFor>,
 }
@@ -64,6 +68,8 @@ impl EngineOptions {
             cors: Cors::default(),
             compression: None,
             allow_request: None,
+            middlewares: Vec::new(),
+            on_connection_error: Vec::new(),
             initial_headers: None,
             headers: None,
         }
@@ -143,6 +149,30 @@ impl EngineOptions {
         allow: impl Fn(&Request<'_>) -> Result<(), String> + Send + Sync + 'static,
     ) -> EngineOptions {
         self.allow_request = Some(Box::new(allow));
+        self
+    }
+
+    /// Decides on every request before anything else looks at it: the one with which a session begins, polls, POSTs and
+    /// requests for a WebSocket, but not preflights of [`EngineOptions::cors`]. Several are asked in their order; the
+    /// first refusal is the answer. One that panics is answered with code 3.
+    ///
+    /// A POST that is refused changes nothing about its session.
+    pub fn middleware(
+        mut self,
+        middleware: impl Fn(&Request<'_>) -> Result<(), Response> + Send + Sync + 'static,
+    ) -> EngineOptions {
+        self.middlewares.push(Box::new(middleware));
+        self
+    }
+
+    /// A request was refused: with which code, 0 to 5, and which text, as its client is told. The body of the request is
+    /// not there any more. Refusals of [`EngineOptions::middleware`], and of those for whom there is no place, are not
+    /// told.
+    pub fn on_connection_error(
+        mut self,
+        handler: impl Fn(&Request<'_>, u8, &str) + Send + Sync + 'static,
+    ) -> EngineOptions {
+        self.on_connection_error.push(Box::new(handler));
         self
     }
 

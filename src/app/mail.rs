@@ -16,6 +16,8 @@ pub(crate) struct Publish {
     pub(crate) parcel: Parcel,
     /// Who wants to know what became of it, and under which number.
     pub(crate) report: Option<(ReactorId, u32)>,
+    /// It is not told to those who listen to what is sent.
+    pub(crate) quiet: bool,
 }
 
 /// One mail.

@@ -5,7 +5,7 @@ use super::endpoint::Endpoint;
 use super::engine::{Mount, Served};
 use super::files::{Compressor, FilesAt, Hit};
 use super::http::{Request, Responder};
-use super::socketio::{Parser, SocketIo};
+use super::socketio::{Namespace, Parser, SocketIo};
 use crate::base::compression::Compression;
 use percent_encoding::percent_decode_str;
 use std::io;
@@ -105,6 +105,10 @@ impl Router {
         self.mounts.iter().position(|mount| mount.options.serves(path)).map(|number| number as u16)
     }
 
+    pub(crate) fn mounts(&self) -> &[Mount] {
+        &self.mounts
+    }
+
     pub(crate) fn mount(&self, number: u16) -> &Mount {
         &self.mounts[usize::from(number)]
     }
@@ -115,6 +119,19 @@ impl Router {
             Served::SocketIo(socketio) => socketio.find(namespace),
             Served::Endpoint(_) => None,
         }
+    }
+
+    /// Whether there is such a namespace.
+    pub(crate) fn has_namespace(&self, is_such: impl Fn(&Namespace) -> bool) -> bool {
+        self.socketios().any(|(_, socketio)| socketio.namespaces().any(&is_such))
+    }
+
+    /// Whether the namespace of this name, or one that may be of this name, is such.
+    pub(crate) fn may_be(&self, name: &str, is_such: impl Fn(&Namespace) -> bool) -> bool {
+        self.socketios().any(|(_, socketio)| match socketio.find(name) {
+            Some(definition) => is_such(socketio.namespace_at(definition)),
+            None => socketio.namespaces().any(|namespace| namespace.name().is_none() && is_such(namespace)),
+        })
     }
 
     /// How the packets of a namespace are written.

@@ -67,11 +67,14 @@ impl Interest {
         (before, sequence)
     }
 
-    pub(super) fn remove(&self, hash: u64, reactor: ReactorId) {
+    /// Removes the reactor. Whether nobody is left: of reactors that go at the same time, one finds that.
+    pub(super) fn remove(&self, hash: u64, reactor: ReactorId) -> bool {
         let mut shard = self.shard(hash);
+        let mut is_last = false;
         if let Ok(mut entry) = shard.find_entry(hash, |entry| entry.hash == hash) {
             entry.get_mut().reactors.remove(reactor);
-            if entry.get().reactors.is_empty() {
+            is_last = entry.get().reactors.is_empty();
+            if is_last {
                 entry.remove();
             }
         }
@@ -80,6 +83,7 @@ impl Interest {
             let keep = shard.len() * 2;
             shard.shrink_to(keep, |entry| entry.hash);
         }
+        is_last
     }
 
     pub(super) fn reactors(&self, hash: u64) -> ReactorSet {

@@ -8,16 +8,19 @@
 mod interest;
 mod members;
 mod rooms;
+mod watch;
 
 pub use interest::Interest;
 pub use members::Recipients;
 pub use rooms::{RoomId, ScopeId};
+pub use watch::Change;
 
 use crate::base::ids::{ReactorId, ReactorSet};
 use members::Members;
 use rooms::Rooms;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use watch::Watch;
 
 /// The longest name that an application should take from outside, in bytes; the shortest has one byte.
 pub const NAME_BYTES: usize = 256;
@@ -110,17 +113,34 @@ pub struct Hub {
     /// Indexed by slot. Invariant: `seats[s]` lists exactly the rooms whose members hold `s`.
     seats: Vec<Seat>,
     interest: Arc<Interest>,
+    watch: Watch,
 }
 
 impl Hub {
     /// An empty hub for one reactor. All hubs of a server share the interest table.
     pub fn new(reactor: ReactorId, interest: Arc<Interest>) -> Hub {
-        Hub { reactor, rooms: Rooms::new(interest.hasher().clone()), seats: Vec::new(), interest }
+        let rooms = Rooms::new(interest.hasher().clone());
+        Hub { reactor, rooms, seats: Vec::new(), interest, watch: Watch::default() }
+    }
+
+    /// From now on changes in these scopes are noted: see [`Hub::take_changes`].
+    pub fn watch(&mut self, is_watched: impl Fn(&str) -> bool + Send + 'static) {
+        self.watch.set(is_watched);
+    }
+
+    /// What has happened in the rooms of watched scopes since this was asked last, in its order.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.watch.changes)
     }
 
     /// Puts the slot into a scope: it is then among "everybody". Names must have passed [`check_name`].
     pub fn enter(&mut self, slot: u32, scope: &str) -> Entered {
         self.add(slot, scope, "")
+    }
+
+    /// Takes the slot out of "everybody" in a scope, but of none of its rooms there.
+    pub fn step_out(&mut self, slot: u32, scope: &str) {
+        self.leave(slot, scope, "");
     }
 
     /// Puts the slot into a room of a scope. False if it was there already.
@@ -137,6 +157,7 @@ impl Hub {
             self.rooms.members(found).iter().filter(|member| *member != slot).collect();
         for member in &evicted {
             self.seats[*member as usize].retain(|seated| seated.room() != found);
+            self.watch.changes.extend(self.watch.change(*member, scope, room, false));
         }
         let (before, sequence) = self.interest.claim(hash, self.reactor);
         *self.rooms.members_mut(found) = Members::One { slot, claim: sequence };
@@ -144,7 +165,12 @@ impl Hub {
         let claimed = Seated(found.place() | Seated::CLAIMED);
         match seat.iter_mut().find(|seated| seated.room() == found) {
             Some(seated) => *seated = claimed,
-            None => seat.push(claimed),
+            None => {
+                seat.push(claimed);
+                let change = self.watch.change(slot, scope, room, true);
+                let alone = before.is_empty();
+                self.watch.changes.extend(change.map(|change| Change { alone, ..change }));
+            }
         }
         Claim { evicted, elsewhere: before.without(self.reactor), sequence }
     }
@@ -302,9 +328,11 @@ impl Hub {
         if !members.insert(slot) {
             return Entered::Already;
         }
-        let first = first && self.interest.add(hash, self.reactor);
+        let alone = first && self.interest.add(hash, self.reactor);
         self.seat(slot).push(found.into());
-        if first { Entered::First } else { Entered::Joined }
+        let change = self.watch.change(slot, scope, room, true);
+        self.watch.changes.extend(change.map(|change| Change { alone, ..change }));
+        if alone { Entered::First } else { Entered::Joined }
     }
 
     fn remove(&mut self, slot: u32, room: RoomId) {
@@ -316,12 +344,16 @@ impl Hub {
     fn forget(&mut self, slot: u32, room: RoomId) {
         let members = self.rooms.members_mut(room);
         members.remove(slot);
-        if members.is_empty() {
+        let is_empty = members.is_empty();
+        let change = self.watch.change(slot, self.rooms.scope_name(room), self.rooms.name(room), false);
+        let mut alone = false;
+        if is_empty {
             let (hash, shared) = self.rooms.remove(room);
             if !shared {
-                self.interest.remove(hash, self.reactor);
+                alone = self.interest.remove(hash, self.reactor);
             }
         }
+        self.watch.changes.extend(change.map(|change| Change { alone, ..change }));
     }
 }
 

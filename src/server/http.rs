@@ -305,7 +305,7 @@ impl Worker {
 
     /// A request to an Engine.IO server.
     fn engine_outcome(&mut self, link: LinkId, busy: Busy, call: Call, out: &mut Outlet) {
-        let Call { mount, origin, headers, wants } = call;
+        let Call { mount, origin, headers, wants, told } = call;
         match wants {
             Wants::UpgradeRefusal(response) => {
                 let why = format!("Engine.IO upgrade: {}", String::from_utf8_lossy(&response.body));
@@ -322,7 +322,7 @@ impl Worker {
             }
             Wants::Upgrade(place, key) => {
                 let mut rest = self.end_of_http(link, out);
-                self.engine_probe(link, mount, place, &key, &headers, out);
+                self.engine_probe(link, mount, (place, told), &key, &headers, out);
                 self.frames_received(link, &mut rest, out);
             }
             wants => {
@@ -330,7 +330,7 @@ impl Worker {
                 http.busy = Some(busy);
                 let number = http.number;
                 out.set_deadline(link, self.core.now.tick.plus_s(ANSWER_S));
-                self.engine_call(link, number, Call { mount, origin, headers, wants }, out);
+                self.engine_call(link, number, Call { mount, origin, headers, wants, told }, out);
             }
         }
     }

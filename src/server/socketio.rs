@@ -1,20 +1,22 @@
 //! Socket.IO on a session: packets become connections to namespaces, events of handlers and acknowledgements.
 
+use super::decisions::Candidate;
 use super::engine::Fault;
 use super::worker::Worker;
 use crate::app::socketio::{
-    Ack, Answer, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Member, Namespace,
-    NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, When, pieces, socket_id,
+    Ack, Answer, ArgsRef, ConnectError, Connecting, DisconnectReason, Event, Handshake, Leaving, Member,
+    Namespace, NamespaceId, NoAck, Owed, Parser, SioSession, Socket, SocketIo, When, pieces, socket_id,
 };
-use crate::app::{CloseCause, Context, Served, guard};
+use crate::app::{CloseCause, Context, Served};
 use crate::base::ids::LinkId;
 use crate::hub::Entered;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::session::packets::{Decoded, Rules};
 use crate::wire::engine::{Data, Revision as EngineRevision};
 use crate::wire::parcel;
-use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_data, connect_error_data};
+use crate::wire::socketio::{BadPacket, PacketType, Revision, connect_error_data};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A packet and its attachments may have so many times what one message may have.
 const PACKET_PAYLOADS: usize = 4;
@@ -33,10 +35,10 @@ struct Asked<'a> {
 
 /// A namespace that a socket is in.
 #[derive(Clone, Copy)]
-struct Inside<'a> {
-    at: NamespaceId,
-    name: &'a str,
-    namespace: &'a Namespace,
+pub(super) struct Inside<'a> {
+    pub(super) at: NamespaceId,
+    pub(super) name: &'a str,
+    pub(super) namespace: &'a Namespace,
 }
 
 impl Worker {
@@ -123,7 +125,9 @@ impl Worker {
         let number = explicit.map(u32::from).or_else(|| self.core.live.find(name));
         let Some(session) = self.core.sio.get(link) else { return Ok(()) };
         let (revision, mount) = (session.revision, session.mount);
-        let member = number.and_then(|number| session.member(number));
+        // To one that waits it may not say anything yet, not even that it connects.
+        let is_there = |member: &&mut Member| !member.waits || decoded.kind == PacketType::Connect;
+        let member = number.and_then(|number| session.member(number)).filter(is_there);
         let member = member.map(|member| (member.number, member.definition, member.epoch));
         let definition = explicit.or(member.map(|(_, definition, _)| definition));
         if definition.is_some_and(|definition| socketio.namespace_at(definition).parser != parser) {
@@ -219,7 +223,7 @@ impl Worker {
         }
     }
 
-    fn socket<'s>(
+    pub(super) fn socket<'s>(
         &'s mut self,
         link: LinkId,
         inside: Inside<'s>,
@@ -233,7 +237,7 @@ impl Worker {
     }
 
     /// The name of the namespace with a number that some membership here has.
-    fn name_at<'s>(&self, namespace: &'s Namespace, number: u32) -> Cow<'s, str> {
+    pub(super) fn name_at<'s>(&self, namespace: &'s Namespace, number: u32) -> Cow<'s, str> {
         match namespace.name() {
             Some(name) => Cow::Borrowed(name),
             None => Cow::Owned(self.core.live.name(number).unwrap_or_default().to_owned()),
@@ -251,23 +255,23 @@ impl Worker {
         let Asked { name, query, auth, parser } = asked;
         let Some(session) = self.core.sio.get(link) else { return Ok(()) };
         let (revision, is_full) = (session.revision, session.members.len() >= MAX_NAMESPACES);
-        // Lent out: handlers see it beside the session.
-        let lent = session.handshake.take();
-        let is_forgotten = lent.is_none();
-        let handshake = lent.unwrap_or_else(|| Box::new(Handshake::forgotten()));
+        let handshake = session.handshake.clone().unwrap_or_else(|| Arc::new(Handshake::forgotten()));
         let connecting = Connecting { handshake: &handshake, auth, query };
         let core = &self.core;
         let accepts = |when: &When| {
             core.hook("the function of a dynamic namespace", || when(name, &connecting)).unwrap_or(false)
         };
         let definition = if is_full { None } else { socketio.choose(name, accepts) };
-        let (mut connected, mut result) = (false, Ok(()));
+        let mut result = Ok(());
         match definition {
             Some(definition) if socketio.namespace_at(definition).parser != parser => {
                 result = Err(Fault::Broken);
             }
             Some(definition) => {
-                connected = self.socketio_enter(socketio, link, definition, (name, &connecting), out);
+                let (inside, epoch) = self.socketio_enter(socketio, link, definition, name, out);
+                let candidate =
+                    Candidate { inside, definition, epoch, revision, handshake, auth, query, next: 0 };
+                self.socketio_ask(socketio, link, candidate, out);
             }
             None => {
                 // Whoever asks for one that is not there has to join another one in time all the same.
@@ -275,41 +279,28 @@ impl Worker {
                 self.socketio_refuse(link, parser, revision, name, &error, out);
             }
         }
-        let has_more = definition.is_none_or(|definition| socketio.has_more(definition));
-        if let Some(session) = self.core.sio.get(link) {
-            let mut handshake = handshake;
-            match &socketio.kept_headers {
-                _ if !connected => {}
-                _ if !has_more => handshake.trim(),
-                Some(names) => handshake.keep(names),
-                None => {}
-            }
-            let is_needed = !connected || has_more || !handshake.raw_query().is_empty();
-            session.handshake = (is_needed && !is_forgotten).then_some(handshake);
-        }
         self.run_jobs(out);
         result
     }
 
-    /// Makes it a socket of a namespace, unless a middleware refuses it: whether it is one then.
-    fn socketio_enter(
+    /// Makes it a member of a namespace that has not connected yet.
+    fn socketio_enter<'s>(
         &mut self,
-        socketio: &SocketIo,
+        socketio: &'s SocketIo,
         link: LinkId,
         definition: u16,
-        (name, connecting): (&str, &Connecting<'_>),
+        name: &'s str,
         out: &mut Outlet,
-    ) -> bool {
+    ) -> (Inside<'s>, u8) {
         let namespace = socketio.namespace_at(definition);
-        let parser = namespace.parser;
         let is_dynamic = namespace.name().is_none();
-        let Some(session) = self.core.sio.get(link) else { return false };
         let number = if is_dynamic { self.core.live.hold(name) } else { u32::from(definition) };
-        let revision = session.revision;
-        let inside = Inside { at: NamespaceId { mount: session.mount, number }, name, namespace };
-        session.epochs = session.epochs.wrapping_add(1) & 15;
-        let epoch = session.epochs;
-        session.members.push(Member::new(number, definition, epoch));
+        let (mut mount, mut epoch) = (0, 0);
+        if let Some(session) = self.core.sio.get(link) {
+            session.epochs = session.epochs.wrapping_add(1) & 15;
+            (mount, epoch) = (session.mount, session.epochs);
+            session.members.push(Member::new(number, definition, epoch));
+        }
         let entered = self.core.hub.enter(link.slot, name);
         for handler in &socketio.on_new_namespace {
             if is_dynamic && entered == Entered::First {
@@ -320,40 +311,10 @@ impl Worker {
                 });
             }
         }
-        let mut socket = self.socket(link, inside, epoch, revision, out);
-        let refused = namespace.middlewares.iter().find_map(|middleware| {
-            guard(|| middleware(&mut socket, connecting).err()).unwrap_or_else(|panicked| {
-                socket.panicked("connect", &panicked);
-                Some(ConnectError::new("internal error"))
-            })
-        });
-        if let Some(error) = refused {
-            self.core.leave_namespace(link.slot, name);
-            let member = self.core.sio.get(link).and_then(|session| session.take_member(number));
-            let mut socket = self.socket(link, inside, epoch, revision, out);
-            socket.parting = member;
-            forgive(&mut socket);
-            drop(socket);
-            self.core.live.release(number);
-            self.socketio_refuse(link, parser, revision, name, &error, out);
-            return false;
-        }
-        let id = socket_id(&self.core, link, epoch, revision, name);
-        let data = connect_data((revision == Revision::Five).then_some(&id));
-        self.socketio_send(link, parser, PacketType::Connect, name, &data, out);
-        if let Some(session) = self.core.sio.get(link) {
-            session.connect_by = None;
-        }
-        let mut socket = self.socket(link, inside, epoch, revision, out);
-        for handler in &namespace.on_connect {
-            if socket.is_connected() {
-                socket.run("connect", |socket| handler(socket, connecting));
-            }
-        }
-        true
+        (Inside { at: NamespaceId { mount, number }, name, namespace }, epoch)
     }
 
-    fn socketio_refuse(
+    pub(super) fn socketio_refuse(
         &mut self,
         link: LinkId,
         parser: Parser,
@@ -368,7 +329,7 @@ impl Worker {
     }
 
     /// Sends a packet without attachments.
-    fn socketio_send(
+    pub(super) fn socketio_send(
         &mut self,
         link: LinkId,
         parser: Parser,
@@ -385,8 +346,9 @@ impl Worker {
     /// so do not connect again by themselves.
     pub(super) fn socketio_dismiss(&mut self, link: LinkId, out: &mut Outlet) {
         while let Some(session) = self.core.sio.get(link).filter(|session| !session.closed)
-            && let Some((number, epoch)) = session.members.first().map(|member| (member.number, member.epoch))
+            && let Some(member) = session.members.iter().find(|member| !member.waits)
         {
+            let (number, epoch) = (member.number, member.epoch);
             self.socketio_disconnect(link, number, epoch, out);
         }
     }
@@ -396,7 +358,7 @@ impl Worker {
         let shared = self.shared.clone();
         let Some(session) = self.core.sio.get(link) else { return };
         let at = NamespaceId { mount: session.mount, number };
-        let member = session.member(number).filter(|member| member.epoch == epoch);
+        let member = session.member(number).filter(|member| member.epoch == epoch && !member.waits);
         let Some(definition) = member.map(|member| member.definition).filter(|_| !session.closed) else {
             return;
         };
@@ -420,20 +382,47 @@ impl Worker {
         let Some(session) = self.core.sio.get(link) else { return };
         let Some(member) = session.take_member(inside.at.number) else { return };
         let (revision, namespace) = (session.revision, inside.namespace);
-        self.core.leaving = Some(link.slot);
-        let mut socket = self.socket(link, inside, member.epoch, revision, out);
+        let Member { number, definition, epoch, .. } = member;
+        self.core.leaving = Some(Leaving { slot: link.slot, number, definition, epoch });
+        let mut socket = self.socket(link, inside, epoch, revision, out);
         socket.parting = Some(member);
         for handler in &namespace.on_disconnecting {
             socket.run("disconnecting", |socket| handler(socket, reason));
         }
         forgive(&mut socket);
+        socket.cx.core.note_own_room(link, inside.name, namespace, false);
         socket.cx.core.leave_namespace(link.slot, inside.name);
+        socket.cx.tell_rooms();
         for handler in &namespace.on_disconnect {
             socket.run("disconnect", |socket| handler(socket, reason));
         }
         drop(socket);
         self.core.leaving = None;
         self.core.live.release(inside.at.number);
+    }
+
+    /// The session has changed its transport from polling to a WebSocket.
+    pub(super) fn socketio_upgraded(&mut self, link: LinkId, out: &mut Outlet) {
+        let shared = self.shared.clone();
+        let Some(session) = self.core.sio.get(link).filter(|session| !session.closed) else { return };
+        let (mount, revision) = (session.mount, session.revision);
+        let Served::SocketIo(socketio) = &shared.router.mount(mount).served else { return };
+        let listens = |member: &&Member| {
+            !member.waits && !socketio.namespace_at(member.definition).listeners.on_upgrade.is_empty()
+        };
+        let members = session.members.iter().filter(listens);
+        let members = members.map(|member| (member.number, member.definition, member.epoch));
+        for (number, definition, epoch) in members.collect::<Vec<_>>() {
+            let namespace = socketio.namespace_at(definition);
+            let name = self.name_at(namespace, number);
+            let inside = Inside { at: NamespaceId { mount, number }, name: &name, namespace };
+            let mut socket = self.socket(link, inside, epoch, revision, out);
+            for handler in &namespace.listeners.on_upgrade {
+                if socket.is_connected() {
+                    socket.run("upgrade", |socket| handler(socket));
+                }
+            }
+        }
     }
 
     /// The session is over: its sockets leave their namespaces.
@@ -448,10 +437,15 @@ impl Worker {
         session.closed = true;
         let mount = session.mount;
         while let Some(member) = self.core.sio.get(link).and_then(|session| session.members.first()) {
-            let (number, namespace) = (member.number, socketio.namespace_at(member.definition));
+            let (number, waits) = (member.number, member.waits);
+            let namespace = socketio.namespace_at(member.definition);
             let name = self.name_at(namespace, number);
             let inside = Inside { at: NamespaceId { mount, number }, name: &name, namespace };
-            self.socketio_leave(link, inside, cause.into(), out);
+            if waits {
+                self.socketio_turn_away(link, inside, None, out);
+            } else {
+                self.socketio_leave(link, inside, cause.into(), out);
+            }
         }
         self.core.sio.remove(link);
     }
@@ -486,7 +480,7 @@ impl Worker {
 }
 
 /// What a socket that left still owed will not come.
-fn forgive(socket: &mut Socket<'_>) {
+pub(super) fn forgive(socket: &mut Socket<'_>) {
     let owing = socket.parting.as_mut().and_then(Member::owing).map(std::mem::take);
     for owed in owing.into_iter().flat_map(|owing| owing.into_all()) {
         give(socket, owed, Err(NoAck::Disconnected));

@@ -104,7 +104,9 @@ impl Worker {
     /// Does what handlers asked for and what follows from it, until nothing is left.
     pub(super) fn run_jobs(&mut self, out: &mut Outlet) {
         loop {
-            while let Some(job) = self.core.jobs.pop_front() {
+            loop {
+                Context { core: &mut self.core, out }.tell_rooms();
+                let Some(job) = self.core.jobs.pop_front() else { break };
                 match job {
                     Job::Respond { link, number, response } => {
                         self.answers.push_back((link, number, response))
@@ -120,6 +122,7 @@ impl Worker {
                         self.socketio_disconnect(link, number, epoch, out);
                     }
                     Job::Reschedule { link } => self.engine_reschedule(link, out),
+                    Job::Decided { waiting, verdict } => self.socketio_decided(waiting, &verdict, out),
                     Job::Answered { number, answer } => {
                         Context { core: &mut self.core, out }.answered(number, answer);
                     }
@@ -183,7 +186,7 @@ impl Handler for Worker {
 
     fn mail(&mut self, mail: Mail, out: &mut Outlet) {
         match mail {
-            Mail::Publish(publish) => Context { core: &mut self.core, out }.deliver(&publish),
+            Mail::Publish(publish) => self.with_context(out, |cx| cx.deliver(&publish)),
             Mail::Report { number, report } => self.with_context(out, |cx| cx.reported(number, report)),
             Mail::Answer { number, answer } => self.with_context(out, |cx| cx.answered(number, answer)),
             Mail::Ask { asker, number, ask } => self.with_context(out, |cx| cx.asked(asker, number, &ask)),

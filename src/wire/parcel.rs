@@ -87,6 +87,14 @@ impl Parcel {
         parcel
     }
 
+    /// The messages that it is made of; none if it is for plain WebSockets only.
+    pub fn pieces(&self) -> &[Piece] {
+        match &self.0 {
+            Kind::Plain(_) => &[],
+            Kind::Forms(forms) => &forms.pieces,
+        }
+    }
+
     /// Whether a recipient that cannot take it now is passed over.
     pub fn is_volatile(&self) -> bool {
         matches!(&self.0, Kind::Forms(forms) if forms.settings.volatile)

@@ -11,13 +11,13 @@ import { dirname, join } from 'node:path';
 import { Page } from './page.mjs';
 import { Polling } from './raw.mjs';
 import { Peer } from './socketio.mjs';
-import { installed, soon, startExample } from './support.mjs';
+import { installed, run, soon } from './support.mjs';
 
 const root = process.env.FANFARE_ROOT;
 const OLD = ['sio210', 'sio250'];
 
 /** Starts an example on a free port. */
-const start = (t, name, ...args) => startExample(t, name, ['127.0.0.1:0', ...args]);
+const start = (t, name, ...args) => run(t, join(process.env.FANFARE_EXAMPLES, name), ['127.0.0.1:0', ...args]);
 
 /** Starts one that serves a page. */
 const startPage = (t, name) => start(t, name, '--client-dir', join(root, '.deps/client'));
@@ -369,10 +369,16 @@ test('chat', async (t) => {
     // The newest connection of a user gets what is private.
     const auth = { name: 'cid', password: 'sesame' };
     const again = await Peer.open(t, server, 'sio48', 'websocket', { auth });
+    again.socket.on('private', (who, text, taken) => taken());
     say(ann, '@cid', 'where are you?');
     await again.expect('private', 'ann', 'where are you?');
+    await ann.shows('messages', 'to @cid: where are you?');
     again.tell('typing', 'rust');
     await again.expect('problem', 'typing', 'join the room first');
+    // Who leaves instead of taking it has not got it.
+    again.socket.off('private').on('private', () => again.close());
+    say(ann, '@cid', 'stay here');
+    await ann.shows('messages', '@cid is not here');
 
     say(ann, 'lobby', 'bye');
     await cid.shows('messages', 'lobby · ann: bye');

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Real clients against the program: npm's ws and socket.io-client from 1.x to 4.x (node --test), Python's websockets and
 # python-socketio (unittest), and rust_socketio; both protocols by hand, against examples/; and the other examples, each
-# driven by its own script or page.
+# driven by the script or the page that comes with it.
 #
 #   tests/clients/run.sh
 #
-# Takes the release program if it is built, else the debug one; builds the latter if there is neither.
+# Takes the release program if it is built, else the debug one; builds the latter if there is neither. The examples that
+# no conformance suite needs are debug ones, which cargo test has built.
 # FANFARE_PROGRAM names another; its examples lie in the folder examples beside it.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -24,13 +25,15 @@ if [ -z "${FANFARE_PROGRAM:-}" ]; then
         FANFARE_PROGRAM=$target/debug/fanfare
         [ -x "$FANFARE_PROGRAM" ] || cargo build --quiet --locked --bin fanfare
     fi
-    for example in checklist engine_echo socketio_suite $(dirname examples/*/main.rs); do
-        example=$(basename "$example")
+    for example in checklist engine_echo socketio_suite; do
         [ -x "$(dirname "$FANFARE_PROGRAM")/examples/$example" ] ||
             cargo build --quiet --locked $profile --example $example
     done
+    cargo build --quiet --locked --workspace --examples
+    FANFARE_EXAMPLES=$target/debug/examples
 fi
-export FANFARE_PROGRAM FANFARE_ROOT="$root"
+FANFARE_EXAMPLES=${FANFARE_EXAMPLES:-$(dirname "$FANFARE_PROGRAM")/examples}
+export FANFARE_PROGRAM FANFARE_EXAMPLES FANFARE_ROOT="$root"
 
 # Apart from what fanfare is built of, and once: it does not change.
 cargo build --quiet --locked --manifest-path $clients/rust_client/Cargo.toml --target-dir "$target/rust_client"

@@ -35,13 +35,14 @@ export async function start(t, config = '', reactors = 3, listen = '127.0.0.1:0'
     return server;
 }
 
-/** Starts one of the examples, which lie beside the program, on a free port. */
-export async function startExample(t, name, args = ['--listen', '127.0.0.1:0']) {
+/** Starts one of the examples that conformance suites drive, which lie beside the program, on a free port. */
+export async function startExample(t, name) {
     const folder = join(dirname(process.env.FANFARE_PROGRAM), 'examples');
-    return run(t, join(folder, name), args);
+    return run(t, join(folder, name), ['--listen', '127.0.0.1:0']);
 }
 
-async function run(t, program, args) {
+/** Starts a server that says where it is, and stops it when the test context ends. */
+export async function run(t, program, args) {
     const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     let [said, log] = ['', ''];
     child.stderr.on('data', (data) => (log += data));

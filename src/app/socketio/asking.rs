@@ -262,20 +262,22 @@ impl Context<'_> {
         done: impl FnOnce(&mut Context<'_>, Vec<Part>) + 'static,
     ) {
         let elsewhere = self.elsewhere(&ask.to);
+        let quiet = self.core.listening.is_quiet();
         let asker = (self.core.reactor, self.core.wait(elsewhere.len() + 1, done));
         let ask = Arc::new(ask);
         let bytes = ask.to.weight() + ask.parcel.len();
         for reactor in elsewhere.iter() {
             let there = ask.clone();
-            let call = Box::new(move |cx: &mut Context<'_>| cx.ask_here(None, &there, asker));
+            let call = Box::new(move |cx: &mut Context<'_>| cx.ask_here(None, &there, asker, quiet));
             if !self.core.post(reactor, Mail::Call(call), bytes) {
                 self.core.hand_in(Finished { asker, part: Part::busy() });
             }
         }
-        self.ask_here(sender.or(self.core.leaving), &ask, asker);
+        let leaving = self.core.leaving.map(|leaving| leaving.slot);
+        self.ask_here(sender.or(leaving), &ask, asker, quiet);
     }
 
-    fn ask_here(&mut self, skip: Option<u32>, ask: &Ask, asker: Asker) {
+    fn ask_here(&mut self, skip: Option<u32>, ask: &Ask, asker: Asker, quiet: bool) {
         let recipients = self.core.select(&ask.to, self.out);
         let owing = match skip {
             Some(slot) => recipients.clone().difference(&Recipients::One(slot)),
@@ -285,6 +287,9 @@ impl Context<'_> {
         let part = if owing.is_empty() {
             Part::default()
         } else if self.core.asking.begin(ask, asker, owing, now) {
+            if !quiet {
+                self.tell_outgoing(&ask.to.scope, &recipients, skip, &ask.parcel);
+            }
             return self.out.fan_out(recipients, skip, &ask.parcel, Some(ticket_of(ask.id)));
         } else {
             Part::busy()

@@ -2,13 +2,15 @@
 
 use crate::app::http::{Query, Request};
 use crate::reactor::peer::Peer;
+use crate::session::http as session;
 use crate::wire::cookie;
 use crate::wire::head::Head;
 
 /// What is known of the beginning of a connection.
 ///
 /// The whole of it is there while a socket connects (in middlewares and connection handlers); what handlers of events
-/// need of it they take from what [`Socket::set`](super::Socket::set) kept. A session keeps only what it needs for
+/// need of it they take from what [`Socket::set`](super::Socket::set) kept, unless it is kept for them by
+/// [`SocketIo::keep_handshake`](super::SocketIo::keep_handshake). A session keeps only what it needs for
 /// namespaces that it joins later: the request's head with the header fields of
 /// [`SocketIo::keep_headers`](super::SocketIo::keep_headers), the parameters of its query that are not Engine.IO's own,
 /// who connected and when; and where there are no other namespaces, nothing unless there are such parameters.
@@ -79,6 +81,14 @@ impl Handshake {
     /// All parameters of the query that are not Engine.IO's own, percent-encoded.
     pub fn raw_query(&self) -> &str {
         &self.query
+    }
+
+    /// The request without its body, if it was kept.
+    pub(crate) fn with_request(&self, f: impl FnOnce(&Request<'_>)) {
+        if let Some(head) = self.parsed() {
+            let inner = session::Request { head, body: &[], keep_alive: false };
+            f(&Request { inner, peer: self.peer });
+        }
     }
 
     /// What is left of one that was not worth keeping.

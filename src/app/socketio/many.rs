@@ -12,7 +12,6 @@ use crate::app::handle::Via;
 use crate::app::names::{Rooms, owned};
 use crate::hub::check_name;
 use crate::reactor::outlet::Outlet;
-use crate::wire::socketio::Revision;
 use compact_str::CompactString;
 use serde::Deserialize;
 
@@ -35,7 +34,7 @@ impl<'v> SocketInfo<'v> {
     ) -> Option<SocketInfo<'v>> {
         let session = core.sio.at(slot)?;
         let number = core.namespace_number(session.mount, namespace)?;
-        let member = session.members.iter().find(|member| member.number == number)?;
+        let member = session.members.iter().find(|member| member.number == number && !member.waits)?;
         Some(SocketInfo { core, out, session, namespace, member })
     }
 
@@ -56,10 +55,7 @@ impl<'v> SocketInfo<'v> {
 
     /// The Engine.IO revision that its client speaks: 3 or 4.
     pub fn revision(&self) -> u8 {
-        match self.session.revision {
-            Revision::Four => 3,
-            Revision::Five => 4,
-        }
+        self.session.revision.engine()
     }
 
     /// Its rooms, without the one that is its id, in the order in which it joined them.

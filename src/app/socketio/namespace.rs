@@ -1,9 +1,11 @@
 //! Namespaces and their handlers: one table for all sockets of a namespace, so that a socket costs no closure.
 
+use super::decision::LaterFn;
 use super::dynamic::{Names, When};
 use super::error::{Error, Outcome};
 use super::event::Event;
 use super::handshake::Handshake;
+use super::listening::Listeners;
 use super::reason::DisconnectReason;
 use super::socket::Socket;
 use crate::app::context::Context;
@@ -13,6 +15,7 @@ use compact_str::CompactString;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a socket may not connect to a namespace; told to the client as `connect_error`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,11 @@ impl ConnectError {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> ConnectError {
         ConnectError { message: message.into(), data: None }
+    }
+
+    /// What a client is told when the program fails.
+    pub(crate) fn internal() -> ConnectError {
+        ConnectError::new("internal error")
     }
 
     /// Adds `data`, any JSON value.
@@ -82,8 +90,16 @@ impl<'a> Connecting<'a> {
     }
 }
 
-pub(crate) type Middleware =
-    Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync>;
+type NowFn = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync>;
+
+/// Decides whether a socket may connect.
+pub(crate) enum Middleware {
+    /// When it is asked.
+    Now(NowFn),
+    /// When it likes.
+    Later(LaterFn),
+}
+
 pub(crate) type OnConnect = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), Error> + Send + Sync>;
 pub(crate) type OnEvent = Box<dyn Fn(&mut Socket<'_>, &mut Event<'_>) -> Result<(), Error> + Send + Sync>;
 pub(crate) type OnDisconnect =
@@ -125,6 +141,7 @@ pub struct Namespace {
     pub(crate) on_disconnecting: Vec<OnDisconnect>,
     pub(crate) on_disconnect: Vec<OnDisconnect>,
     pub(crate) on_error: Vec<OnError>,
+    pub(crate) listeners: Listeners,
 }
 
 impl fmt::Debug for Namespace {
@@ -152,6 +169,7 @@ impl Namespace {
             on_disconnecting: Vec::new(),
             on_disconnect: Vec::new(),
             on_error: Vec::new(),
+            listeners: Listeners::default(),
         }
     }
 
@@ -175,7 +193,7 @@ impl Namespace {
         mut self,
         middleware: impl Fn(&mut Socket<'_>, &Connecting<'_>) -> Result<(), ConnectError> + Send + Sync + 'static,
     ) -> Namespace {
-        self.middlewares.push(Box::new(middleware));
+        self.middlewares.push(Middleware::Now(Box::new(middleware)));
         self
     }
 
@@ -266,7 +284,8 @@ pub struct SocketIo {
     engine: Option<EngineOptions>,
     pub(crate) connect_timeout_ms: u32,
     /// Nothing: all.
-    pub(crate) kept_headers: Option<Vec<String>>,
+    kept_headers: Option<Vec<String>>,
+    keeps_handshake: bool,
     namespaces: Vec<Namespace>,
     /// The main namespace, if the program did not add it.
     implied: Option<u16>,
@@ -290,6 +309,7 @@ impl SocketIo {
             engine: Some(engine),
             connect_timeout_ms: 45_000,
             kept_headers: None,
+            keeps_handshake: false,
             namespaces: Vec::new(),
             implied: None,
             on_new_namespace: Vec::new(),
@@ -310,6 +330,25 @@ impl SocketIo {
         self
     }
 
+    /// Whether sessions keep the handshake for handlers of events too: see
+    /// [`Socket::handshake`](super::Socket::handshake). Default no. It costs each session as many bytes as its request has,
+    /// or as the fields of [`SocketIo::keep_headers`] and its target have.
+    pub fn keep_handshake(mut self, keep: bool) -> SocketIo {
+        self.keeps_handshake = keep;
+        self
+    }
+
+    /// What a session that has joined a namespace keeps of its handshake.
+    pub(crate) fn keep_of(&self, mut handshake: Arc<Handshake>, number: u16) -> Option<Arc<Handshake>> {
+        let keeps_head = self.keeps_handshake || self.has_more(number);
+        match &self.kept_headers {
+            _ if !keeps_head => Arc::make_mut(&mut handshake).trim(),
+            Some(names) => Arc::make_mut(&mut handshake).keep(names),
+            None => {}
+        }
+        (keeps_head || !handshake.raw_query().is_empty()).then_some(handshake)
+    }
+
     /// Adds a namespace. The main one, `/`, is there without that, with no handlers, unless a pattern stands for it. One of the same name that was added before is replaced. In which order they are added matters
     /// to those that stand for many names: [`Namespace::matching`], [`Namespace::when`].
     pub fn namespace(mut self, namespace: Namespace) -> SocketIo {
@@ -318,6 +357,10 @@ impl SocketIo {
         }
         self.namespaces.push(namespace);
         self
+    }
+
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+        self.namespaces.iter()
     }
 
     /// Tells of every namespace that comes into being by [`Namespace::matching`] or [`Namespace::when`]: its first
@@ -344,7 +387,7 @@ impl SocketIo {
 
     /// Whether a session that has joined this namespace may join another one later, and its handlers may want to know
     /// how it began. Nobody asks in the main one that nobody added.
-    pub(crate) fn has_more(&self, number: u16) -> bool {
+    fn has_more(&self, number: u16) -> bool {
         let added = self.namespaces.len() - usize::from(self.implied.is_some());
         added > 1 || self.is_dynamic() || self.implied == Some(number) && added > 0
     }

@@ -119,6 +119,7 @@ impl<'s, 'a> One<'s, 'a> {
             return Err(Error::Disconnected);
         }
         let pieces = event_pieces(socket.namespace.parser, socket.name, event, args, id)?;
+        socket.tell_outgoing(&pieces);
         let compression = socket.cx.core.router.mount(socket.at.mount).options.compression;
         let compression = compression.filter(|_| self.compress);
         if self.volatile {

@@ -9,6 +9,7 @@ use crate::session::packets::Decoder;
 use crate::wire::socketio::Revision;
 use smallvec::SmallVec;
 use std::any::Any;
+use std::sync::Arc;
 
 /// Which namespace of which mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +30,19 @@ pub(crate) struct Member {
     pub(crate) definition: u16,
     /// Tells this membership's id from those that the session had before.
     pub(crate) epoch: u8,
+    /// It has not connected yet, and waits for a decision.
+    pub(crate) waits: bool,
     /// None while nothing is owed and nothing kept, as with most.
     pub(crate) more: Option<Box<More>>,
+}
+
+/// A socket that is out of its session and still in its rooms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving {
+    pub(crate) slot: u32,
+    pub(crate) number: u32,
+    pub(crate) definition: u16,
+    pub(crate) epoch: u8,
 }
 
 /// What a membership has that most have not.
@@ -43,7 +55,7 @@ pub(crate) struct More {
 
 impl Member {
     pub(crate) fn new(number: u32, definition: u16, epoch: u8) -> Member {
-        Member { number, definition, epoch, more: None }
+        Member { number, definition, epoch, waits: false, more: None }
     }
 
     /// Acknowledgements that the client owes, if there are any.
@@ -88,7 +100,7 @@ pub(crate) struct SioSession {
     pub(crate) link: LinkId,
     pub(crate) decoder: Decoder,
     pub(crate) members: SmallVec<[Member; 1]>,
-    pub(crate) handshake: Option<Box<Handshake>>,
+    pub(crate) handshake: Option<Arc<Handshake>>,
     /// When a first namespace has to be joined; with revision 5.
     pub(crate) connect_by: Option<u32>,
     pub(crate) mount: u16,
@@ -112,7 +124,7 @@ impl SioSession {
             link,
             decoder: Decoder::default(),
             members: SmallVec::new(),
-            handshake: Some(Box::new(handshake)),
+            handshake: Some(Arc::new(handshake)),
             connect_by,
             mount,
             revision,

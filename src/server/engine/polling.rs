@@ -1,7 +1,8 @@
 //! The polling transport: a GET is held until something waits for the session, a POST brings packets.
 
-use super::request::{Body, Call, Newcomer, Wants};
+use super::request::{Body, Call, Newcomer, Wants, tell_error};
 use super::{Engine, Fault};
+use crate::app::socketio::Handshake;
 use crate::app::{CloseCause, Job, Later, Refusal};
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
@@ -30,6 +31,8 @@ struct Asker {
     origin: Option<String>,
     /// What the program adds to the answer.
     headers: Vec<(String, String)>,
+    /// The request, until it is taken, for those who are told if it is refused.
+    told: Option<Box<Handshake>>,
 }
 
 /// What a session needs while it is polled.
@@ -62,8 +65,8 @@ pub(in crate::server) struct Polling {
 impl Worker {
     /// Does what a request to an Engine.IO path wants. The link has the request as its unanswered one.
     pub(in crate::server) fn engine_call(&mut self, link: LinkId, number: u32, call: Call, out: &mut Outlet) {
-        let Call { mount, origin, headers, wants } = call;
-        let asker = Asker { link, number, mount, origin, headers };
+        let Call { mount, origin, headers, wants, told } = call;
+        let asker = Asker { link, number, mount, origin, headers, told };
         match wants {
             Wants::Session(newcomer) => self.polling_open(&asker, newcomer, out),
             Wants::Poll(place) => self.polling_poll(asker, place, out),
@@ -73,7 +76,15 @@ impl Worker {
                 let response = cors.preflight(asker.origin.as_deref(), headers.as_deref());
                 self.core.jobs.push_back(Job::Respond { link, number, response });
             }
-            Wants::Refusal(error) => self.polling_refuse(&asker, &error, out),
+            Wants::Refusal(error) => {
+                self.polling_end_post(link);
+                self.polling_refuse(&asker, &error, out);
+            }
+            Wants::Turned(response) => {
+                self.polling_end_post(link);
+                self.core.own_stats().refused[Refusal::Engine as usize].add(1);
+                self.polling_turn_away(&asker, response);
+            }
             // The stage of HTTP has dealt with these.
             Wants::BeginPost(_) | Wants::Elsewhere(_) | Wants::UpgradeRefusal(_) => {}
             Wants::WebSocket(..) | Wants::Upgrade(..) => {}
@@ -83,7 +94,15 @@ impl Worker {
     fn polling_refuse(&mut self, asker: &Asker, error: &EngineError, out: &mut Outlet) {
         self.core.own_stats().refused[Refusal::Engine as usize].add(1);
         out.note(asker.link, log::Level::Debug, || format!("Engine.IO request refused: {}", error.message()));
+        self.engine_tell_error(asker.mount, asker.told.as_deref(), error);
         self.polling_turn_away(asker, error.response());
+    }
+
+    /// A request that was understood is refused all the same.
+    pub(super) fn engine_tell_error(&self, mount: u16, told: Option<&Handshake>, error: &EngineError) {
+        if let Some(handshake) = told {
+            handshake.with_request(|request| tell_error(&self.core, self.mount(mount), request, error));
+        }
     }
 
     fn polling_respond(&mut self, asker: &Asker, response: Response) {
@@ -131,7 +150,7 @@ impl Worker {
         &mut self,
         session: LinkId,
         mount: u16,
-        handshake: crate::app::socketio::Handshake,
+        handshake: Handshake,
         admission: Option<crate::app::Admission>,
         out: &mut Outlet,
     ) {
@@ -191,7 +210,7 @@ impl Worker {
         Some(format!("{name}={}; Path=/; HttpOnly; SameSite=Lax", self.sid_of(session)))
     }
 
-    fn polling_poll(&mut self, asker: Asker, place: Place, out: &mut Outlet) {
+    fn polling_poll(&mut self, mut asker: Asker, place: Place, out: &mut Outlet) {
         let session = match self.polled(place, asker.mount, out) {
             Ok(session) => session,
             Err(error) => return self.polling_refuse(&asker, &error, out),
@@ -203,6 +222,7 @@ impl Worker {
             return self.polling_refuse(&asker, &EngineError::BadRequest, out);
         }
         let (link, parts) = (asker.link, polling.farewell.is_some());
+        asker.told = None;
         polling.held = Some(asker);
         if let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) {
             http.polls = Some(session);
@@ -292,7 +312,7 @@ impl Worker {
     fn polling_posted(
         &mut self,
         session: LinkId,
-        asker: Asker,
+        mut asker: Asker,
         read: Result<Option<Later>, Fault>,
         out: &mut Outlet,
     ) {
@@ -301,11 +321,15 @@ impl Worker {
             Ok(Some(rest)) => {
                 if let Some(polling) = self.polling(session) {
                     polling.posting = Some(asker.link);
+                    asker.told = None;
                     polling.put_off = Some(asker);
                     self.core.later.push_back(rest);
                 }
             }
-            Err(Fault::Closed) => self.polling_closed_by_client(session, asker, out),
+            Err(Fault::Closed) => {
+                asker.told = None;
+                self.polling_closed_by_client(session, asker, out);
+            }
             Err(Fault::Broken) => {
                 self.engine_close(session, &CloseCause::Protocol(1002), out);
                 self.polling_refuse(&asker, &EngineError::BadRequest, out);
@@ -329,6 +353,15 @@ impl Worker {
         polling.posting = Some(link);
         if let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) {
             http.posts = Some(session);
+        }
+    }
+
+    /// A POST that had begun is not taken.
+    fn polling_end_post(&mut self, link: LinkId) {
+        let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
+        let session = http.posts.take();
+        if let Some(polling) = session.and_then(|session| self.polling(session)) {
+            polling.posting = polling.posting.filter(|posting| *posting != link);
         }
     }
 

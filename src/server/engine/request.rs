@@ -20,11 +20,15 @@ pub(in crate::server) struct Call {
     /// What the program adds to the answer, unless that is a refusal.
     pub(in crate::server) headers: Vec<(String, String)>,
     pub(in crate::server) wants: Wants,
+    /// The request, for those who are told if it is refused later.
+    pub(in crate::server) told: Option<Box<Handshake>>,
 }
 
 pub(in crate::server) enum Wants {
     /// Nothing that can be had.
     Refusal(EngineError),
+    /// Nothing, says a middleware.
+    Turned(Response),
     /// The same, of a WebSocket.
     UpgradeRefusal(Response),
     /// To know whether a page of another origin may ask.
@@ -88,12 +92,23 @@ pub(in crate::server) fn look(
 ) -> Call {
     let origin =
         request.header("origin").and_then(|origin| std::str::from_utf8(origin).ok()).map(str::to_owned);
+    let upgrades = upgrade::wants_upgrade(&request.inner.head);
     let wants = match wants(core, mount, request, whole) {
+        Ok(Wants::Turned(response)) if upgrades => Wants::UpgradeRefusal(response),
         Ok(wants) => wants,
-        Err(error) if upgrade::wants_upgrade(&request.inner.head) => {
-            Wants::UpgradeRefusal(error.upgrade_response())
+        Err(error) => {
+            if whole {
+                tell_error(core, mount, request, &error);
+            }
+            if upgrades { Wants::UpgradeRefusal(error.upgrade_response()) } else { Wants::Refusal(error) }
         }
-        Err(error) => Wants::Refusal(error),
+    };
+    let listens = !mount.options.on_connection_error.is_empty();
+    let told = match wants {
+        Wants::Poll(_) | Wants::Post(..) | Wants::Upgrade(..) if listens => {
+            Some(Box::new(Handshake::new(request, core.now.unix_ms)))
+        }
+        _ => None,
     };
     let headers_for = |is_first| {
         core.hook("a hook for headers", || mount.options.headers_for(request, is_first)).unwrap_or_default()
@@ -103,7 +118,7 @@ pub(in crate::server) fn look(
         Wants::Poll(_) | Wants::Post(..) | Wants::Upgrade(..) => headers_for(false),
         _ => Vec::new(),
     };
-    Call { mount: number, origin, headers, wants }
+    Call { mount: number, origin, headers, wants, told }
 }
 
 fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Result<Wants, EngineError> {
@@ -116,13 +131,23 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
     }
     let query = Query::parse(head.query());
     let transport = query.transport.filter(|transport| options.has(*transport));
+    let place = query.sid.as_ref().map(|sid| core.place(sid, ""));
+    // Whoever serves it asks the middlewares.
+    if let (Some(Some(place)), Some(_)) = (place, transport)
+        && place.reactor != core.reactor
+    {
+        return Ok(Wants::Elsewhere(place.reactor));
+    }
+    for middleware in options.middlewares.iter().filter(|_| whole) {
+        let passed = core.hook("a middleware of requests", || middleware(request));
+        if let Err(response) = passed.ok_or(EngineError::BadRequest)? {
+            return Ok(Wants::Turned(response));
+        }
+    }
     let transport = transport.ok_or(EngineError::TransportUnknown)?;
     let upgrades = upgrade::wants_upgrade(head);
-    if let Some(sid) = &query.sid {
-        let place = core.place(sid, "").ok_or(EngineError::SessionUnknown)?;
-        if place.reactor != core.reactor {
-            return Ok(Wants::Elsewhere(place.reactor));
-        }
+    if let Some(place) = place {
+        let place = place.ok_or(EngineError::SessionUnknown)?;
         return match (request.method(), transport) {
             ("GET", Transport::WebSocket) if upgrades => match handshaken(mount, head, query.base64) {
                 Ok(key) => Ok(Wants::Upgrade(place, key)),
@@ -162,6 +187,13 @@ fn wants(core: &Core, mount: &Mount, request: &Request<'_>, whole: bool) -> Resu
     match handshaken(mount, head, query.base64) {
         Ok(key) => Ok(Wants::WebSocket(newcomer, key)),
         Err(error) => Ok(Wants::UpgradeRefusal(error.response())),
+    }
+}
+
+/// Tells the program that a request is refused.
+pub(super) fn tell_error(core: &Core, mount: &Mount, request: &Request<'_>, error: &EngineError) {
+    for handler in &mount.options.on_connection_error {
+        core.hook("on_connection_error", || handler(request, error.code(), error.message()));
     }
 }
 

@@ -6,6 +6,7 @@
 use super::Fault;
 use super::request::{Handshaken, Newcomer};
 use crate::app::CloseCause;
+use crate::app::socketio::Handshake;
 use crate::base::ids::LinkId;
 use crate::base::sid::Place;
 use crate::base::time::Tick;
@@ -14,7 +15,7 @@ use crate::server::websocket::{websocket, with_compression};
 use crate::server::worker::{Session, Worker};
 use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
-use crate::wire::engine::{PacketType, Revision, from_binary, from_text, text_frame};
+use crate::wire::engine::{EngineError, PacketType, Revision, from_binary, from_text, text_frame};
 use crate::wire::frame::{Frame, encode_close_empty};
 
 /// Time for a client to hear that its probe has succeeded, in milliseconds. One that has not, and gets its poll back,
@@ -99,7 +100,7 @@ impl Worker {
         &mut self,
         link: LinkId,
         mount: u16,
-        place: Place,
+        (place, told): (Place, Option<Box<Handshake>>),
         agreed: &Handshaken,
         headers: &[(String, String)],
         out: &mut Outlet,
@@ -108,6 +109,9 @@ impl Worker {
         let allowed = self.mount(mount).options.allow_upgrades;
         out.send_bytes(link, &agreed.answer(&borrowed(headers)));
         let session = self.engine_at(place, mount, out);
+        if session.is_none() {
+            self.engine_tell_error(mount, told.as_deref(), &EngineError::SessionUnknown);
+        }
         let is_open = session.is_some_and(|session| out.state(session) == LinkState::Open);
         let polling = session.and_then(|session| self.polling(session)).filter(|_| is_open && allowed);
         let free = polling.filter(|polling| polling.probe.is_none());
@@ -180,6 +184,7 @@ impl Worker {
         out.set_dialect(session, dialect);
         out.adopt(session, link);
         self.engine_reschedule(session, out);
+        self.socketio_upgraded(session, out);
     }
 
     /// The WebSocket did not take over: polling goes on.

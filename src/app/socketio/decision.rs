@@ -1,0 +1,223 @@
+//! Middlewares whose decision comes later: from another thread, or when something else has answered.
+//!
+//! Owns: [`Decision`], and what a reactor keeps for a socket that waits for one.
+//! Leaves to others: what follows from it (`server`).
+
+use super::handshake::Handshake;
+use super::namespace::{ConnectError, Connecting, Middleware, Namespace};
+use super::socket::Socket;
+use super::state::NamespaceId;
+use crate::app::context::{Context, Job};
+use crate::app::engine::Served;
+use crate::app::guard::guard;
+use crate::app::handle::{Handle, Via};
+use crate::base::ids::{LinkId, ReactorId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+pub(super) type LaterFn = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>, Decision) + Send + Sync>;
+
+/// The right to let a socket into its namespace, or not; for any thread.
+///
+/// Its client waits meanwhile, as long as [`SocketIo::connect_timeout_ms`](super::SocketIo::connect_timeout_ms) lets it.
+/// If it goes, deciding does nothing. A decision that is dropped refuses with the message `internal error`.
+#[must_use = "a decision that is dropped refuses"]
+pub struct Decision(Option<Open>);
+
+/// One that is open.
+struct Open {
+    handle: Handle,
+    reactor: ReactorId,
+    waiting: WaitingId,
+}
+
+/// Names a socket that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitingId {
+    pub(crate) link: LinkId,
+    pub(crate) at: NamespaceId,
+    /// A socket may wait again in the same place.
+    serial: u64,
+}
+
+/// What the middlewares and handlers behind the one that decides are to see.
+pub(crate) struct Waiting {
+    pub(crate) definition: u16,
+    pub(crate) epoch: u8,
+    /// The middleware to go on with.
+    pub(crate) next: usize,
+    pub(crate) handshake: Arc<Handshake>,
+    pub(crate) auth: Box<str>,
+    pub(crate) query: Option<Box<str>>,
+}
+
+/// Those who wait on a reactor: sockets by the slot of their session and the number of their namespace.
+#[derive(Default)]
+pub(crate) struct WaitingRoom {
+    all: HashMap<(u32, u32), (WaitingId, Waiting)>,
+    serial: u64,
+}
+
+impl WaitingRoom {
+    /// The socket has to leave before its session does.
+    pub(crate) fn insert(&mut self, link: LinkId, at: NamespaceId, waiting: Waiting) -> WaitingId {
+        self.serial += 1;
+        let id = WaitingId { link, at, serial: self.serial };
+        self.all.insert((link.slot, at.number), (id, waiting));
+        id
+    }
+
+    /// Takes out the one with this name, if it waits still.
+    pub(crate) fn take(&mut self, id: WaitingId) -> Option<Waiting> {
+        self.get(id)?;
+        self.remove(id.link, id.at)
+    }
+
+    /// Takes out the one that waits there.
+    pub(crate) fn remove(&mut self, link: LinkId, at: NamespaceId) -> Option<Waiting> {
+        self.all.remove(&(link.slot, at.number)).map(|(_, waiting)| waiting)
+    }
+
+    pub(crate) fn trim(&mut self) {
+        self.all.shrink_to_fit();
+    }
+
+    fn get(&self, id: WaitingId) -> Option<&Waiting> {
+        let (found, waiting) = self.all.get(&(id.link.slot, id.at.number))?;
+        (*found == id).then_some(waiting)
+    }
+}
+
+impl Decision {
+    pub(crate) fn new(cx: &Context<'_>, waiting: WaitingId) -> Decision {
+        Decision(Some(Open { handle: cx.handle(), reactor: cx.core.reactor, waiting }))
+    }
+
+    /// It may go on: to the next middleware, or into the namespace.
+    pub fn allow(self, via: impl Via) {
+        self.decide(via, |_| Ok(()));
+    }
+
+    /// The same, after `f` has run with the socket on its reactor, as to [`Socket::set`] what was found out. If `f`
+    /// panics, the socket is refused.
+    pub fn allow_with(self, via: impl Via, f: impl FnOnce(&mut Socket<'_>) + Send + 'static) {
+        self.decide(via, |socket| {
+            f(socket);
+            Ok(())
+        });
+    }
+
+    /// It may not connect.
+    pub fn refuse(self, via: impl Via, error: ConnectError) {
+        self.decide(via, |_| Err(error));
+    }
+
+    fn decide(
+        mut self,
+        via: impl Via,
+        verdict: impl FnOnce(&mut Socket<'_>) -> Result<(), ConnectError> + Send + 'static,
+    ) {
+        if let Some(Open { reactor, waiting, .. }) = self.0.take() {
+            decide(via, reactor, waiting, verdict);
+        }
+    }
+}
+
+fn decide(
+    via: impl Via,
+    reactor: ReactorId,
+    waiting: WaitingId,
+    verdict: impl FnOnce(&mut Socket<'_>) -> Result<(), ConnectError> + Send + 'static,
+) {
+    via.carry_to(reactor, 256, move |cx| cx.decided(waiting, verdict));
+}
+
+impl Drop for Decision {
+    fn drop(&mut self) {
+        if let Some(Open { handle, reactor, waiting }) = self.0.take() {
+            decide(&handle, reactor, waiting, |_| Err(ConnectError::internal()));
+        }
+    }
+}
+
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decision")
+    }
+}
+
+impl Context<'_> {
+    fn decided(&mut self, id: WaitingId, verdict: impl FnOnce(&mut Socket<'_>) -> Result<(), ConnectError>) {
+        let Some(waiting) = self.core.listening.waiting.get(id) else { return };
+        let (definition, epoch) = (waiting.definition, waiting.epoch);
+        let WaitingId { link, at, .. } = id;
+        let Some(revision) = self.core.sio.get(link).map(|session| session.revision) else { return };
+        let router = self.core.router.clone();
+        let Served::SocketIo(socketio) = &router.mount(at.mount).served else { return };
+        let namespace = socketio.namespace_at(definition);
+        let live = self.core.live.name(at.number).map(str::to_owned);
+        let Some(name) = namespace.name().map(|name| name.as_str()).or(live.as_deref()) else { return };
+        let cx = Context { core: &mut *self.core, out: &mut *self.out };
+        let mut socket = Socket { cx, link, at, namespace, name, epoch, revision, parting: None };
+        let verdict = guard(|| verdict(&mut socket)).unwrap_or_else(|panicked| {
+            socket.panicked("connect", &panicked);
+            Err(ConnectError::internal())
+        });
+        self.core.jobs.push_back(Job::Decided { waiting: id, verdict });
+    }
+}
+
+impl Namespace {
+    /// Decides later whether a socket may connect: after this returns, with the [`Decision`] that it is given, from any
+    /// thread. Asked in its order among those of [`Namespace::middleware`]; the next one is asked when it has allowed.
+    ///
+    /// ```
+    /// # use fanfare::socketio::{ConnectError, Namespace};
+    /// # fn user_of(token: &str) -> Option<String> { None }
+    /// let chat = Namespace::new("/chat").middleware_later(|socket, connecting, decision| {
+    ///     let token = connecting.query("token").unwrap_or_default();
+    ///     let handle = socket.context().handle();
+    ///     std::thread::spawn(move || match user_of(&token) {
+    ///         Some(user) => decision.allow_with(&handle, |socket| {
+    ///             socket.set(user);
+    ///         }),
+    ///         None => decision.refuse(&handle, ConnectError::new("who are you?")),
+    ///     });
+    /// });
+    /// ```
+    ///
+    /// Meanwhile the socket is not in the namespace, and what its client says there is taken as before it connects: a
+    /// client that says something is disconnected. What is sent to a room that it has joined already does reach it.
+    pub fn middleware_later(
+        mut self,
+        middleware: impl Fn(&mut Socket<'_>, &Connecting<'_>, Decision) + Send + Sync + 'static,
+    ) -> Namespace {
+        self.middlewares.push(Middleware::Later(Box::new(middleware)));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_again_has_another_name() {
+        let (link, at) = (LinkId { slot: 1, generation: 1 }, NamespaceId { mount: 0, number: 7 });
+        let waiting = || Waiting {
+            definition: 0,
+            epoch: 1,
+            next: 1,
+            handshake: Arc::new(Handshake::forgotten()),
+            auth: "".into(),
+            query: None,
+        };
+        let mut room = WaitingRoom::default();
+        let first = room.insert(link, at, waiting());
+        assert!(room.take(first).is_some() && room.take(first).is_none());
+        let second = room.insert(link, at, waiting());
+        assert!(room.take(first).is_none());
+        assert!(room.remove(link, at).is_some() && room.take(second).is_none());
+    }
+}
