@@ -25,7 +25,7 @@ if [ -z "${FANFARE_PROGRAM:-}" ]; then
         FANFARE_PROGRAM=$target/debug/fanfare
         [ -x "$FANFARE_PROGRAM" ] || cargo build --quiet --locked --bin fanfare
     fi
-    for example in checklist engine_echo socketio_suite; do
+    for example in engine_echo socketio_suite; do
         [ -x "$(dirname "$FANFARE_PROGRAM")/examples/$example" ] ||
             cargo build --quiet --locked $profile --example $example
     done

@@ -98,7 +98,8 @@ both('disconnect, disconnecting: a heartbeat that is not answered', async (stage
     const { id } = guest;
     // It says nothing any more, and does not mind that it hears nothing.
     const { engine } = guest.socket.io;
-    for (const method of ['sendPacket', '_sendPacket', 'ping', 'onHeartbeat', '_resetPingTimeout']) engine[method] = () => {};
+    const methods = ['sendPacket', '_sendPacket', 'ping', 'onHeartbeat', '_resetPingTimeout'];
+    for (const method of methods) engine[method] = () => {};
     for (const timer of ['pingIntervalTimer', 'pingTimeoutTimer', '_pingTimeoutTimer']) clearTimeout(engine[timer]);
     const reasons = (await stage.journal(id, 2)).map(({ what, reason }) => [what, reason]);
     assert.deepEqual(reasons, [
@@ -155,7 +156,7 @@ both('socket.use: a middleware of packets lets them pass or not', async (stage) 
     assert.equal(guest.socket.connected, true);
 });
 
-both('onAny, prependAny, offAny, listenersAny: handlers of every event, with those that were put first', async (stage) => {
+both('onAny, prependAny, offAny, listenersAny: handlers of every event, in their order', async (stage) => {
     const guest = await stage.open('/events');
     guest.socket.emit('of no handler', 'x');
     for (const by of ['first of all', 'any', 'any, too', 'middleware']) {

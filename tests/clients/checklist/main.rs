@@ -1,4 +1,4 @@
-//! The server of the checklist: every row of the guide's table of Socket.IO's server API is tried on it by real clients.
+//! The server of the checklist: real clients try every row of the guide's table of Socket.IO's server API on it.
 //!
 //! It does what they tell it, by events that are named after what they call, and says what became of it in the
 //! acknowledgement. [`many`] and [`one`] send, [`rooms`] joins and leaves, [`life`] tells of beginnings and ends,
@@ -10,6 +10,7 @@
 mod answer;
 mod journal;
 mod life;
+mod listening;
 mod many;
 mod mounts;
 mod one;
@@ -69,7 +70,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // A name gets its slash.
         .namespace(steered(Namespace::new("b"), &journal))
         .namespace(steered(Namespace::new("/packed"), &journal).parser(Parser::MessagePack));
-    let socketio = life::namespaces(&journal).into_iter().fold(socketio, SocketIo::namespace);
+    let others = life::namespaces(&journal).into_iter().chain(listening::namespaces(&journal));
+    let socketio = others.fold(socketio, SocketIo::namespace);
     let born = journal.clone();
     let socketio =
         socketio.on_new_namespace(move |_, name| born.note(json!({"id": name, "what": "new_namespace"})));

@@ -33,7 +33,8 @@ both('emit: bytes anywhere in the arguments go and come back', async (stage) => 
     const answer = guest.acknowledged('echo', ...args);
     await guest.expect('echoed', ...args);
     const [text, first, { deep }] = await answer;
-    assert.deepEqual([text, Buffer.from(first), deep.map((part) => Buffer.from(part))], ['x', bytes, [bytes, Buffer.alloc(0)]]);
+    assert.deepEqual([text, Buffer.from(first)], ['x', bytes]);
+    assert.deepEqual(deep.map((part) => Buffer.from(part)), [bytes, Buffer.alloc(0)]);
 });
 
 both('send, write: it is the event message', async (stage) => {

@@ -3,10 +3,12 @@
 use crate::journal::Journal;
 use crate::steered;
 use fanfare::socketio::{Namespace, Parser, SocketIo};
-use fanfare::{Builder, Compression, Cors, EngineOptions, Transport};
+use fanfare::{Builder, Compression, Cors, EngineOptions, Response, Transport};
+use serde_json::json;
 
 /// All of them, each with the namespace `/`.
 pub(crate) fn all(server: Builder, journal: &Journal) -> Builder {
+    let refusals = journal.clone();
     let options = vec![
         EngineOptions::at("/elsewhere/"),
         EngineOptions::at("/new-clients/").allow_eio3(false),
@@ -21,9 +23,17 @@ pub(crate) fn all(server: Builder, journal: &Journal) -> Builder {
             .cors(Cors { origins: vec!["http://page.example".to_owned()], credentials: true }),
         EngineOptions::at("/compressed/")
             .compression(Compression { threshold_bytes: 256, ..Compression::default() }),
-        EngineOptions::at("/guarded/").allow_request(|request| match request.header("origin") {
-            Some(b"http://page.example") => Ok(()),
-            _ => Err("this origin may not".to_owned()),
+        EngineOptions::at("/guarded/")
+            .allow_request(|request| match request.header("origin") {
+                Some(b"http://page.example") => Ok(()),
+                _ => Err("this origin may not".to_owned()),
+            })
+            .on_connection_error(move |_, code, message| {
+                refusals.note(json!({"id": "connection_error", "code": code, "message": message}));
+            }),
+        EngineOptions::at("/asked/").middleware(|request| match request.header("x-pass") {
+            Some(b"open") => Ok(()),
+            _ => Err(Response::text(401, "no pass")),
         }),
         EngineOptions::at("/headers/")
             .initial_headers(|_| vec![("X-Initial".to_owned(), "once".to_owned())])
@@ -35,5 +45,6 @@ pub(crate) fn all(server: Builder, journal: &Journal) -> Builder {
     let packed = steered(Namespace::new("/"), journal).parser(Parser::MessagePack);
     server
         .socketio(SocketIo::new(EngineOptions::at("/packed/")).namespace(packed))
+        .socketio(plain(EngineOptions::at("/kept/")).keep_handshake(true))
         .socketio(plain(EngineOptions::at("/hurry/")).connect_timeout_ms(100))
 }

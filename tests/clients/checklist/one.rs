@@ -88,6 +88,17 @@ pub(crate) fn steered(namespace: Namespace, journal: &Journal) -> Namespace {
                 json!({"id": id, "namespace": namespace, "connected": is_connected, "reactor": reactor});
             Answer::to(event).done(socket.context(), facts);
         })
+        .on("connection", |socket, event| {
+            let handshake = socket.handshake();
+            let agent = handshake.and_then(|handshake| handshake.header("x-agent"));
+            let facts = json!({
+                "session": socket.session_id(), "transport": socket.transport().name(), "revision": socket.revision(),
+                "peer": socket.peer().map(|peer| peer.to_string()),
+                "url": handshake.and_then(|handshake| handshake.url()),
+                "agent": agent.map(String::from_utf8_lossy),
+            });
+            Answer::to(event).done(socket.context(), facts);
+        })
         .on("fail", |_, event| event.parse::<(u8, u8)>().map(|_| ()))
         .on("panic", |_, _| -> () { panic!("as it was told") })
 }

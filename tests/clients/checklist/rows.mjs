@@ -5,8 +5,9 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Peer, connect } from '../socketio.mjs';
-import { soon, startExample } from '../support.mjs';
+import { run, soon } from '../support.mjs';
 
+const PROGRAM = join(process.env.FANFARE_EXAMPLES, 'checklist');
 const CLIENTS = { 4.8: 'sio48', 2.1: 'sio210' };
 
 /** Where the browser clients were installed, which the server serves. */
@@ -131,7 +132,7 @@ function register(generations, title, body, { transports = ['websocket', 'pollin
         Promise.all(
             kinds.map(([generation, transport]) =>
                 t.test(`${title} [${generation}] over ${transport}`, async (t) => {
-                    const server = await startExample(t, 'checklist', ['--listen', '127.0.0.1:0', ...flags]);
+                    const server = await run(t, PROGRAM, ['--listen', '127.0.0.1:0', ...flags]);
                     await body(new Stage(t, server, generation, transport));
                 }),
             ),

@@ -9,7 +9,7 @@ import { BROWSER_CLIENTS, Guest, both, earlier, latest, quiet } from './rows.mjs
 both(
     'new Server, listen, attach: on every address that it is told',
     async (stage) => {
-        const { addrs } = stage.server;
+        const addrs = Array.from(stage.server.said().matchAll(/http:\/\/(\S+)/g), ([, addr]) => addr);
         assert.equal(new Set(addrs).size, 2);
         const guests = await Promise.all(
             addrs.map((addr) => Guest.open(stage.t, { addr }, stage.version, stage.transport)),
@@ -92,7 +92,7 @@ both('origins, checkRequest: the program decides who may connect', async (stage)
 
 earlier('set: what was set by name is a method of its own', async (stage) => {
     // `resource`, `transports`, `heartbeat interval` and `heartbeat timeout`.
-    for (const path of ['/elsewhere', stage.transport === 'polling' ? '/only-polling' : '/only-websocket', '/heartbeat']) {
+    for (const path of ['/elsewhere', `/only-${stage.transport}`, '/heartbeat']) {
         await quiet(await stage.open('/', { path }));
     }
 });
