@@ -4,9 +4,10 @@
 #![allow(dead_code)]
 
 use fanfare::socketio::{
-    Binary, ConnectError, Connecting, Error, Event, Namespace, PatternError, RemoteSocket, Socket, SocketIo,
+    Binary, ConnectError, Connecting, Decision, Error, Event, Namespace, PatternError, RemoteSocket, Socket,
+    SocketIo,
 };
-use fanfare::{Context, Cors, EngineOptions, Files, Handle, ReactorStats, Running, Server};
+use fanfare::{Context, Cors, EngineOptions, Files, Handle, ReactorStats, Response, Running, Server};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -23,8 +24,13 @@ fn check(event: &Event<'_>) -> Result<(), Error> {
     if event.name().is_empty() { Err(Error::other("no name")) } else { Ok(()) }
 }
 
+fn ask_elsewhere(decision: Decision) {
+    drop(decision);
+}
+
 fn to_some(socket: &mut Socket<'_>, cx: &mut Context<'_>, handle: &Handle, id: &str) -> Result<(), Error> {
     cx.namespace("/").emit("e", 1)?;
+    socket.everybody().emit("e", 1)?;
     handle.namespace("/").emit("e", 1)?;
     cx.namespace("/").emit("e", (1, "two"))?;
     cx.namespace("/n").emit("e", ())?;
@@ -59,6 +65,11 @@ fn to_one(socket: &mut Socket<'_>, event: &mut Event<'_>, bytes: Arc<[u8]>) -> R
 fn handlers(namespace: Namespace) -> Namespace {
     let namespace = namespace.on("e", |_, event| event.parse::<(String, u32)>().map(drop));
     let namespace = namespace.on_any(|_, event| println!("{}", event.name()));
+    let namespace = namespace.on_any_outgoing(|_, event| println!("{}", event.name()));
+    let namespace = namespace.on_room(|_, event| println!("{event:?}"));
+    let namespace = namespace.middleware_later(|_, _, decision| ask_elsewhere(decision));
+    let namespace = namespace.on_upgrade(|socket| println!("{}", socket.id()));
+    let namespace = namespace.on_server_side("e", |_, event| event.parse::<u32>().map(drop));
     let namespace = namespace.packet_middleware(|_, event| check(event));
     let namespace = namespace.on_error(|_, name, error| println!("{name}: {error}"));
     let namespace = namespace.on_connect(|socket, _| socket.emit("hello", ()));
@@ -90,6 +101,7 @@ fn ends(socket: &mut Socket<'_>, connecting: &Connecting<'_>, name: String) -> R
     let facts =
         (connecting.query("a"), connecting.handshake().cookie("session"), connecting.handshake().peer());
     println!("{} {facts:?}", auth.token);
+    println!("{}", socket.transport().name());
     socket.set_data("ann")?;
     println!("{:?}", socket.data::<String>()?);
     socket.set(Name(name));
@@ -111,17 +123,20 @@ fn namespaces(socketio: SocketIo) -> Result<SocketIo, PatternError> {
     Ok(socketio.on_new_namespace(|_, name| println!("{name}")))
 }
 
-fn options(cx: &Context<'_>, running: &Running) -> Result<(), Box<dyn std::error::Error>> {
+fn engine(options: EngineOptions) -> EngineOptions {
+    let options = options.allow_eio3(true);
+    let options = options.ping_interval_ms(25_000);
+    let options = options.cors(Cors { origins: vec!["https://page.example".to_owned()], credentials: true });
+    let options = options.initial_headers(|_| vec![("X-A".to_owned(), "b".to_owned())]);
+    let options = options.middleware(|_| Err(Response::text(401, "no")));
+    options.on_connection_error(|_, code, message| println!("{code} {message}"))
+}
+
+fn others(cx: &mut Context<'_>, running: &Running) -> Result<(), Box<dyn std::error::Error>> {
     drop(SocketIo::new(EngineOptions::at("/x/")));
-    drop(EngineOptions::at("/socket.io/").allow_eio3(true));
-    drop(EngineOptions::at("/socket.io/").ping_interval_ms(25_000));
-    drop(
-        EngineOptions::at("/socket.io/")
-            .cors(Cors { origins: vec!["https://page.example".to_owned()], credentials: true }),
-    );
     println!("{}", cx.stats().sum(ReactorStats::sockets));
-    drop(EngineOptions::at("/socket.io/").initial_headers(|_| vec![("X-A".to_owned(), "b".to_owned())]));
     drop(Server::builder().files("/socket.io/", Files::socketio_client(".")?));
+    cx.server_side_emit("/", "e", 1)?;
     running.stop();
     Ok(())
 }

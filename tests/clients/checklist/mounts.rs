@@ -2,7 +2,7 @@
 
 use crate::journal::Journal;
 use crate::steered;
-use fanfare::socketio::{Namespace, Parser, SocketIo};
+use fanfare::socketio::{Namespace, SocketIo};
 use fanfare::{Builder, Compression, Cors, EngineOptions, Response, Transport};
 use serde_json::json;
 
@@ -42,9 +42,7 @@ pub(crate) fn all(server: Builder, journal: &Journal) -> Builder {
     let plain =
         |engine: EngineOptions| SocketIo::new(engine).namespace(steered(Namespace::new("/"), journal));
     let server = options.into_iter().fold(server, |server, engine| server.socketio(plain(engine)));
-    let packed = steered(Namespace::new("/"), journal).parser(Parser::MessagePack);
     server
-        .socketio(SocketIo::new(EngineOptions::at("/packed/")).namespace(packed))
         .socketio(plain(EngineOptions::at("/kept/")).keep_handshake(true))
         .socketio(plain(EngineOptions::at("/hurry/")).connect_timeout_ms(100))
 }

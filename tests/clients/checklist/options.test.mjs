@@ -25,7 +25,7 @@ both('option parser: JSON with attachments, unless it is said otherwise', async 
 
 latest('option parser: packets as MessagePack, if both sides have it', async (stage) => {
     const parser = installed('socket.io-msgpack-parser');
-    const guest = await stage.open('/', { path: '/packed', parser });
+    const guest = await stage.open('/packed', { parser });
     const bytes = Buffer.from([1, 2, 3]);
     guest.tell('echo', { bytes, deep: [null, 'é'] });
     await guest.expect('echoed', { bytes, deep: [null, 'é'] });
