@@ -16,7 +16,7 @@ pub(crate) fn all(server: Builder, journal: &Journal) -> Builder {
         EngineOptions::at("/only-polling/").transports(&[Transport::Polling]),
         EngineOptions::at("/no-upgrades/").allow_upgrades(false),
         EngineOptions::at("/impatient/").upgrade_timeout_ms(100),
-        EngineOptions::at("/heartbeat/").ping_interval_ms(150).ping_timeout_ms(150),
+        EngineOptions::at("/heartbeat/").ping_interval_ms(200).ping_timeout_ms(2_000),
         EngineOptions::at("/small/").max_payload_bytes(1_000),
         EngineOptions::at("/cookie/").cookie("io"),
         EngineOptions::at("/cors/")
