@@ -37,7 +37,8 @@
 //! `io("http://127.0.0.1:3000")` of any socket.io-client since 1.0 connects to it. The whole of it is in [`socketio`]:
 //! [`Namespace`](socketio::Namespace) has the handlers, [`Socket`](socketio::Socket) what they do,
 //! [`Emit`](socketio::Emit) the choice of recipients. One namespace may stand for many names, by a pattern or by a
-//! function: [`Namespace::matching`](socketio::Namespace::matching).
+//! function: [`Namespace::matching`](socketio::Namespace::matching). Who knows Socket.IO's JavaScript server finds each of
+//! its names in [`guide::server_api`], and what is usually written with them in [`guide::idioms`].
 //!
 //! A path that speaks plain WebSocket is an [`Endpoint`]; its connections have rooms, too:
 //!
@@ -188,6 +189,18 @@ pub use reactor::peer::Peer;
 pub use server::{Builder, Running, Server, StartError};
 pub use wire::frame::{Frame, FrameBuilder};
 pub use wire::response::Response;
+
+/// For those who know Socket.IO: what its names are here.
+pub mod guide {
+    #[doc = include_str!("guide/server_api.md")]
+    pub mod server_api {}
+
+    #[doc = include_str!("guide/idioms.md")]
+    pub mod idioms {}
+
+    #[doc = include_str!("guide/tests_of_rows.md")]
+    pub mod tests_of_rows {}
+}
 
 /// The README's program compiles.
 #[cfg(doctest)]

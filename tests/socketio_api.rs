@@ -4,8 +4,10 @@ mod embedded;
 mod support;
 
 use embedded::Embedded;
-use fanfare::socketio::{ConnectError, Connecting, DisconnectReason, Event, Namespace, Socket, SocketIo};
-use fanfare::{EngineOptions, Server};
+use fanfare::socketio::{
+    ConnectError, Connecting, DisconnectReason, Event, Namespace, Parser, Socket, SocketIo,
+};
+use fanfare::{EngineOptions, Server, StartError};
 use serde_json::{Value, json};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, mpsc};
@@ -354,4 +356,40 @@ fn the_main_namespace_is_there_though_nobody_added_it() {
     assert_eq!(told(&mut ws, "/chat,")["cookie"], "session=1");
     ws.send("40/other,");
     assert_eq!(ws.text(), r#"44/other,{"message":"Invalid namespace"}"#);
+}
+
+#[test]
+fn volatile_events_are_dropped_before_they_are_too_much() {
+    const EVENTS: usize = 400;
+    let root = Namespace::new("/").on("burst", |socket, _| {
+        let text = "x".repeat(50_000);
+        for _ in 0..EVENTS {
+            socket.volatile().emit("much", &text)?;
+            socket.everybody().volatile().emit("much", &text)?;
+        }
+        socket.emit("end", ())
+    });
+    let server = serve(vec![root]);
+    let mut ws = join(&server, &["/"]);
+    ws.send(r#"42["burst"]"#);
+    let mut count = 0;
+    while ws.text() != r#"42["end"]"# {
+        count += 1;
+    }
+    assert!((1..2 * EVENTS).contains(&count), "{count}");
+    ws.send(r#"42["burst"]"#);
+    while ws.text() != r#"42["end"]"# {}
+}
+
+#[test]
+fn one_namespace_of_two_mounts_has_one_parser() {
+    let socketio = |path: &str, parser| {
+        let namespace = Namespace::new("/").parser(parser);
+        SocketIo::new(EngineOptions::at(path)).namespace(namespace)
+    };
+    let builder = Server::builder()
+        .listen("127.0.0.1:0".parse().unwrap())
+        .socketio(socketio("/a/", Parser::Json))
+        .socketio(socketio("/b/", Parser::MessagePack));
+    assert!(matches!(builder.start(), Err(StartError::MixedParsers)));
 }

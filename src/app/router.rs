@@ -158,7 +158,9 @@ impl Router {
 
     /// Whether every name of a namespace has one parser, as far as programs have to see to that.
     pub(crate) fn has_settled_parsers(&self) -> bool {
-        self.socketios().all(|(_, socketio)| socketio.has_settled_parsers())
+        self.socketios().all(|(_, one)| {
+            one.has_settled_parsers() && self.socketios().all(|(_, other)| one.agrees_with(other))
+        })
     }
 
     /// How what endpoints publish is compressed.

@@ -271,7 +271,7 @@ impl Outlet {
     /// cannot take it now.
     pub fn send_parcel(&mut self, link: LinkId, parcel: &Parcel) -> bool {
         let Some(found) = self.get(link) else { return false };
-        if parcel.is_volatile() && !found.takes_volatile() {
+        if parcel.is_volatile() && !found.takes_volatile(parcel.len(), self.outbox_bytes) {
             self.counts.dropped_volatile += 1;
             return false;
         }
@@ -467,7 +467,8 @@ impl Outlet {
     /// `full` says that the kernel has just refused bytes for it.
     fn push_tallied(&mut self, slot: u32, parcel: &Parcel, tally: Option<u32>, full: bool) {
         let open = self.links.get(slot as usize).filter(|link| link.state == LinkState::Open);
-        let dialect = open.map(|link| (link.dialect, !full && link.takes_volatile()));
+        let dialect =
+            open.map(|link| (link.dialect, !full && link.takes_volatile(parcel.len(), self.outbox_bytes)));
         let encoded = &mut self.counts.encoded;
         let mut form = |dialect| parcel.form(dialect, |dialect| encoded[dialect.form_index()] += 1);
         let Some((form, takes)) = dialect.and_then(|(dialect, takes)| Some((form(dialect)?, takes))) else {

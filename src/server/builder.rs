@@ -37,7 +37,8 @@ pub enum StartError {
     NoAddress,
     /// More reactors than there can be.
     TooManyReactors(usize),
-    /// Behind a [`Namespace::when`](crate::socketio::Namespace::when) there is a dynamic namespace with another parser.
+    /// Two namespaces of one name, on two paths, have different parsers; or there is a dynamic namespace with another
+    /// parser behind a [`Namespace::when`](crate::socketio::Namespace::when).
     MixedParsers,
     /// The kernel refuses an address.
     Listen(ListenAddr, io::Error),
@@ -51,7 +52,9 @@ impl fmt::Display for StartError {
             StartError::NoAddress => f.write_str("there is no address to listen on"),
             StartError::TooManyReactors(count) => write!(f, "{count} reactors: {MAX_REACTORS} at most"),
             StartError::MixedParsers => {
-                f.write_str("behind a namespace by function, all dynamic namespaces have its parser")
+                f.write_str(
+                    "namespaces of one name have one parser, and behind one by function all dynamic ones have its",
+                )
             }
             StartError::Listen(addr, error) => write!(f, "cannot listen on {addr}: {error}"),
             StartError::System(what, error) => write!(f, "{what}: {error}"),

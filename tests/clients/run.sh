@@ -40,5 +40,5 @@ cargo build --quiet --locked --manifest-path $clients/rust_client/Cargo.toml --t
 export FANFARE_RUST_CLIENT="$target/rust_client/debug/rust-client"
 
 echo "clients: $FANFARE_PROGRAM"
-node --test --test-reporter=spec $clients/*.test.mjs
+node --test --test-reporter=spec $clients/*.test.mjs $clients/checklist/*.test.mjs
 .deps/python/bin/python -m unittest discover --start-directory $clients --pattern '*_test.py' --verbose

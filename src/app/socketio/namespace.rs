@@ -437,6 +437,14 @@ impl SocketIo {
         self.choose(name, |_| true)
     }
 
+    /// Whether no name has another parser there.
+    pub(crate) fn agrees_with(&self, other: &SocketIo) -> bool {
+        let named =
+            self.namespaces.iter().filter_map(|namespace| Some((namespace.name()?, namespace.parser)));
+        let mut theirs = named.filter_map(|(name, parser)| Some((other.find(name)?, parser)));
+        theirs.all(|(number, parser)| other.namespace_at(number).parser == parser)
+    }
+
     /// Whether the parser of every name is known beforehand: no other one comes behind a function.
     pub(crate) fn has_settled_parsers(&self) -> bool {
         let mut dynamic = self.namespaces.iter().filter(|namespace| namespace.name().is_none());

@@ -16,9 +16,14 @@ impl Link {
         self.state == LinkState::Open && self.outbox.is_none() && !self.marks.has(Marks::PARKED)
     }
 
-    /// Whether a volatile message is not in vain: the kernel takes bytes, or somebody waits for some.
-    pub(super) fn takes_volatile(&self) -> bool {
-        if self.marks.has(Marks::PARKED) { self.marks.has(Marks::AWAITED) } else { !self.armed }
+    /// Whether a volatile message of so many bytes is not in vain: the kernel takes bytes, or somebody waits for some; and
+    /// it is not the one that is too much with what was queued in the same turn.
+    pub(super) fn takes_volatile(&self, bytes: usize, outbox_bytes: usize) -> bool {
+        if self.marks.has(Marks::PARKED) {
+            return self.marks.has(Marks::AWAITED);
+        }
+        let waiting = self.outbox.as_deref().map_or(0, Outbox::waiting);
+        !self.armed && (waiting == 0 || waiting.saturating_add(bytes) <= outbox_bytes)
     }
 
     /// Whether more waits than may. There is no limit for what somebody waits for: whatever cannot be taken then waits
