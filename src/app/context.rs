@@ -182,14 +182,7 @@ impl Core {
 
     /// A frame on its way to whoever may be interested.
     pub(crate) fn parcel(&self, frame: &Frame) -> Parcel {
-        if self.many_dialects {
-            Parcel::of_frame(
-                frame,
-                Settings { volatile: false, compression: self.router.endpoint_compression() },
-            )
-        } else {
-            Parcel::from(frame.clone())
-        }
+        if self.many_dialects { self.router.parcel(frame) } else { Parcel::from(frame.clone()) }
     }
 
     /// The place that an id names, if it is one of this realm.

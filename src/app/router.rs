@@ -5,10 +5,15 @@ use super::endpoint::Endpoint;
 use super::engine::{Mount, Served};
 use super::files::{Compressor, FilesAt, Hit};
 use super::http::{Request, Responder};
-use super::socketio::{Namespace, Parser, SocketIo};
+use super::socketio::{Namespace, Parser, SocketIo, pieces};
 use crate::base::compression::Compression;
+use crate::wire::frame::Frame;
+use crate::wire::parcel::{Parcel, Settings};
+use crate::wire::socketio::PacketType;
+use compact_str::CompactString;
 use percent_encoding::percent_decode_str;
 use std::io;
+use std::sync::Arc;
 
 /// A handler of HTTP requests.
 pub(crate) type RouteFn = Box<dyn Fn(&mut Context<'_>, &Request<'_>, &Params, Responder) + Send + Sync>;
@@ -161,6 +166,32 @@ impl Router {
         self.socketios().all(|(_, one)| {
             one.has_settled_parsers() && self.socketios().all(|(_, other)| one.agrees_with(other))
         })
+    }
+
+    /// A frame on its way to sockets of any dialect.
+    pub(crate) fn parcel(&self, frame: &Frame) -> Parcel {
+        if !self.has_many_dialects() {
+            return Parcel::from(frame.clone());
+        }
+        Parcel::of_frame(frame, Settings { volatile: false, compression: self.endpoint_compression() })
+    }
+
+    /// An event of a namespace, as another node tells it, on its way to sockets of any dialect.
+    pub(crate) fn event_parcel(
+        &self,
+        namespace: &str,
+        (data, attachments): (&str, &[Arc<[u8]>]),
+        (id, volatile): (Option<u64>, bool),
+    ) -> Parcel {
+        let kind = if attachments.is_empty() { PacketType::Event } else { PacketType::BinaryEvent };
+        let made = pieces(self.parser_of(namespace), kind, namespace, id, data, attachments);
+        Parcel::new(made, Settings { volatile, compression: self.namespace_compression(namespace) })
+    }
+
+    /// The names of the namespaces that are always there.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let all = self.socketios().flat_map(|(_, socketio)| socketio.namespaces());
+        all.filter_map(|namespace| namespace.name().map(CompactString::as_str))
     }
 
     /// How what endpoints publish is compressed.

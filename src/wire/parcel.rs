@@ -95,6 +95,14 @@ impl Parcel {
         }
     }
 
+    /// The frame that it is, if it is for plain WebSockets only or was made of one.
+    pub fn frame(&self) -> Option<&Frame> {
+        match &self.0 {
+            Kind::Plain(frame) => Some(frame),
+            Kind::Forms(forms) => forms.made[Dialect::PLAIN.form_index()].get(),
+        }
+    }
+
     /// Whether a recipient that cannot take it now is passed over.
     pub fn is_volatile(&self) -> bool {
         matches!(&self.0, Kind::Forms(forms) if forms.settings.volatile)

@@ -293,6 +293,23 @@ impl Context<'_> {
         self.ask_here(sender.or(leaving), &ask, asker, quiet);
     }
 
+    /// Asks those of this node that another one means.
+    pub(crate) fn ask_here_for(
+        &mut self,
+        to: To,
+        parcel: impl FnOnce(&Context<'_>, u64) -> Parcel,
+        timeout: Duration,
+        done: impl FnOnce(&mut Context<'_>, u64, Vec<Answer>) + Send + 'static,
+    ) {
+        let id = self.core.next_ack_id();
+        let parcel = parcel(self, id);
+        let timeout_ms = timeout.as_millis().min(i32::MAX as u128) as u32;
+        self.ask(None, Ask { to, parcel, id, timeout_ms }, move |cx, parts| {
+            let asked = parts.iter().map(|part| part.asked).sum();
+            done(cx, asked, parts.into_iter().flat_map(|part| part.answers).collect());
+        });
+    }
+
     fn ask_here(&mut self, skip: Option<u32>, ask: &Ask, asker: Asker, quiet: bool) {
         let recipients = self.core.select(&ask.to, self.out);
         let owing = match skip {

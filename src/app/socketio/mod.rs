@@ -54,6 +54,7 @@ pub(crate) use emit::pieces;
 pub(crate) use listening::Listening;
 pub(crate) use many::Moves;
 pub(crate) use namespace::Middleware;
+pub(crate) use outgoing::event_of;
 pub(crate) use owed::Owed;
 pub(crate) use socket::socket_id;
 pub(crate) use state::{Leaving, Member, NamespaceId, SioSession, SioSessions};

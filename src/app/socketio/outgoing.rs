@@ -107,23 +107,28 @@ fn listens(namespace: &Namespace) -> bool {
     !namespace.listeners.outgoing.is_empty()
 }
 
-/// Calls `f` with the event of a namespace that these pieces are, if they are one.
-fn read(namespace: &str, pieces: &[Piece], f: impl FnOnce(&Outgoing<'_>)) {
-    let (data, attachments): (Cow<'_, str>, Vec<Arc<[u8]>>) = match pieces {
+/// The payload of the event of a namespace that these pieces are, if they are one, and its attachments.
+pub(crate) fn event_of<'p>(namespace: &str, pieces: &'p [Piece]) -> Option<(Cow<'p, str>, Vec<Arc<[u8]>>)> {
+    match pieces {
         [Piece::Text(text), rest @ ..] => {
-            let Some(data) = data_of(namespace, text) else { return };
+            let data = data_of(namespace, text)?;
             let binary = rest.iter().filter_map(|piece| match piece {
                 Piece::Binary(bytes) => Some(bytes.clone()),
                 Piece::Text(_) => None,
             });
-            (data.into(), binary.collect())
+            Some((data.into(), binary.collect()))
         }
         [Piece::Binary(bytes)] => match msgpack::decode(bytes) {
-            Ok(packet) if packet.kind == PacketType::Event => (packet.data.into(), packet.attachments),
-            _ => return,
+            Ok(packet) if packet.kind == PacketType::Event => Some((packet.data.into(), packet.attachments)),
+            _ => None,
         },
-        _ => return,
-    };
+        _ => None,
+    }
+}
+
+/// Calls `f` with the event of a namespace that these pieces are, if they are one.
+fn read(namespace: &str, pieces: &[Piece], f: impl FnOnce(&Outgoing<'_>)) {
+    let Some((data, attachments)) = event_of(namespace, pieces) else { return };
     if let Some((name, args)) = split_event(&data) {
         f(&Outgoing { name: &name, args: ArgsRef::new(args, &attachments) });
     }

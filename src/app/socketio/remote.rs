@@ -40,6 +40,27 @@ impl RemoteSocket {
         }
     }
 
+    /// One of another node.
+    pub(crate) fn elsewhere(
+        (id, namespace): (&str, &str),
+        rooms: impl Iterator<Item = CompactString>,
+        query: Box<str>,
+        data: Option<Box<str>>,
+    ) -> RemoteSocket {
+        let rooms = rooms.filter(|room| room != id).collect();
+        RemoteSocket { id: id.into(), namespace: namespace.into(), rooms, query, data }
+    }
+
+    /// The query with which its connection began, percent-encoded.
+    pub(crate) fn raw_query(&self) -> &str {
+        &self.query
+    }
+
+    /// What its program keeps with it, as JSON.
+    pub(crate) fn raw_data(&self) -> Option<&str> {
+        self.data.as_deref()
+    }
+
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id

@@ -1,0 +1,399 @@
+//! What other nodes, servers and emitters say, done here and answered.
+
+use super::peers::{Peers, lock};
+use super::presence::Sign;
+use super::redis::Event;
+use super::wanted::Wanted;
+use crate::app::socketio::{Answer, Emit, Moves, RemoteSocket};
+use crate::app::{Back, DeliveryReport, To};
+use crate::wire::adapter::old::{self, Old};
+use crate::wire::adapter::{
+    Body, Broadcast, Message, Opts, Payload, RemoteSocket as WireSocket, Report, decode,
+};
+use crate::wire::frame::Frame;
+use crate::wire::socketio::args::{Args, ArgsRef};
+use crate::wire::socketio::value::{Binary, ToArgs};
+use compact_str::CompactString;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long the link waits for reactors that have a lot to do before it brings more, in all: Redis keeps what comes
+/// meanwhile, up to its own limit.
+const CROWDED_PAUSE: Duration = Duration::from_millis(1);
+const CROWDED_PAUSES: u32 = 1_000;
+
+impl Peers {
+    /// Something came by the link.
+    pub(super) fn hear(self: &Arc<Self>, event: &Event<'_>) {
+        match event {
+            Event::Up { gap } => {
+                if *gap {
+                    self.counters.gaps.fetch_add(1, Ordering::Relaxed);
+                }
+                self.counters.up.store(true, Ordering::Relaxed);
+                self.sign(Sign::Hello);
+            }
+            Event::Down { .. } => self.counters.up.store(false, Ordering::Relaxed),
+            Event::Message { channel, payload } => self.hear_message(channel, payload),
+            Event::Published { ticket, receivers } => self.published(*ticket, *receivers),
+            Event::Lost { ticket, .. } => {
+                let others = crate::app::Cluster::others(&**self);
+                self.questions().expect(*ticket, others);
+                self.questions().end_now(*ticket);
+            }
+            Event::Counted { ticket: 0, .. } => {}
+            Event::Counted { ticket, count } => {
+                // This one is among them.
+                let others = count.map_or(0, |count| count.saturating_sub(1));
+                self.questions().expect(*ticket, others);
+            }
+            Event::Dropped { .. } => {}
+        }
+    }
+
+    fn published(&self, ticket: u64, receivers: u64) {
+        let mut questions = self.questions();
+        if let Some((scope, is_own)) = questions.published(ticket) {
+            let count = self.hearers(receivers, is_own, &scope);
+            questions.expect(ticket, count);
+        }
+    }
+
+    fn hear_message(self: &Arc<Self>, channel: &[u8], bytes: &[u8]) {
+        let Ok(channel) = std::str::from_utf8(channel) else { return };
+        if channel == self.signs {
+            let answer = lock(&self.presence).hear(&self.id, bytes, Instant::now());
+            self.note_others();
+            if answer {
+                self.sign(Sign::Here);
+            }
+            return;
+        }
+        for _ in 0..CROWDED_PAUSES {
+            if !self.gateway.is_crowded() {
+                break;
+            }
+            std::thread::sleep(CROWDED_PAUSE);
+        }
+        let mut decoded = decode(&self.own, &self.id, channel, bytes);
+        if decoded.is_err() {
+            decoded = decode(&self.shared, &self.id, channel, bytes);
+        }
+        match decoded {
+            Ok(Some(message)) => self.act(channel, message),
+            // What this node said itself.
+            Ok(None) => {}
+            Err(error) => {
+                self.counters.bad.fetch_add(1, Ordering::Relaxed);
+                log::debug!("cluster: bad message in {channel:?}: {error}");
+            }
+        }
+    }
+
+    fn act(self: &Arc<Self>, channel: &str, message: Message<'_>) {
+        let Message { scope, from, body, .. } = message;
+        let scope = &*scope;
+        match body {
+            Body::Broadcast(broadcast) => self.broadcast(scope, from.as_deref(), &broadcast),
+            Body::SocketsJoin { opts, rooms } => {
+                self.gateway.move_sockets(to(scope, &opts), Moves::Join(owned(&rooms)), None);
+            }
+            Body::SocketsLeave { rooms, claim: Some(claim), .. } => {
+                for room in &rooms {
+                    if self.is_newer(scope, room, &claim) {
+                        self.gateway.replace(scope, room);
+                    }
+                }
+            }
+            Body::SocketsLeave { opts, rooms, claim: None } => {
+                self.gateway.move_sockets(to(scope, &opts), Moves::Leave(owned(&rooms)), None);
+            }
+            Body::DisconnectSockets { opts, close } => {
+                self.gateway.move_sockets(to(scope, &opts), Moves::Disconnect { close }, None);
+            }
+            Body::FetchSockets { opts, request } => self.fetch(scope, from.as_deref(), &opts, &request),
+            Body::ServerSideEmit { data, request } => {
+                self.server_side(scope, from.as_deref(), &data, request.as_deref());
+            }
+            Body::AllRooms { request } => {
+                let (peers, scope, from) =
+                    (self.clone(), scope.to_owned(), from.map(|from| from.into_owned()));
+                let request = request.into_owned();
+                self.gateway.run(move |cx| {
+                    let rooms_of = scope.clone();
+                    cx.gather(
+                        move |view| {
+                            view.rooms(&rooms_of).map(|(room, _)| room.to_owned()).collect::<Vec<_>>()
+                        },
+                        move |_, parts| {
+                            let mut rooms: Vec<String> = parts.into_iter().flatten().collect();
+                            rooms.sort_unstable();
+                            rooms.dedup();
+                            let rooms = rooms.into_iter().map(Into::into).collect();
+                            let body = Body::AllRoomsResponse { request: request.into(), rooms };
+                            peers.answer(&scope, from.as_deref(), body);
+                        },
+                    );
+                });
+            }
+            Body::Old(old) => self.old(scope, channel, old),
+            answer => self.answered(scope, answer),
+        }
+    }
+
+    fn broadcast(self: &Arc<Self>, scope: &str, from: Option<&str>, broadcast: &Broadcast<'_>) {
+        let Broadcast { data, opts, request, report } = broadcast;
+        let to = to(scope, opts);
+        if let Some(request) = request {
+            return self.ask_here(to, from, data, opts, request);
+        }
+        let back = report.as_ref().map(|request| {
+            let (peers, scope) = (self.clone(), scope.to_owned());
+            let (from, request) = (from.map(str::to_owned), request.to_string());
+            Back::new(move |report: Option<DeliveryReport>| {
+                let report = wire_report(report.unwrap_or_default());
+                let body = Body::BroadcastReport { request: request.into(), report };
+                peers.answer(&scope, from.as_deref(), body);
+            })
+        });
+        let router = &self.gateway.router;
+        if scope.starts_with('/') {
+            let event = (data.json(), data.attachments());
+            let parcel = router.event_parcel(scope, event, (None, opts.flags.volatile));
+            self.gateway.publish(to, parcel, back);
+        } else if let Some(frame) = frame_of(data) {
+            self.gateway.publish(to, router.parcel(&frame), back);
+        }
+    }
+
+    /// A broadcast that wants acknowledgements.
+    fn ask_here(
+        self: &Arc<Self>,
+        to: To,
+        from: Option<&str>,
+        data: &Payload<'_>,
+        opts: &Opts<'_>,
+        request: &str,
+    ) {
+        let given = opts.flags.timeout_ms.map_or(super::peers::REQUEST_TIME, Duration::from_millis);
+        // Whoever asks has to have the answers within that.
+        let timeout = given.mul_f32(0.9);
+        let (json, attachments) = (data.json().to_owned(), data.attachments().to_vec());
+        let (peers, from, request) = (self.clone(), from.map(str::to_owned), request.to_owned());
+        let volatile = opts.flags.volatile;
+        self.gateway.run(move |cx| {
+            let scope = to.scope.clone();
+            let parcel = |cx: &crate::app::Context<'_>, id| {
+                cx.core.router.event_parcel(&to.scope, (&json, &attachments), (Some(id), volatile))
+            };
+            cx.ask_here_for(to.clone(), parcel, timeout, move |_, asked, answers| {
+                let count = Body::BroadcastClientCount { request: request.as_str().into(), count: asked };
+                peers.answer(&scope, from.as_deref(), count);
+                for answer in &answers {
+                    let args = answer.args();
+                    let first = args.iter().next().map_or("null", |arg| arg.raw());
+                    let data = Payload::new(first, args.attachments().to_vec());
+                    let body = Body::BroadcastAck { request: request.as_str().into(), data };
+                    peers.answer(&scope, from.as_deref(), body);
+                }
+            });
+        });
+    }
+
+    fn fetch(self: &Arc<Self>, scope: &str, from: Option<&str>, opts: &Opts<'_>, request: &str) {
+        let (peers, to) = (self.clone(), to(scope, opts));
+        let (from, request) = (from.map(str::to_owned), request.to_owned());
+        self.gateway.run(move |cx| {
+            let scope = to.scope.clone();
+            Emit::new(cx, None, to).fetch_sockets(move |_, sockets| {
+                let sockets = sockets.iter().map(wire_socket).collect();
+                let body = Body::FetchSocketsResponse { request: request.into(), sockets };
+                peers.answer(&scope, from.as_deref(), body);
+            });
+        });
+    }
+
+    fn server_side(
+        self: &Arc<Self>,
+        scope: &str,
+        from: Option<&str>,
+        data: &Payload<'_>,
+        request: Option<&str>,
+    ) {
+        let Some((event, rest)) = crate::wire::socketio::split_event(data.json()) else { return };
+        let event = event.into_owned();
+        let Ok(args) = ArgsRef::new(rest, data.attachments()).to_args().map(|args| args.into_owned()) else {
+            return;
+        };
+        let (scope, peers, from) = (scope.to_owned(), self.clone(), from.map(str::to_owned));
+        let request = request.map(str::to_owned);
+        self.gateway.run(move |cx| {
+            let answer_scope = scope.clone();
+            let ack = request.map(|request| -> crate::app::socketio::ServerAck {
+                Box::new(move |_, args: Args| {
+                    let args = args.as_ref();
+                    let first = args.iter().next().map_or("null", |arg| arg.raw()).to_owned();
+                    let data = Payload::new(first, args.attachments().to_vec());
+                    let body = Body::ServerSideEmitResponse { request: request.into(), data };
+                    peers.answer(&answer_scope, from.as_deref(), body);
+                })
+            });
+            if let Err(error) = cx.server_side(&scope, &event, &args, ack) {
+                log::warn!("cluster: event {event:?} of another server: {error}");
+            }
+        });
+    }
+
+    /// Answers whoever asked.
+    fn answer(&self, scope: &str, from: Option<&str>, body: Body<'_>) {
+        let to = from.map(Into::into);
+        let message =
+            Message { scope: scope.into(), from: Some(self.id.as_str().into()), to, seq: None, body };
+        self.say(&message, None);
+    }
+
+    /// Somebody answers a question of this node, perhaps.
+    fn answered(&self, scope: &str, body: Body<'_>) {
+        match body {
+            Body::BroadcastReport { request, report } => {
+                let Some(number) = self.number(&request) else { return };
+                self.questions().answer(number, |wanted| {
+                    if let Wanted::Report { sum, .. } = wanted {
+                        sum.add(&own_report(report));
+                    }
+                });
+            }
+            Body::FetchSocketsResponse { request, sockets } => {
+                let Some(number) = self.number(&request) else { return };
+                let sockets: Vec<RemoteSocket> =
+                    sockets.iter().map(|socket| own_socket(scope, socket)).collect();
+                self.questions().answer(number, |wanted| {
+                    if let Wanted::Sockets { all, .. } = wanted {
+                        all.extend(sockets);
+                    }
+                });
+            }
+            Body::BroadcastClientCount { request, count } => {
+                let Some(number) = self.number(&request) else { return };
+                self.questions().answer(number, |wanted| {
+                    if let Wanted::Acks { asked, .. } = wanted {
+                        *asked += count;
+                    }
+                });
+            }
+            Body::BroadcastAck { request, data } => {
+                let Some(number) = self.number(&request) else { return };
+                self.questions().add(number, |wanted| {
+                    if let Wanted::Acks { answers, .. } = wanted {
+                        answers.extend(Answer::new(CompactString::default(), data.as_args()));
+                    }
+                });
+            }
+            Body::ServerSideEmitResponse { request, data } => {
+                let Some(number) = self.number(&request) else { return };
+                let Ok(args) = data.as_args().to_args() else { return };
+                let args = args.into_owned();
+                self.questions().answer(number, |wanted| {
+                    if let Wanted::Values { all, .. } = wanted {
+                        all.push(args);
+                    }
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// What only older servers ask.
+    fn old(self: &Arc<Self>, scope: &str, channel: &str, old: Old<'_>) {
+        let _ = (scope, channel, &old, old::Answer::Done);
+    }
+}
+
+fn owned(names: &[std::borrow::Cow<'_, str>]) -> Vec<CompactString> {
+    names.iter().map(|name| CompactString::from(&**name)).collect()
+}
+
+/// Whom another node means, among those of this one.
+fn to(scope: &str, opts: &Opts<'_>) -> To {
+    let mut to = To::everybody(scope).local();
+    to.rooms.extend(owned(&opts.rooms));
+    to.except.extend(owned(&opts.except));
+    to
+}
+
+fn frame_of(data: &Payload<'_>) -> Option<Frame> {
+    let inner = data.json().strip_prefix('[')?.strip_suffix(']')?;
+    let args = ArgsRef::new(inner, data.attachments());
+    if data.attachments().is_empty() {
+        return Some(Frame::text(&args.parse::<String>().ok()?));
+    }
+    Some(Frame::binary(&args.parse::<Binary>().ok()?))
+}
+
+fn wire_report(report: DeliveryReport) -> Report {
+    Report {
+        matched: report.matched,
+        written: report.written,
+        queued: report.queued,
+        dropped_slow: report.dropped_slow,
+        dropped_volatile: report.dropped_volatile,
+        dropped_closed: report.dropped_closed,
+        dropped_busy: report.dropped_busy,
+    }
+}
+
+fn own_report(report: Report) -> DeliveryReport {
+    DeliveryReport {
+        matched: report.matched,
+        written: report.written,
+        queued: report.queued,
+        dropped_slow: report.dropped_slow,
+        dropped_volatile: report.dropped_volatile,
+        dropped_closed: report.dropped_closed,
+        dropped_busy: report.dropped_busy,
+        ..DeliveryReport::default()
+    }
+}
+
+/// What a server in JavaScript shows of a socket's handshake, as far as it is known here.
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(default)]
+    query: HashMap<String, serde_json::Value>,
+}
+
+fn own_socket(scope: &str, socket: &WireSocket<'_>) -> RemoteSocket {
+    let shown: Option<Shown> = serde_json::from_str(socket.handshake.json()).ok();
+    let query = shown.into_iter().flat_map(|shown| shown.query).filter_map(|(name, value)| {
+        let encode = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+        };
+        Some(format!("{}={}", encode(&name), encode(value.as_str()?)))
+    });
+    let query: Vec<String> = query.collect();
+    let data = Some(socket.data.json()).filter(|json| !matches!(*json, "null" | "{}"));
+    let rooms = socket.rooms.iter().map(|room| CompactString::from(&**room));
+    RemoteSocket::elsewhere((&socket.id, scope), rooms, query.join("&").into(), data.map(Into::into))
+}
+
+fn wire_socket(socket: &RemoteSocket) -> WireSocket<'_> {
+    let query = crate::app::Query::parse(socket.raw_query()).ok();
+    let query: HashMap<String, String> = query
+        .iter()
+        .flat_map(|query| query.iter())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let handshake = serde_json::json!({
+        "headers": {}, "time": "", "address": "", "xdomain": false, "secure": false, "issued": 0, "url": "",
+        "query": query, "auth": {},
+    });
+    WireSocket {
+        id: socket.id().into(),
+        handshake: Payload::new(handshake.to_string(), Vec::new()),
+        rooms: std::iter::once(socket.id()).chain(socket.rooms()).map(Into::into).collect(),
+        data: Payload::new(socket.raw_data().unwrap_or("{}"), Vec::new()),
+    }
+}

@@ -1,0 +1,403 @@
+//! This node among others: who it is, what it is subscribed to, and what it tells.
+
+use super::ClusterOptions;
+use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
+use super::redis::{Link, Settings};
+use super::wanted::{Questions, Wanted};
+use crate::app::socketio::{Moves, event_of};
+use crate::app::{Cluster, DeliveryReport, Gateway, Order, To};
+use crate::wire::adapter::{Body, Broadcast, Channels, Claim, Flags, Message, Names, Opts, Payload, encode};
+use crate::wire::frame::Opcode;
+use crate::wire::parcel::Parcel;
+use crate::wire::socketio::args::Args;
+use compact_str::CompactString;
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long other nodes have to say what became of a publish.
+const REPORT_TIME: Duration = Duration::from_secs(2);
+/// How long other servers have to answer anything else; what the packages of Socket.IO give them.
+pub(super) const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// How long a claim is remembered, for those of others that were made before it and come later: longer than a message may
+/// wait in a spool.
+const CLAIM_TIME: Duration = Duration::from_secs(30);
+
+/// What is counted of other nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Whether the link is up.
+    pub(crate) up: AtomicBool,
+    /// Outages, after each of which something may be missing.
+    pub(crate) gaps: AtomicU64,
+    /// Messages that could not be read.
+    pub(crate) bad: AtomicU64,
+}
+
+/// Claims of this node that others may not know of yet.
+#[derive(Default)]
+struct Claims {
+    last_us: u64,
+    made: HashMap<(CompactString, CompactString), u64>,
+    order: VecDeque<(Instant, (CompactString, CompactString), u64)>,
+}
+
+impl Claims {
+    /// Notes one; when it was made, in microseconds since 1970, later than all before.
+    fn note(&mut self, scope: &str, room: &str, now: Instant) -> u64 {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+        self.last_us = wall.max(self.last_us + 1);
+        let key = (CompactString::from(scope), CompactString::from(room));
+        self.made.insert(key.clone(), self.last_us);
+        self.order.push_back((now, key, self.last_us));
+        while let Some((at, key, made)) = self.order.front()
+            && now.duration_since(*at) > CLAIM_TIME
+        {
+            if self.made.get(key) == Some(made) {
+                self.made.remove(key);
+            }
+            self.order.pop_front();
+        }
+        self.last_us
+    }
+
+    fn made(&self, scope: &str, room: &str) -> Option<u64> {
+        self.made.get(&(scope.into(), room.into())).copied()
+    }
+}
+
+/// All other nodes.
+pub(crate) struct Peers {
+    pub(super) id: String,
+    link: OnceLock<Link>,
+    /// Of Socket.IO's namespaces.
+    pub(super) shared: Channels,
+    /// Of the scopes of plain WebSockets.
+    pub(super) own: Channels,
+    /// Where nodes say that they are there.
+    pub(super) signs: String,
+    pub(super) gateway: Gateway,
+    questions: Mutex<Questions>,
+    /// Something has to be looked at sooner.
+    sooner: Condvar,
+    pub(super) presence: Mutex<Presence>,
+    others: AtomicU64,
+    /// Servers of other programs, by namespace.
+    pub(super) foreign: Mutex<HashMap<String, u64>>,
+    claims: Mutex<Claims>,
+    pub(super) counters: Arc<Counters>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Peers {
+    /// Connects, and begins to listen. That Redis is away is no error.
+    ///
+    /// # Errors
+    /// Those of [`Link::start`], and a thread that cannot be started.
+    pub(crate) fn start(options: &ClusterOptions, gateway: Gateway) -> io::Result<Arc<Peers>> {
+        let id = format!("{:016x}", rand_id());
+        let peers = Arc::new(Peers {
+            signs: format!("{}-nodes", options.own_prefix),
+            shared: Channels::new(options.prefix.as_str(), options.wire()),
+            own: Channels::new(options.own_prefix.as_str(), options.wire()),
+            id,
+            link: OnceLock::new(),
+            gateway,
+            questions: Mutex::default(),
+            sooner: Condvar::new(),
+            presence: Mutex::default(),
+            others: AtomicU64::new(0),
+            foreign: Mutex::default(),
+            claims: Mutex::default(),
+            counters: Arc::default(),
+        });
+        let settings: Settings = options.link.clone();
+        let ears = Arc::downgrade(&peers);
+        let link = Link::start(options.url.clone(), settings, move |event| {
+            if let Some(peers) = ears.upgrade() {
+                peers.hear(&event);
+            }
+        })?;
+        link.subscribe(peers.signs.as_str());
+        let namespaces: Vec<String> = peers.gateway.router.namespaces().map(str::to_owned).collect();
+        // Nobody else has it.
+        let _ = peers.link.set(link);
+        for namespace in namespaces {
+            peers.listen(&namespace, true);
+        }
+        let clock = Arc::downgrade(&peers);
+        let builder = std::thread::Builder::new().name("cluster-clock".to_owned());
+        crate::sys::with_signals_blocked(|| builder.spawn(move || keep_time(&clock)))?;
+        Ok(peers)
+    }
+
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    /// A room has its first member on this node, or lost its last; everybody in a scope is the room without a name.
+    pub(crate) fn interest(&self, scope: &str, room: &str, is_there: bool) {
+        if room.is_empty() {
+            // The namespaces of the program are listened to whether somebody is there or not.
+            if !self.gateway.router.namespaces().any(|name| name == scope) {
+                self.listen(scope, is_there);
+            }
+        } else if !self.is_heard_anyway(scope) && self.channels(scope).has_own(room) {
+            self.subscribe(self.channels(scope).room(scope, room), is_there);
+        }
+    }
+
+    /// Whether all rooms of a scope are heard by one pattern.
+    fn is_heard_anyway(&self, scope: &str) -> bool {
+        scope.starts_with('/') && self.shared.wire() == crate::wire::adapter::Wire::Classic
+    }
+
+    fn listen(&self, scope: &str, wanted: bool) {
+        let channels = self.channels(scope);
+        if self.is_heard_anyway(scope) {
+            let Some(link) = self.link.get() else { return };
+            let pattern = channels.pattern(scope);
+            if wanted { link.psubscribe(pattern) } else { link.punsubscribe(pattern) }
+        } else {
+            self.subscribe(channels.main(scope), wanted);
+        }
+        self.subscribe(channels.requests(scope), wanted);
+        self.subscribe(channels.responses(scope, Some(&self.id)), wanted);
+        self.subscribe(channels.responses(scope, None), wanted);
+    }
+
+    fn subscribe(&self, channel: String, wanted: bool) {
+        let Some(link) = self.link.get() else { return };
+        if wanted { link.subscribe(channel) } else { link.unsubscribe(channel) }
+    }
+
+    pub(super) fn channels(&self, scope: &str) -> &Channels {
+        if scope.starts_with('/') { &self.shared } else { &self.own }
+    }
+
+    /// Says something to whoever listens; false if it was not taken.
+    pub(super) fn say(&self, message: &Message<'_>, ticket: Option<u64>) -> bool {
+        let Some((channel, bytes)) = encode(self.channels(&message.scope), message) else { return false };
+        self.link.get().is_some_and(|link| link.publish(channel, bytes, ticket).is_ok())
+    }
+
+    pub(super) fn sign(&self, sign: Sign) {
+        if let Some(link) = self.link.get() {
+            // The next one follows soon.
+            let _ = link.publish(self.signs.as_str(), encode_sign(&self.id, sign), None);
+        }
+    }
+
+    /// Counts the servers of a namespace; the answer is for a question, or with 0 for nobody in particular.
+    fn count(&self, scope: &str, number: u64) {
+        if let Some(link) = self.link.get() {
+            link.count(self.channels(scope).requests(scope), number);
+        }
+    }
+
+    pub(super) fn message<'m>(&'m self, scope: &'m str, body: Body<'m>) -> Message<'m> {
+        Message { scope: scope.into(), from: Some(self.id.as_str().into()), to: None, seq: None, body }
+    }
+
+    pub(super) fn questions(&self) -> MutexGuard<'_, Questions> {
+        lock(&self.questions)
+    }
+
+    /// The id by which answers find a question; no other server has it.
+    fn request(&self, number: u64) -> String {
+        format!("{}.{number:x}", self.id)
+    }
+
+    /// The question that an answer is for.
+    pub(super) fn number(&self, request: &str) -> Option<u64> {
+        let number = request.strip_prefix(self.id.as_str())?.strip_prefix('.')?;
+        u64::from_str_radix(number, 16).ok()
+    }
+
+    /// How many other nodes of this program hear what is said on a channel of a scope that so many are subscribed to.
+    pub(super) fn hearers(&self, receivers: u64, is_own: bool, scope: &str) -> u64 {
+        let foreign = lock(&self.foreign).get(scope).copied().unwrap_or(0);
+        receivers.saturating_sub(u64::from(is_own) + foreign)
+    }
+
+    pub(super) fn note_others(&self) {
+        self.others.store(lock(&self.presence).len(), Ordering::Relaxed);
+    }
+
+    /// Whether a claim of another node is newer than what this one has of the room.
+    pub(super) fn is_newer(&self, scope: &str, room: &str, claim: &Claim<'_>) -> bool {
+        let own = lock(&self.claims).made(scope, room);
+        own.is_none_or(|at_us| (claim.at_us, &*claim.node) > (at_us, self.id.as_str()))
+    }
+
+    /// Whether this node is subscribed to where it says something to these.
+    fn hears(&self, to: &To) -> bool {
+        match to.rooms.as_slice() {
+            [room] if !self.is_heard_anyway(&to.scope) && self.channels(&to.scope).has_own(room) => {
+                !self.gateway.interest.reactors_of(&to.scope, room).is_empty()
+            }
+            _ if to.is_namespace() => true,
+            _ => !self.gateway.interest.reactors_of(&to.scope, "").is_empty(),
+        }
+    }
+
+    fn ask(&self, wanted: Wanted, time: Duration) -> u64 {
+        let number = self.questions().ask(wanted, time, Instant::now());
+        self.sooner.notify_one();
+        number
+    }
+
+    fn publish(
+        &self,
+        to: &To,
+        parcel: &Parcel,
+        number: Option<u64>,
+        is_question: bool,
+        timeout: Option<Duration>,
+    ) -> bool {
+        let Some(data) = payload(&to.scope, parcel) else { return false };
+        let flags = Flags {
+            volatile: parcel.is_volatile(),
+            timeout_ms: timeout.map(|timeout| timeout.as_millis() as u64),
+            ..Flags::default()
+        };
+        let id = number.map(|number| Cow::Owned(self.request(number)));
+        let (request, report) = if is_question { (id, None) } else { (None, id) };
+        let body = Body::Broadcast(Broadcast { data, opts: opts(to, flags), request, report });
+        self.say(&self.message(&to.scope, body), number)
+    }
+}
+
+impl Cluster for Peers {
+    fn tell(&self, order: Order) {
+        match order {
+            Order::Publish { to, parcel, back } => {
+                let number = back.map(|back| {
+                    let said = (to.scope.clone(), self.hears(&to));
+                    self.ask(Wanted::Report { back, sum: DeliveryReport::default(), said }, REPORT_TIME)
+                });
+                if !self.publish(&to, &parcel, number, false, None)
+                    && let Some(number) = number
+                {
+                    let others = self.others();
+                    self.questions().expect(number, others);
+                    self.questions().end_now(number);
+                }
+            }
+            Order::Ask { to, parcel, timeout, back } => {
+                let number = self.ask(Wanted::Acks { back, asked: 0, answers: Vec::new() }, timeout);
+                self.count(&to.scope, number);
+                self.publish(&to, &parcel, Some(number), true, Some(timeout));
+            }
+            Order::Move { to, moves, back } => {
+                // How many sockets that are elsewhere is not told by this wire.
+                drop(back);
+                let opts = opts(&to, Flags::default());
+                let names =
+                    |rooms: &[CompactString]| rooms.iter().map(|room| room.to_string().into()).collect();
+                let body = match &moves {
+                    Moves::Join(rooms) => Body::SocketsJoin { opts, rooms: names(rooms) },
+                    Moves::Leave(rooms) => Body::SocketsLeave { opts, rooms: names(rooms), claim: None },
+                    Moves::Disconnect { close } => Body::DisconnectSockets { opts, close: *close },
+                };
+                self.say(&self.message(&to.scope, body), None);
+            }
+            Order::Claim { scope, room } => {
+                let at_us = lock(&self.claims).note(&scope, &room, Instant::now());
+                let claim = Some(Claim { at_us, node: self.id.as_str().into() });
+                let rooms: Names<'_> = vec![room.as_str().into()];
+                let opts = Opts { rooms: rooms.clone(), ..Opts::default() };
+                self.say(&self.message(&scope, Body::SocketsLeave { opts, rooms, claim }), None);
+            }
+            Order::Fetch { to, back } => {
+                let number = self.ask(Wanted::Sockets { back, all: Vec::new() }, REQUEST_TIME);
+                self.count(&to.scope, number);
+                let request = self.request(number).into();
+                let body = Body::FetchSockets { opts: opts(&to, Flags::default()), request };
+                self.say(&self.message(&to.scope, body), None);
+            }
+            Order::ServerSide { scope, event, args, back } => {
+                let number =
+                    back.map(|back| self.ask(Wanted::Values { back, all: Vec::new() }, REQUEST_TIME));
+                if let Some(number) = number {
+                    self.count(&scope, number);
+                }
+                let data = event_payload(&event, &args);
+                let request = number.map(|number| self.request(number).into());
+                self.say(&self.message(&scope, Body::ServerSideEmit { data, request }), None);
+            }
+        }
+    }
+
+    fn others(&self) -> u64 {
+        self.others.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        self.sign(Sign::Bye);
+        if let Some(link) = self.link.get() {
+            link.stop();
+        }
+    }
+}
+
+fn opts(to: &To, flags: Flags) -> Opts<'_> {
+    let names = |rooms: &[CompactString]| rooms.iter().map(|room| Cow::Owned(room.to_string())).collect();
+    Opts { rooms: names(&to.rooms), except: names(&to.except), flags }
+}
+
+/// What a parcel says to a scope: an event of a namespace, or the one message of a frame.
+fn payload<'p>(scope: &str, parcel: &'p Parcel) -> Option<Payload<'p>> {
+    if scope.starts_with('/') {
+        let (data, attachments) = event_of(scope, parcel.pieces())?;
+        return Some(Payload::new(data, attachments));
+    }
+    let mut args = Args::new();
+    match parcel.frame()?.message()? {
+        (Opcode::Text, text) => args.push(std::str::from_utf8(text).ok()?).ok()?,
+        (_, bytes) => args.push_binary(bytes).ok()?,
+    }
+    let args = args.as_ref();
+    Some(Payload::new(format!("[{}]", args.json()), args.attachments().to_vec()))
+}
+
+fn event_payload(event: &str, args: &Args) -> Payload<'static> {
+    let args = args.as_ref();
+    Payload::new(crate::wire::socketio::event_data(event, args.json()), args.attachments().to_vec())
+}
+
+/// Ends questions whose time is up, and says that this node is there, as long as it is.
+fn keep_time(peers: &Weak<Peers>) {
+    let mut next_beat = Instant::now();
+    loop {
+        let Some(peers) = peers.upgrade() else { return };
+        let now = Instant::now();
+        if now >= next_beat {
+            next_beat = now + BEAT;
+            peers.sign(Sign::Here);
+            lock(&peers.presence).forget(now);
+            peers.note_others();
+            for namespace in peers.gateway.router.namespaces() {
+                peers.count(namespace, 0);
+            }
+        }
+        let mut questions = peers.questions();
+        let due = questions.end_late(now).unwrap_or(next_beat).min(next_beat);
+        let wait = due.saturating_duration_since(Instant::now()).max(Duration::from_millis(5));
+        let waited = peers.sooner.wait_timeout(questions, wait);
+        drop(waited);
+    }
+}
+
+fn rand_id() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
