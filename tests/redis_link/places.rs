@@ -1,6 +1,8 @@
 //! The places where Redis can be, and the doors to it: passwords, databases, unix sockets, TLS, Sentinel, Cluster.
 
-use crate::servers::{Folder, Redis, Teller, Told, certificate, eventually, free_port, quick, signal};
+use crate::servers::{
+    Folder, Redis, Teller, Told, certificate, eventually, free_port, quick, signal, wakeup,
+};
 use fanfare::cluster::redis::{Link, Reason, RedisUrl, Settings};
 use std::fs;
 use std::process::{Command, Stdio};
@@ -98,7 +100,7 @@ fn tls_with_an_authority_of_our_own_and_not_without() {
         |told| matches!(told, [Told::Down(reason)] if reason.contains("certificate")),
     );
     fs::write(&cert, "no certificate").unwrap();
-    let error = Link::start(RedisUrl::parse(&url).unwrap(), settings(cert), |_| {}).unwrap_err();
+    let error = Link::start(RedisUrl::parse(&url).unwrap(), settings(cert), wakeup(), |_| {}).unwrap_err();
     assert!(error.to_string().contains("cert.pem"), "{error}");
     drop(redis);
 }
