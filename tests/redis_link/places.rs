@@ -6,6 +6,7 @@ use crate::servers::{
 use fanfare::cluster::redis::{Link, Reason, RedisUrl, Settings};
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 /// Publishes to itself, once.
 fn speaks(teller: &Teller) {
@@ -44,8 +45,27 @@ fn users_and_databases() {
     });
 }
 
+/// What is logged, by all tests of this program.
+struct Log(Mutex<Vec<String>>);
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+static LOG: Log = Log(Mutex::new(Vec::new()));
+
 #[test]
 fn a_wrong_password_is_told_once_without_it_and_tried_again() {
+    log::set_logger(&LOG).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
     let redis = Redis::start(&["--requirepass", "right"]);
     let teller = Teller::start(&format!("redis://:wr0ng@127.0.0.1:{}", redis.port), quick());
     teller.until_down();
@@ -64,6 +84,12 @@ fn a_wrong_password_is_told_once_without_it_and_tried_again() {
     assert!(!format!("{told:?} {:?}", teller.link).contains("wr0ng"));
     redis.cli(&["-a", "right", "CONFIG", "SET", "requirepass", "wr0ng"]);
     teller.until_up(1);
+    let place = format!("127.0.0.1:{}", redis.port);
+    let lines: Vec<_> = LOG.0.lock().unwrap().iter().filter(|line| line.contains(&place)).cloned().collect();
+    assert!(lines.iter().all(|line| !line.contains("wr0ng")), "{lines:?}");
+    let changes: Vec<_> = lines.iter().filter(|line| !line.starts_with("DEBUG")).collect();
+    let [down, up] = &changes[..] else { panic!("{changes:?}") };
+    assert!(down.starts_with("WARN") && down.contains("WRONGPASS") && up.starts_with("INFO"), "{changes:?}");
 }
 
 #[test]
