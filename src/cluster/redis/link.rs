@@ -12,6 +12,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What other threads ask of the link's.
 pub(crate) enum Order {
@@ -184,10 +185,12 @@ impl Link {
     /// The certificates for TLS cannot be read, or the thread cannot be started. That Redis is away is no error.
     pub fn start(
         url: RedisUrl,
-        settings: Settings,
+        mut settings: Settings,
         wakeup: Arc<Wakeup>,
         events: impl Fn(Event<'_>) + Send + 'static,
     ) -> io::Result<Link> {
+        // A timer without a period would never rest.
+        settings.ping_interval = settings.ping_interval.max(Duration::from_millis(1));
         let tls = if url.tls { Some(stream::tls(settings.ca_file.as_deref())?) } else { None };
         let seeker = Seeker {
             tls,
