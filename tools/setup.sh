@@ -5,7 +5,8 @@
 #
 # run: what building takes, and the browser clients that the server serves, of tools/client, in .deps/client; the
 # server runs without them, too. test: what the tests take, too: Node.js 18 or newer, and the client libraries of
-# tests/clients in .deps/node and .deps/python (a virtual environment). Packages of the system come by apt.
+# tests/clients in .deps/node and .deps/python (a virtual environment), and Redis, whose servers the tests start
+# themselves: as a service of the system it is not started. Packages of the system come by apt.
 # Rust is expected to be there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -95,6 +96,18 @@ if [ -f $clients/requirements.txt ] && ! cmp -s $clients/requirements.txt .deps/
     .deps/python/bin/python -m pip install --quiet --no-input --disable-pip-version-check -r $clients/requirements.txt
     cp $clients/requirements.txt .deps/python/installed
 fi
+
+# Redis. A service that was there before is left alone; one that comes with the package is not wanted.
+if ! { have redis-server && have redis-cli; }; then
+    apt redis-server
+    if [ -d /run/systemd/system ]; then
+        $as_root systemctl disable --quiet --now redis-server || fail "cannot disable the service redis-server"
+    else
+        $as_root service redis-server stop >/dev/null 2>&1 || true
+        $as_root update-rc.d redis-server disable >/dev/null || fail "cannot disable the service redis-server"
+    fi
+fi
+have openssl || apt openssl
 
 # The client in Rust is built with a TLS that it never uses.
 { have pkg-config && pkg-config --exists openssl; } || apt pkg-config libssl-dev

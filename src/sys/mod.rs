@@ -12,4 +12,4 @@ pub use descriptors::{
 pub use memory::{proportional_bytes, return_free_memory, steady_allocator, warm_up_code};
 pub use passing::{DoorIn, DoorOut, door};
 pub use signals::with_signals_blocked;
-pub use wakeup::Wakeup;
+pub use wakeup::{Bell, Wakeup};

@@ -7,7 +7,7 @@ mod servers;
 mod size;
 
 use fanfare::cluster::redis::{NotTaken, Settings};
-use servers::{Redis, Teller, Told, quick};
+use servers::{Redis, Teller, Told, quick, wakeup};
 
 /// Publishes to itself in one mode, with everything that an answer tells.
 fn speaks(url: &str, settings: Settings) {
@@ -47,4 +47,24 @@ fn the_classic_mode_speaks() {
 fn the_sharded_mode_speaks() {
     let redis = Redis::start(&[]);
     speaks(&redis.url(), Settings { sharded: true, ..quick() });
+}
+
+#[test]
+fn a_thread_with_a_descriptor_table_of_its_own_publishes() {
+    let redis = Redis::start(&[]);
+    let wakeup = wakeup();
+    let teller = Teller::start_with(&redis.url(), quick(), wakeup.clone());
+    teller.until_up(1);
+    teller.link.subscribe("c");
+    let link = teller.link.clone();
+    let reactor = std::thread::spawn(move || {
+        fanfare::sys::own_descriptor_table().unwrap();
+        fanfare::sys::close_all_but(&[0, 1, 2, wakeup.fd()]).unwrap();
+        for number in 0..100u8 {
+            link.publish("c", vec![b'0' + number % 10], None).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    });
+    teller.until_messages("c", 100);
+    reactor.join().unwrap();
 }

@@ -120,6 +120,29 @@ fn a_redis_that_stands_still_is_noticed_and_taken_again() {
 }
 
 #[test]
+fn what_the_socket_did_not_take_is_sent_later_in_its_place() {
+    let redis = Redis::start(&["--unixsocket", "redis.sock"]);
+    let settings = Settings { spool_bytes: 8 << 20, ..quick() };
+    let teller = Teller::up(&format!("unix://{}", redis.path("redis.sock").display()), settings);
+    teller.link.subscribe("c");
+    teller.publish("c", 0, None);
+    teller.until_messages("c", 1);
+    signal(redis.pid(), "STOP");
+    // More than the socket takes, and more than may be under way.
+    for number in 1..=300 {
+        teller.publish("c", format!("{number:010000}"), None);
+    }
+    teller.until_down();
+    signal(redis.pid(), "CONT");
+    teller.until_up(2);
+    reconcile(&teller, "c", 301);
+    let counters = teller.link.counters();
+    let unknown = counters.dropped(Reason::Unknown);
+    assert!(0 < unknown && unknown < 60, "{counters:?}");
+    assert_eq!(counters.published, 301 - unknown);
+}
+
+#[test]
 fn a_way_that_is_silent_or_cut_is_noticed_too() {
     let redis = Redis::start(&[]);
     let proxy = Proxy::to(redis.port);

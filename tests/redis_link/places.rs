@@ -1,9 +1,12 @@
 //! The places where Redis can be, and the doors to it: passwords, databases, unix sockets, TLS, Sentinel, Cluster.
 
-use crate::servers::{Folder, Redis, Teller, Told, certificate, eventually, free_port, quick, signal};
+use crate::servers::{
+    Folder, Redis, Teller, Told, certificate, eventually, free_port, quick, signal, wakeup,
+};
 use fanfare::cluster::redis::{Link, Reason, RedisUrl, Settings};
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 /// Publishes to itself, once.
 fn speaks(teller: &Teller) {
@@ -42,8 +45,27 @@ fn users_and_databases() {
     });
 }
 
+/// What is logged, by all tests of this program.
+struct Log(Mutex<Vec<String>>);
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+static LOG: Log = Log(Mutex::new(Vec::new()));
+
 #[test]
 fn a_wrong_password_is_told_once_without_it_and_tried_again() {
+    log::set_logger(&LOG).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
     let redis = Redis::start(&["--requirepass", "right"]);
     let teller = Teller::start(&format!("redis://:wr0ng@127.0.0.1:{}", redis.port), quick());
     teller.until_down();
@@ -62,6 +84,12 @@ fn a_wrong_password_is_told_once_without_it_and_tried_again() {
     assert!(!format!("{told:?} {:?}", teller.link).contains("wr0ng"));
     redis.cli(&["-a", "right", "CONFIG", "SET", "requirepass", "wr0ng"]);
     teller.until_up(1);
+    let place = format!("127.0.0.1:{}", redis.port);
+    let lines: Vec<_> = LOG.0.lock().unwrap().iter().filter(|line| line.contains(&place)).cloned().collect();
+    assert!(lines.iter().all(|line| !line.contains("wr0ng")), "{lines:?}");
+    let changes: Vec<_> = lines.iter().filter(|line| !line.starts_with("DEBUG")).collect();
+    let [down, up] = &changes[..] else { panic!("{changes:?}") };
+    assert!(down.starts_with("WARN") && down.contains("WRONGPASS") && up.starts_with("INFO"), "{changes:?}");
 }
 
 #[test]
@@ -98,7 +126,7 @@ fn tls_with_an_authority_of_our_own_and_not_without() {
         |told| matches!(told, [Told::Down(reason)] if reason.contains("certificate")),
     );
     fs::write(&cert, "no certificate").unwrap();
-    let error = Link::start(RedisUrl::parse(&url).unwrap(), settings(cert), |_| {}).unwrap_err();
+    let error = Link::start(RedisUrl::parse(&url).unwrap(), settings(cert), wakeup(), |_| {}).unwrap_err();
     assert!(error.to_string().contains("cert.pem"), "{error}");
     drop(redis);
 }

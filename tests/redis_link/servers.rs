@@ -1,6 +1,7 @@
 //! Real Redis servers, each in a folder of its own, and a link with what it told.
 
 use fanfare::cluster::redis::{Event, Link, Reason, RedisUrl, Settings};
+use fanfare::sys::Wakeup;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -147,6 +148,10 @@ impl Drop for Redis {
     }
 }
 
+pub(crate) fn wakeup() -> Arc<Wakeup> {
+    Arc::new(Wakeup::new().unwrap())
+}
+
 /// What a link told.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Told {
@@ -167,10 +172,14 @@ pub(crate) struct Teller {
 
 impl Teller {
     pub(crate) fn start(url: &str, settings: Settings) -> Teller {
+        Teller::start_with(url, settings, wakeup())
+    }
+
+    pub(crate) fn start_with(url: &str, settings: Settings, wakeup: Arc<Wakeup>) -> Teller {
         let told: Arc<(Mutex<Vec<Told>>, Condvar)> = Arc::default();
         let shared = told.clone();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let link = Link::start(RedisUrl::parse(url).unwrap(), settings, move |event| {
+        let link = Link::start(RedisUrl::parse(url).unwrap(), settings, wakeup, move |event| {
             let one = match event {
                 Event::Up { gap } => Told::Up(gap),
                 Event::Down { reason } => Told::Down(reason.to_owned()),

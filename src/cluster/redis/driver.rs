@@ -13,16 +13,16 @@ use super::table::{Change, Step, Table};
 use super::topology::{Found, Seeker};
 use super::url::{Address, Servers};
 use super::{Event, Reason, Settings};
+use crate::sys::Bell;
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::futures::Notified;
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval_at, sleep};
 
 /// Orders that are taken in one turn, so that reading does not starve.
@@ -49,6 +49,8 @@ pub(crate) struct Counting {
 
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
+    /// Rung by others when there is something to take.
+    bell: Bell,
     seeker: Arc<Seeker>,
     pub(crate) settings: Settings,
     events: Box<dyn Fn(Event<'_>) + Send>,
@@ -88,6 +90,7 @@ pub(crate) struct Driver {
 /// The work of the thread, until the link is stopped.
 pub(crate) async fn run(
     shared: Arc<Shared>,
+    bell: Bell,
     seeker: Arc<Seeker>,
     settings: Settings,
     events: Box<dyn Fn(Event<'_>) + Send>,
@@ -99,6 +102,7 @@ pub(crate) async fn run(
         state: seek(&seeker, &[]),
         pause: settings.pauses.0,
         shared,
+        bell,
         seeker,
         settings,
         events,
@@ -125,7 +129,7 @@ pub(crate) async fn run(
         stop: None,
     };
     loop {
-        let found = driver.wait().await;
+        let found = poll_fn(|cx| driver.poll(cx)).await;
         if driver.turn(found) {
             break;
         }
@@ -140,19 +144,9 @@ fn seek(seeker: &Arc<Seeker>, nodes: &[Node]) -> State {
 
 impl Driver {
     /// Waits for something to do, and writes and reads meanwhile; what seeking has found, if that is it.
-    async fn wait(&mut self) -> Option<Result<Found, Trouble>> {
-        let shared = self.shared.clone();
-        let mut wake = pin!(shared.wake.notified());
-        poll_fn(|cx| self.poll(cx, wake.as_mut())).await
-    }
-
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        wake: Pin<&mut Notified<'_>>,
-    ) -> Poll<Option<Result<Found, Trouble>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Found, Trouble>>> {
         let mut ready = mem::take(&mut self.again);
-        ready |= wake.poll(cx).is_ready();
+        ready |= self.bell.poll(cx).is_ready();
         self.ticked = self.tick.poll_tick(cx).is_ready();
         ready |= self.ticked;
         for node in &mut self.nodes {

@@ -5,14 +5,14 @@ use super::spool::weight;
 use super::topology::Seeker;
 use super::url::RedisUrl;
 use super::{Event, Reason, Settings, stream};
-use crate::sys::with_signals_blocked;
+use crate::sys::{Bell, Wakeup, with_signals_blocked};
 use crossbeam_queue::SegQueue;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use tokio::sync::Notify;
+use std::time::Duration;
 
 /// What other threads ask of the link's.
 pub(crate) enum Order {
@@ -48,12 +48,11 @@ impl Counters {
 }
 
 /// What the handles and the thread share.
-#[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) orders: SegQueue<Order>,
     /// A wake-up is under way and will see whatever was pushed before it is taken back.
     pub(crate) signalled: AtomicBool,
-    pub(crate) wake: Notify,
+    wakeup: Arc<Wakeup>,
     /// The thread shall end.
     pub(crate) stop: AtomicBool,
     /// The thread has ended: nobody will look at the queue.
@@ -70,11 +69,35 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn new(wakeup: Arc<Wakeup>, backlog_bytes: usize) -> Shared {
+        Shared {
+            orders: SegQueue::new(),
+            signalled: AtomicBool::new(false),
+            wakeup,
+            stop: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            up: AtomicBool::new(false),
+            waiting_bytes: AtomicUsize::new(0),
+            backlog_bytes,
+            published: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            dropped: Default::default(),
+            reconnects: AtomicU64::new(0),
+            subscriptions: AtomicU64::new(0),
+        }
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.wakeup.wake() {
+            log::error!("redis: cannot wake the thread of the link: {error}");
+        }
+    }
+
     fn push(&self, order: Order) {
         self.orders.push(order);
         // SeqCst on both sides: either the thread sees the order, or this sees that it needs a wake-up.
         if !self.signalled.swap(true, Ordering::SeqCst) {
-            self.wake.notify_one();
+            self.wake();
         }
         // Either this sees that the thread ended, or its end sees the order.
         if self.ended.load(Ordering::SeqCst) {
@@ -93,7 +116,7 @@ impl Shared {
 
     fn end(&self) {
         self.stop.store(true, Ordering::SeqCst);
-        self.wake.notify_one();
+        self.wake();
     }
 }
 
@@ -155,13 +178,19 @@ impl fmt::Debug for Link {
 impl Link {
     /// Starts the thread, which connects at once and again whenever it has to; the events come on that thread.
     ///
+    /// Threads that have a descriptor table of their own must have kept the wake-up in it before they use the link: its
+    /// number would be somebody's connection there. One wake-up serves one link at a time.
+    ///
     /// # Errors
     /// The certificates for TLS cannot be read, or the thread cannot be started. That Redis is away is no error.
     pub fn start(
         url: RedisUrl,
-        settings: Settings,
+        mut settings: Settings,
+        wakeup: Arc<Wakeup>,
         events: impl Fn(Event<'_>) + Send + 'static,
     ) -> io::Result<Link> {
+        // A timer without a period would never rest.
+        settings.ping_interval = settings.ping_interval.max(Duration::from_millis(1));
         let tls = if url.tls { Some(stream::tls(settings.ca_file.as_deref())?) } else { None };
         let seeker = Seeker {
             tls,
@@ -171,9 +200,13 @@ impl Link {
             url,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let shared = Arc::new(Shared { backlog_bytes: settings.backlog_bytes, ..Shared::default() });
+        let bell = {
+            let _runtime = runtime.enter();
+            Bell::new(wakeup.clone())?
+        };
+        let shared = Arc::new(Shared::new(wakeup, settings.backlog_bytes));
         let end = End(shared.clone());
-        let driver = driver::run(shared.clone(), Arc::new(seeker), settings, Box::new(events));
+        let driver = driver::run(shared.clone(), bell, Arc::new(seeker), settings, Box::new(events));
         let work = move || {
             let _end = end;
             runtime.block_on(driver);
