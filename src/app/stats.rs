@@ -4,6 +4,7 @@ use super::endpoint::CloseCause;
 use crate::reactor::gauges::{Durations, Gauge, Gauges, Phase};
 use crate::wire::dialect::Dialect;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why somebody was refused before becoming a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +47,83 @@ pub struct ReactorStats {
     pub(crate) publish: Durations,
 }
 
+/// What a node counts of its cluster.
+#[derive(Debug, Default)]
+pub struct ClusterStats {
+    pub(crate) up: AtomicBool,
+    pub(crate) nodes: Gauge,
+    pub(crate) gaps: Gauge,
+    pub(crate) bad: Gauge,
+    pub(crate) published: Gauge,
+    pub(crate) received: Gauge,
+    pub(crate) dropped: Gauge,
+    pub(crate) subscriptions: Gauge,
+    pub(crate) waiting_bytes: Gauge,
+}
+
+impl ClusterStats {
+    /// Whether other nodes are reached.
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// Other nodes of this program that were heard of lately.
+    pub fn nodes(&self) -> u64 {
+        self.nodes.get()
+    }
+
+    /// Outages after which messages of others may be missing.
+    pub fn gaps(&self) -> u64 {
+        self.gaps.get()
+    }
+
+    /// Messages of others that could not be read.
+    pub fn bad(&self) -> u64 {
+        self.bad.get()
+    }
+
+    /// Messages that were handed over for others; as of at most two seconds ago, as are the following.
+    pub fn published(&self) -> u64 {
+        self.published.get()
+    }
+
+    /// Messages that came.
+    pub fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Messages for others that were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.get()
+    }
+
+    /// What is subscribed to.
+    pub fn subscriptions(&self) -> u64 {
+        self.subscriptions.get()
+    }
+
+    /// Bytes that wait to be sent.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes.get()
+    }
+}
+
 /// The counters of a server.
 #[derive(Clone, Debug)]
 pub struct Stats {
     pub(crate) reactors: Arc<[ReactorStats]>,
+    pub(crate) cluster: Option<Arc<ClusterStats>>,
 }
 
 impl Stats {
     /// Of each reactor.
     pub fn reactors(&self) -> &[ReactorStats] {
         &self.reactors
+    }
+
+    /// Of the cluster, if the server is in one.
+    pub fn cluster(&self) -> Option<&ClusterStats> {
+        self.cluster.as_deref()
     }
 
     /// Sums one counter over the reactors.

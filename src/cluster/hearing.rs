@@ -31,12 +31,12 @@ impl Peers {
         match event {
             Event::Up { gap } => {
                 if *gap {
-                    self.counters.gaps.fetch_add(1, Ordering::Relaxed);
+                    self.stats.gaps.add(1);
                 }
-                self.counters.up.store(true, Ordering::Relaxed);
+                self.stats.up.store(true, Ordering::Relaxed);
                 self.sign(Sign::Hello);
             }
-            Event::Down { .. } => self.counters.up.store(false, Ordering::Relaxed),
+            Event::Down { .. } => self.stats.up.store(false, Ordering::Relaxed),
             Event::Message { channel, payload } => self.hear_message(channel, payload),
             Event::Published { ticket, receivers } => self.published(*ticket, *receivers),
             Event::Lost { ticket, .. } => {
@@ -87,7 +87,7 @@ impl Peers {
             // What this node said itself.
             Ok(None) => {}
             Err(error) => {
-                self.counters.bad.fetch_add(1, Ordering::Relaxed);
+                self.stats.bad.add(1);
                 log::debug!("cluster: bad message in {channel:?}: {error}");
             }
         }
@@ -294,8 +294,8 @@ impl Peers {
             }
             Body::ServerSideEmitResponse { request, data } => {
                 let Some(number) = self.number(&request) else { return };
-                let Ok(args) = data.as_args().to_args() else { return };
-                let args = args.into_owned();
+                let given = data.as_args();
+                let Ok(args) = given.to_args().map(|args| args.into_owned()) else { return };
                 self.questions().answer(number, |wanted| {
                     if let Wanted::Values { all, .. } = wanted {
                         all.push(args);

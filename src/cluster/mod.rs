@@ -18,7 +18,7 @@ mod presence;
 pub mod redis;
 mod wanted;
 
-pub(crate) use peers::{Counters, Peers};
+pub(crate) use peers::Peers;
 
 use crate::wire::adapter::Wire;
 use redis::RedisUrl;

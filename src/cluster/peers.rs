@@ -5,7 +5,8 @@ use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
 use super::redis::{Link, Settings};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
-use crate::app::{Cluster, DeliveryReport, Gateway, Order, To};
+use crate::app::{Cluster, ClusterStats, DeliveryReport, Gateway, Order, To};
+use crate::sys::Wakeup;
 use crate::wire::adapter::{Body, Broadcast, Channels, Claim, Flags, Message, Names, Opts, Payload, encode};
 use crate::wire::frame::Opcode;
 use crate::wire::parcel::Parcel;
@@ -14,7 +15,7 @@ use compact_str::CompactString;
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,17 +26,6 @@ pub(super) const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// How long a claim is remembered, for those of others that were made before it and come later: longer than a message may
 /// wait in a spool.
 const CLAIM_TIME: Duration = Duration::from_secs(30);
-
-/// What is counted of other nodes.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    /// Whether the link is up.
-    pub(crate) up: AtomicBool,
-    /// Outages, after each of which something may be missing.
-    pub(crate) gaps: AtomicU64,
-    /// Messages that could not be read.
-    pub(crate) bad: AtomicU64,
-}
 
 /// Claims of this node that others may not know of yet.
 #[derive(Default)]
@@ -88,7 +78,7 @@ pub(crate) struct Peers {
     /// Servers of other programs, by namespace.
     pub(super) foreign: Mutex<HashMap<String, u64>>,
     claims: Mutex<Claims>,
-    pub(super) counters: Arc<Counters>,
+    pub(super) stats: Arc<ClusterStats>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -100,7 +90,12 @@ impl Peers {
     ///
     /// # Errors
     /// Those of [`Link::start`], and a thread that cannot be started.
-    pub(crate) fn start(options: &ClusterOptions, gateway: Gateway) -> io::Result<Arc<Peers>> {
+    pub(crate) fn start(
+        options: &ClusterOptions,
+        gateway: Gateway,
+        wakeup: Arc<Wakeup>,
+        stats: Arc<ClusterStats>,
+    ) -> io::Result<Arc<Peers>> {
         let id = format!("{:016x}", rand_id());
         let peers = Arc::new(Peers {
             signs: format!("{}-nodes", options.own_prefix),
@@ -115,11 +110,11 @@ impl Peers {
             others: AtomicU64::new(0),
             foreign: Mutex::default(),
             claims: Mutex::default(),
-            counters: Arc::default(),
+            stats,
         });
         let settings: Settings = options.link.clone();
         let ears = Arc::downgrade(&peers);
-        let link = Link::start(options.url.clone(), settings, move |event| {
+        let link = Link::start(options.url.clone(), settings, wakeup, move |event| {
             if let Some(peers) = ears.upgrade() {
                 peers.hear(&event);
             }
@@ -135,10 +130,6 @@ impl Peers {
         let builder = std::thread::Builder::new().name("cluster-clock".to_owned());
         crate::sys::with_signals_blocked(|| builder.spawn(move || keep_time(&clock)))?;
         Ok(peers)
-    }
-
-    pub(crate) fn counters(&self) -> Arc<Counters> {
-        self.counters.clone()
     }
 
     /// A room has its first member on this node, or lost its last; everybody in a scope is the room without a name.
@@ -227,7 +218,18 @@ impl Peers {
     }
 
     pub(super) fn note_others(&self) {
-        self.others.store(lock(&self.presence).len(), Ordering::Relaxed);
+        let others = lock(&self.presence).len();
+        self.others.store(others, Ordering::Relaxed);
+        self.stats.nodes.set(others);
+    }
+
+    fn note_link(&self) {
+        let Some(counters) = self.link.get().map(Link::counters) else { return };
+        self.stats.published.set(counters.published);
+        self.stats.received.set(counters.received);
+        self.stats.dropped.set(counters.dropped.iter().sum());
+        self.stats.subscriptions.set(counters.subscriptions);
+        self.stats.waiting_bytes.set(counters.waiting_bytes);
     }
 
     /// Whether a claim of another node is newer than what this one has of the room.
@@ -385,6 +387,7 @@ fn keep_time(peers: &Weak<Peers>) {
             peers.sign(Sign::Here);
             lock(&peers.presence).forget(now);
             peers.note_others();
+            peers.note_link();
             for namespace in peers.gateway.router.namespaces() {
                 peers.count(namespace, 0);
             }

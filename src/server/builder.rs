@@ -8,6 +8,7 @@ use crate::app::{
 use crate::base::compression::Compression;
 use crate::base::ids::MAX_REACTORS;
 use crate::base::limits::Limits;
+use crate::cluster::ClusterOptions;
 use crate::reactor::listener::ListenAddr;
 use std::fmt;
 use std::io;
@@ -26,6 +27,7 @@ impl Server {
             limits: Limits::default(),
             compression: None,
             router: Router::default(),
+            cluster: None,
         }
     }
 }
@@ -72,6 +74,7 @@ pub struct Builder {
     pub(super) limits: Limits,
     pub(super) compression: Option<Compression>,
     pub(super) router: Router,
+    pub(super) cluster: Option<ClusterOptions>,
 }
 
 impl Builder {
@@ -105,6 +108,13 @@ impl Builder {
     /// without this call. For Engine.IO see [`EngineOptions::compression`].
     pub fn compression(mut self, compression: Compression) -> Builder {
         self.compression = Some(compression);
+        self
+    }
+
+    /// Makes this server one with the others that use the same Redis: what is said to a room is said to its members on all
+    /// of them. That Redis is away keeps nothing from starting.
+    pub fn cluster(mut self, options: ClusterOptions) -> Builder {
+        self.cluster = Some(options);
         self
     }
 

@@ -7,9 +7,10 @@
 
 use super::builder::{Builder, StartError};
 use super::worker::{Shared, Worker};
-use crate::app::{Core, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread};
+use crate::app::{Cluster, Core, Gateway, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread};
 use crate::base::ids::{MAX_REACTORS, ReactorId};
 use crate::base::sid::{MAX_SLOTS, SidKey};
+use crate::cluster::Peers;
 use crate::hub::{Hub, Interest};
 use crate::reactor::listener::{ListenAddr, Listener};
 use crate::reactor::mail::Mailbox;
@@ -19,7 +20,7 @@ use crate::sys;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak, mpsc};
+use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::thread::JoinHandle;
 
 /// Descriptors of a reactor that are not connections with a socket: its poll, wake-ups, listeners, files that
@@ -39,6 +40,8 @@ pub struct Running {
     router: Weak<Router>,
     /// How many handles were given.
     handles: AtomicUsize,
+    /// Ends when nobody needs it any more, this last.
+    _cluster: Option<Arc<Peers>>,
 }
 
 impl std::fmt::Debug for Running {
@@ -146,7 +149,7 @@ fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
 /// `addrs` gets what is listened on, one by one.
 fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, compression, mut router } = builder;
+    let Builder { listen, admin, reactors, limits, compression, mut router, cluster } = builder;
     router.limit_payloads(limits.message_bytes);
     router.compression = compression;
     if listen.is_empty() {
@@ -177,7 +180,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     }
     let mailboxes: Arc<[_]> = wakeups.iter().map(|wakeup| Arc::new(Mailbox::new(wakeup.clone()))).collect();
     router.start_compressor().map_err(system("cannot start a thread"))?;
-    let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect() };
+    let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect(), cluster: cluster.as_ref().map(|_| Arc::default()) };
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
     let shared = Arc::new(Shared {
         router: Arc::new(router),
@@ -186,8 +189,33 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
     });
     let limits = Arc::new(limits);
-    let interest = Arc::new(Interest::new());
     let sids = Arc::new(SidKey::random());
+    let mut interest = Interest::new();
+    let ears: Arc<OnceLock<Weak<Peers>>> = Arc::default();
+    if cluster.is_some() {
+        let ears = ears.clone();
+        interest.observe(move |scope, room, is_there| {
+            if let Some(peers) = ears.get().and_then(Weak::upgrade) {
+                peers.interest(scope, room, is_there);
+            }
+        });
+    }
+    let interest = Arc::new(interest);
+    let mut cluster_fd = None;
+    let peers = match (&cluster, &stats.cluster) {
+        (Some(options), Some(counts)) => {
+            let wakeup = Arc::new(sys::Wakeup::new().map_err(system("cannot create an eventfd"))?);
+            cluster_fd = Some(wakeup.fd());
+            let (mailboxes, interest, router) = (mailboxes.clone(), interest.clone(), shared.router.clone());
+            let gateway = Gateway { mailboxes, interest, router, sids: sids.clone(), stats: stats.clone() };
+            let peers = Peers::start(options, gateway, wakeup, counts.clone())
+                .map_err(system("cannot start the link to Redis"))?;
+            // It is set once.
+            let _ = ears.set(Arc::downgrade(&peers));
+            Some(peers)
+        }
+        _ => None,
+    };
     let doors: Vec<_> = (0..count)
         .map(|_| sys::door())
         .collect::<io::Result<_>>()
@@ -204,7 +232,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         let mut keep = parts.fds();
         keep.push(entrance.fd());
         keep.extend(ways.iter().map(sys::DoorOut::fd));
-        keep.extend(wakeups.iter().map(|wakeup| wakeup.fd()).chain([0, 1, 2]));
+        keep.extend(wakeups.iter().map(|wakeup| wakeup.fd()).chain(cluster_fd).chain([0, 1, 2]));
         let wakeup_fd = wakeups[number].fd();
         let mailbox = mailboxes[number].clone();
         let gauges = stats.reactors[number].gauges.clone();
@@ -212,13 +240,15 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         let all = mailboxes.clone();
         let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
         let (sids, ways, router) = (sids.clone(), ways.clone(), shared.router.clone());
+        let peers = peers.clone();
         let run = move || -> io::Result<()> {
             mark_reactor_thread();
             let prepare = || -> io::Result<Reactor<Worker>> {
                 sys::close_all_but(&keep)?;
                 let outlet = Outlet::new(limits.outbox_bytes);
                 let hub = Hub::new(reactor_id, interest);
-                let core = Core::new(reactor_id, hub, limits, sids, router, mailboxes, stats);
+                let mut core = Core::new(reactor_id, hub, limits, sids, router, mailboxes, stats);
+                core.cluster = peers.map(|peers| peers as Arc<dyn Cluster>);
                 let worker = Worker::new(core, shared);
                 let doors = Doors::new(reactor_id, entrance, ways);
                 let plumbing = Plumbing { poll: parts.poll, wakeup_fd, listeners: parts.listeners, doors };
@@ -261,7 +291,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     }
     let router = Arc::downgrade(&shared.router);
     let running =
-        Running { addrs, admin_addrs, mailboxes, threads, stats, router, handles: AtomicUsize::new(0) };
+        Running { addrs, admin_addrs, mailboxes, threads, stats, router, handles: AtomicUsize::new(0), _cluster: peers };
     match failed {
         None => Ok(running),
         Some(error) => {

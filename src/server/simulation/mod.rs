@@ -133,7 +133,7 @@ impl World {
         let mailboxes: Vec<Vec<_>> = (0..count)
             .map(|_| (0..=count).map(|_| Arc::new(Mailbox::new(wakeup.clone()))).collect())
             .collect();
-        let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect() };
+        let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect(), cluster: None };
         let interest = Arc::new(Interest::new());
         let sids = Arc::new(SidKey::random());
         let machine = |number: usize| {
