@@ -176,12 +176,14 @@ pub mod wire;
 
 pub use app::socketio;
 pub use app::{
-    Admission, BadQuery, CloseCause, Context, Cors, DeliveryReport, Endpoint, EngineOptions, Files,
-    FilesError, Gone, Handle, JoinError, Message, Params, Query, ReactorStats, Refusal, Reply, Request,
-    Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
+    Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Endpoint, EngineOptions,
+    Files, FilesError, Gone, Handle, JoinError, Message, Params, Query, ReactorStats, Refusal, Reply,
+    Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;
+pub use cluster::ClusterOptions;
+pub use cluster::redis::{BadRedisUrl, RedisUrl, Settings as LinkSettings};
 pub use hub::NAME_BYTES;
 pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};
 pub use reactor::listener::{BadListenAddr, ListenAddr};

@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::client::{self, Client};
 use crate::config::{Config, Loaded};
 use crate::{api, events, gateway, logging};
-use fanfare::{Builder, ListenAddr, Running, Server};
+use fanfare::{Builder, ClusterOptions, ListenAddr, Running, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -78,6 +78,10 @@ fn server(config: &Config) -> Builder {
         .limits(config.limits.clone())
         .endpoint("/ws", gateway::Gateway::new(access.clone(), config.limits.rooms_per_socket));
     let builder = if config.ws_compression { builder.compression(config.compression) } else { builder };
+    let builder = match &config.redis {
+        Some(url) => builder.cluster(ClusterOptions::redis(url.clone()).sharded(config.cluster_sharded)),
+        None => builder,
+    };
     let builder = events::install(builder, config, &access);
     let builder = api::install(builder, access, events::namespaces(config));
     let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);

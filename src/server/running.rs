@@ -180,7 +180,10 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     }
     let mailboxes: Arc<[_]> = wakeups.iter().map(|wakeup| Arc::new(Mailbox::new(wakeup.clone()))).collect();
     router.start_compressor().map_err(system("cannot start a thread"))?;
-    let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect(), cluster: cluster.as_ref().map(|_| Arc::default()) };
+    let stats = Stats {
+        reactors: (0..count).map(|_| ReactorStats::default()).collect(),
+        cluster: cluster.as_ref().map(|_| Arc::default()),
+    };
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
     let shared = Arc::new(Shared {
         router: Arc::new(router),
@@ -290,8 +293,16 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         }
     }
     let router = Arc::downgrade(&shared.router);
-    let running =
-        Running { addrs, admin_addrs, mailboxes, threads, stats, router, handles: AtomicUsize::new(0), _cluster: peers };
+    let running = Running {
+        addrs,
+        admin_addrs,
+        mailboxes,
+        threads,
+        stats,
+        router,
+        handles: AtomicUsize::new(0),
+        _cluster: peers,
+    };
     match failed {
         None => Ok(running),
         Some(error) => {

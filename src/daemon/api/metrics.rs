@@ -7,7 +7,9 @@ use super::Api;
 use super::exposition::{CONTENT_TYPE, Exposition, Kind};
 use super::stats::{dropped, refused};
 use crate::gateway::domain_of;
-use fanfare::{Context, Params, Phase, ReactorStats, Request, Responder, Response, Stats, View};
+use fanfare::{
+    ClusterStats, Context, Params, Phase, ReactorStats, Request, Responder, Response, Stats, View,
+};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -116,6 +118,27 @@ fn connections(page: &mut Exposition, stats: &Stats, scopes: &Scopes) {
     by(page, "reason", "fanfare_closed_total", help, stats, |reactor| reactor.closed().collect());
 }
 
+fn cluster(page: &mut Exposition, cluster: &ClusterStats) {
+    let up = u64::from(cluster.is_up());
+    page.family("fanfare_cluster_up", Kind::Gauge, "Whether other nodes are reached.").sample(&[], up);
+    let help = "Outages after which messages of other nodes may be missing.";
+    page.family("fanfare_cluster_gap_total", Kind::Counter, help).sample(&[], cluster.gaps());
+    page.family("fanfare_cluster_nodes", Kind::Gauge, "Other nodes that are there.")
+        .sample(&[], cluster.nodes());
+    let help = "Messages handed over for other nodes.";
+    page.family("fanfare_cluster_published_total", Kind::Counter, help).sample(&[], cluster.published());
+    let help = "Messages that came from other nodes, and this one's own where it hears itself.";
+    page.family("fanfare_cluster_received_total", Kind::Counter, help).sample(&[], cluster.received());
+    let help = "Messages for other nodes that were dropped.";
+    page.family("fanfare_cluster_dropped_total", Kind::Counter, help).sample(&[], cluster.dropped());
+    let help = "Messages of others that could not be read.";
+    page.family("fanfare_cluster_bad_total", Kind::Counter, help).sample(&[], cluster.bad());
+    let help = "Channels and patterns that are subscribed to.";
+    page.family("fanfare_cluster_subscriptions", Kind::Gauge, help).sample(&[], cluster.subscriptions());
+    let help = "Bytes that wait to be handed over.";
+    page.family("fanfare_cluster_waiting_bytes", Kind::Gauge, help).sample(&[], cluster.waiting_bytes());
+}
+
 fn traffic(page: &mut Exposition, stats: &Stats) {
     page.family("fanfare_messages_in_total", Kind::Counter, "Messages that clients sent.")
         .sample(&[], stats.sum(ReactorStats::messages_in));
@@ -125,6 +148,9 @@ fn traffic(page: &mut Exposition, stats: &Stats) {
     by(page, "reason", "fanfare_dropped_total", help, stats, |reactor| dropped(reactor).to_vec());
     let help = "Messages made in a dialect, once each for all recipients who share it.";
     by(page, "dialect", "fanfare_encoded_total", help, stats, |reactor| reactor.encoded().collect());
+    if let Some(cluster) = stats.cluster() {
+        self::cluster(page, cluster);
+    }
     page.family("fanfare_handler_panics_total", Kind::Counter, "Handlers of the program that panicked.")
         .sample(&[], stats.sum(ReactorStats::panics));
     page.family("fanfare_queued_bytes", Kind::Gauge, "Bytes that wait for readers.")

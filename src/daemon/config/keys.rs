@@ -54,6 +54,18 @@ pub(crate) const KEYS: &[Key] = &[
         slot: |config| Slot::Switch(&mut config.open),
     },
     Key {
+        name: "redis",
+        flag: Some(("redis", "URL")),
+        about: "The Redis by which servers are one: redis://, rediss://, redis+unix://, redis+sentinel:// or redis+cluster://",
+        slot: |config| Slot::Redis(&mut config.redis),
+    },
+    Key {
+        name: "cluster.sharded",
+        flag: None,
+        about: "Whether servers speak by sharded Pub/Sub, of Redis 7, and hear of rooms only that they have",
+        slot: |config| Slot::Switch(&mut config.cluster_sharded),
+    },
+    Key {
         name: "auth.token",
         flag: Some(("token", "TOKEN")),
         about: "What clients of /ws have to give as token",
@@ -292,7 +304,7 @@ impl Key {
     /// What was expected and, unless it is a secret, what was found.
     pub(crate) fn set(&self, config: &mut Config, value: &Value) -> Result<(), String> {
         let slot = (self.slot)(config);
-        let (expected, is_secret) = (slot.expected(), matches!(slot, Slot::Secret(_)));
+        let (expected, is_secret) = (slot.expected(), matches!(slot, Slot::Secret(_) | Slot::Redis(_)));
         slot.set(value).ok_or_else(|| {
             if is_secret {
                 format!("expected {expected}")

@@ -12,7 +12,7 @@ pub(crate) use keys::{KEYS, Key};
 pub(crate) use slot::Value;
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 
-use fanfare::{Compression, Limits, ListenAddr};
+use fanfare::{Compression, Limits, ListenAddr, RedisUrl};
 use log::LevelFilter;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -36,6 +36,9 @@ pub(crate) struct Config {
     pub(crate) api_key: Option<String>,
     /// Empty: operators use the addresses of clients.
     pub(crate) admin_listen: Vec<ListenAddr>,
+    /// None: it is alone.
+    pub(crate) redis: Option<RedisUrl>,
+    pub(crate) cluster_sharded: bool,
     pub(crate) socketio: SocketIoConfig,
     pub(crate) limits: Limits,
     /// Clients of `/ws` may have it.
@@ -55,6 +58,8 @@ impl Default for Config {
             origins: Vec::new(),
             api_key: None,
             admin_listen: Vec::new(),
+            redis: None,
+            cluster_sharded: false,
             socketio: SocketIoConfig::default(),
             limits: Limits::default(),
             ws_compression: false,

@@ -3,7 +3,7 @@
 //! Owns the kinds of values. Leaves the keys to [`super::keys`], and what only Socket.IO has to [`super::socketio`].
 
 use super::socketio::{Cors, Parser, Transport, is_cookie_name, is_namespace, is_path};
-use fanfare::ListenAddr;
+use fanfare::{ListenAddr, RedisUrl};
 use log::LevelFilter;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -111,6 +111,7 @@ pub(super) enum Slot<'c> {
     /// Of URLs.
     Path(&'c mut String),
     Folder(&'c mut Option<PathBuf>),
+    Redis(&'c mut Option<RedisUrl>),
     Transports(&'c mut Vec<Transport>),
     Parser(&'c mut Parser),
     Cors(&'c mut Cors),
@@ -138,6 +139,7 @@ impl Slot<'_> {
             }
             Slot::Path(_) => "a path such as /socket.io/, of letters, digits, dots and dashes".to_owned(),
             Slot::Folder(_) => "the path of a folder".to_owned(),
+            Slot::Redis(_) => "a URL such as redis://user:password@127.0.0.1:6379/0".to_owned(),
             Slot::Transports(_) => "polling, websocket or both".to_owned(),
             Slot::Parser(_) => "json or msgpack".to_owned(),
             Slot::Cors(_) => "origins such as https://app.example, without a path, or * or off".to_owned(),
@@ -175,6 +177,7 @@ impl Slot<'_> {
             Slot::OptionalAddresses(at) => *at = value.addresses()?,
             Slot::Path(at) => *at = value.text().filter(|text| is_path(text))?.to_owned(),
             Slot::Folder(at) => *at = Some(value.text().filter(|text| !text.is_empty())?.into()),
+            Slot::Redis(at) => *at = Some(value.text()?.parse().ok()?),
             Slot::Transports(at) => {
                 let transports = value.list()?.into_iter().map(Transport::find).collect::<Option<Vec<_>>>();
                 *at = transports.filter(|names| !names.is_empty() && all_differ(names))?;
@@ -225,6 +228,8 @@ impl Slot<'_> {
             }
             Slot::Path(at) => text(at),
             Slot::Folder(at) => text(&at.as_ref()?.display().to_string()),
+            // Without the password.
+            Slot::Redis(at) => text(&at.as_ref()?.to_string()),
             Slot::Transports(at) => list(at.iter().map(|transport| transport.name().to_owned()).collect()),
             Slot::Parser(at) => text(at.name()),
             Slot::Cors(Cors::Off) => text(OFF),
