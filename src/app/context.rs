@@ -22,7 +22,7 @@ use crate::reactor::outlet::{Outlet, Tally, Ticket};
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::BodyKind;
 use crate::wire::frame::Frame;
-use crate::wire::parcel::{Parcel, Settings};
+use crate::wire::parcel::Parcel;
 use crate::wire::response::Response;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -175,7 +175,8 @@ impl Core {
             self.mailbox(reactor).post_anyway(Mail::Replace { scope, room, sequence }, 64);
         }
         if let Some(cluster) = &self.cluster {
-            cluster.tell(Order::Claim { scope: scope.into(), room: room.into() });
+            let (scope, room, sequence) = (scope.into(), room.into(), claim.sequence);
+            cluster.tell(Order::Claim { scope, room, sequence });
         }
         claim.evicted
     }

@@ -18,16 +18,20 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the link waits for reactors that have a lot to do before it brings more, in all: Redis keeps what comes
 /// meanwhile, up to its own limit.
 const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 const CROWDED_PAUSES: u32 = 1_000;
+/// What an answer counts beside its message, in bytes.
+const ANSWER_OVERHEAD: usize = 128;
+/// The most sockets that another node can have; a report of more is not believed.
+const MOST_SOCKETS: u64 = u32::MAX as u64;
 
 impl Peers {
     /// Something came by the link.
-    pub(super) fn hear(self: &Arc<Self>, event: &Event<'_>) {
+    pub(crate) fn hear(self: &Arc<Self>, event: &Event<'_>) {
         match event {
             Event::Up { gap } => {
                 if *gap {
@@ -38,12 +42,8 @@ impl Peers {
             }
             Event::Down { .. } => self.stats.up.store(false, Ordering::Relaxed),
             Event::Message { channel, payload } => self.hear_message(channel, payload),
-            Event::Published { ticket, receivers } => self.published(*ticket, *receivers),
-            Event::Lost { ticket, .. } => {
-                let others = crate::app::Cluster::others(&**self);
-                self.questions().expect(*ticket, others);
-                self.questions().end_now(*ticket);
-            }
+            Event::Published { ticket, receivers, own } => self.published(*ticket, *receivers, *own),
+            Event::Lost { ticket, .. } => self.give_up(*ticket),
             Event::Counted { ticket: 0, .. } => {}
             Event::Counted { ticket, count } => {
                 // This one is among them.
@@ -54,18 +54,18 @@ impl Peers {
         }
     }
 
-    fn published(&self, ticket: u64, receivers: u64) {
-        let mut questions = self.questions();
-        if let Some((scope, is_own)) = questions.published(ticket) {
-            let count = self.hearers(receivers, is_own, &scope);
-            questions.expect(ticket, count);
+    fn published(&self, ticket: u64, receivers: u64, own: bool) {
+        let scope = self.questions().published(ticket);
+        if let Some(scope) = scope {
+            let count = self.hearers(receivers, own, &scope);
+            self.questions().expect(ticket, count);
         }
     }
 
     fn hear_message(self: &Arc<Self>, channel: &[u8], bytes: &[u8]) {
         let Ok(channel) = std::str::from_utf8(channel) else { return };
         if channel == self.signs {
-            let answer = lock(&self.presence).hear(&self.id, bytes, Instant::now());
+            let answer = lock(&self.presence).hear(&self.id, bytes, self.clock.now());
             self.note_others();
             if answer {
                 self.sign(Sign::Here);
@@ -83,7 +83,7 @@ impl Peers {
             decoded = decode(&self.shared, &self.id, channel, bytes);
         }
         match decoded {
-            Ok(Some(message)) => self.act(channel, message),
+            Ok(Some(message)) => self.act(channel, message, bytes.len()),
             // What this node said itself.
             Ok(None) => {}
             Err(error) => {
@@ -93,7 +93,7 @@ impl Peers {
         }
     }
 
-    fn act(self: &Arc<Self>, channel: &str, message: Message<'_>) {
+    fn act(self: &Arc<Self>, channel: &str, message: Message<'_>, bytes: usize) {
         let Message { scope, from, body, .. } = message;
         let scope = &*scope;
         match body {
@@ -103,9 +103,7 @@ impl Peers {
             }
             Body::SocketsLeave { rooms, claim: Some(claim), .. } => {
                 for room in &rooms {
-                    if self.is_newer(scope, room, &claim) {
-                        self.gateway.replace(scope, room);
-                    }
+                    self.replace(scope, room, &claim);
                 }
             }
             Body::SocketsLeave { opts, rooms, claim: None } => {
@@ -140,7 +138,7 @@ impl Peers {
                 });
             }
             Body::Old(old) => self.old(scope, channel, old),
-            answer => self.answered(scope, answer),
+            answer => self.answered(scope, answer, ANSWER_OVERHEAD + bytes),
         }
     }
 
@@ -258,12 +256,12 @@ impl Peers {
         self.say(&message, None);
     }
 
-    /// Somebody answers a question of this node, perhaps.
-    fn answered(&self, scope: &str, body: Body<'_>) {
+    /// Somebody answers a question of this node, perhaps, in a message of so many bytes.
+    fn answered(&self, scope: &str, body: Body<'_>, bytes: usize) {
         match body {
             Body::BroadcastReport { request, report } => {
                 let Some(number) = self.number(&request) else { return };
-                self.questions().answer(number, |wanted| {
+                self.questions().answer(number, 0, |wanted| {
                     if let Wanted::Report { sum, .. } = wanted {
                         sum.add(&own_report(report));
                     }
@@ -273,7 +271,7 @@ impl Peers {
                 let Some(number) = self.number(&request) else { return };
                 let sockets: Vec<RemoteSocket> =
                     sockets.iter().map(|socket| own_socket(scope, socket)).collect();
-                self.questions().answer(number, |wanted| {
+                self.questions().answer(number, bytes, |wanted| {
                     if let Wanted::Sockets { all, .. } = wanted {
                         all.extend(sockets);
                     }
@@ -281,15 +279,15 @@ impl Peers {
             }
             Body::BroadcastClientCount { request, count } => {
                 let Some(number) = self.number(&request) else { return };
-                self.questions().answer(number, |wanted| {
+                self.questions().answer(number, 0, |wanted| {
                     if let Wanted::Acks { asked, .. } = wanted {
-                        *asked += count;
+                        *asked = asked.saturating_add(count);
                     }
                 });
             }
             Body::BroadcastAck { request, data } => {
                 let Some(number) = self.number(&request) else { return };
-                self.questions().add(number, |wanted| {
+                self.questions().add(number, bytes, |wanted| {
                     if let Wanted::Acks { answers, .. } = wanted {
                         answers.extend(Answer::new(CompactString::default(), data.as_args()));
                     }
@@ -299,7 +297,7 @@ impl Peers {
                 let Some(number) = self.number(&request) else { return };
                 let given = data.as_args();
                 let Ok(args) = given.to_args().map(|args| args.into_owned()) else { return };
-                self.questions().answer(number, |wanted| {
+                self.questions().answer(number, bytes, |wanted| {
                     if let Wanted::Values { all, .. } = wanted {
                         all.push(args);
                     }
@@ -350,13 +348,13 @@ fn wire_report(report: DeliveryReport) -> Report {
 
 fn own_report(report: Report) -> DeliveryReport {
     DeliveryReport {
-        matched: report.matched,
-        written: report.written,
-        queued: report.queued,
-        dropped_slow: report.dropped_slow,
-        dropped_volatile: report.dropped_volatile,
-        dropped_closed: report.dropped_closed,
-        dropped_busy: report.dropped_busy,
+        matched: report.matched.min(MOST_SOCKETS),
+        written: report.written.min(MOST_SOCKETS),
+        queued: report.queued.min(MOST_SOCKETS),
+        dropped_slow: report.dropped_slow.min(MOST_SOCKETS),
+        dropped_volatile: report.dropped_volatile.min(MOST_SOCKETS),
+        dropped_closed: report.dropped_closed.min(MOST_SOCKETS),
+        dropped_busy: report.dropped_busy.min(MOST_SOCKETS),
         ..DeliveryReport::default()
     }
 }

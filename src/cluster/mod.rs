@@ -11,14 +11,20 @@
 //! | `hearing` | what others tell |
 //! | `wanted` | questions to other nodes, until they are answered or late |
 //! | `presence` | which other nodes there are |
+//! | `claims` | which claim of a name is the newest |
+//! | `transport` | what it has of the world outside |
 
+mod claims;
 mod hearing;
 mod peers;
 mod presence;
 pub mod redis;
+mod transport;
 mod wanted;
 
 pub(crate) use peers::Peers;
+#[cfg(test)]
+pub(crate) use transport::{Clock, Transport};
 
 use crate::wire::adapter::Wire;
 use redis::RedisUrl;

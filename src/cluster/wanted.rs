@@ -6,8 +6,12 @@ use crate::app::socketio::{Answer, RemoteSocket};
 use crate::app::{Answered, Back, DeliveryReport};
 use crate::wire::socketio::args::Args;
 use compact_str::CompactString;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
+
+/// Bytes of answers that are kept for one question. What is beyond is passed over, as if it had not come: other nodes
+/// decide how much they send.
+const ANSWER_BYTES: usize = 32 << 20;
 
 /// What somebody wants to know.
 pub(super) enum Wanted {
@@ -15,8 +19,8 @@ pub(super) enum Wanted {
     Report {
         back: Back<DeliveryReport>,
         sum: DeliveryReport,
-        /// The scope, and whether this node hears it itself.
-        said: (CompactString, bool),
+        /// In which scope it is said.
+        scope: CompactString,
     },
     /// What sockets there are.
     Sockets { back: Back<Vec<RemoteSocket>>, all: Vec<RemoteSocket> },
@@ -31,10 +35,22 @@ struct Entry {
     /// How many have to answer, once that is known.
     expected: Option<u64>,
     answered: u64,
+    /// What is kept of the answers counts so much.
+    bytes: usize,
     until: Instant,
 }
 
 impl Entry {
+    /// Keeps so much more, if there is room for it.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let all = self.bytes.saturating_add(bytes);
+        let fits = all <= ANSWER_BYTES;
+        if fits {
+            self.bytes = all;
+        }
+        fits
+    }
+
     fn is_done(&self) -> bool {
         let heard = self.expected.is_some_and(|expected| self.answered >= expected);
         heard
@@ -65,14 +81,19 @@ impl Entry {
 pub(super) struct Questions {
     last: u64,
     entries: HashMap<u64, Entry>,
+    /// When each is late.
+    late: BTreeSet<(Instant, u64)>,
 }
 
 impl Questions {
-    /// Asks; the number of the question.
-    pub(super) fn ask(&mut self, wanted: Wanted, time: Duration, now: Instant) -> u64 {
+    /// Asks; the number of the question, and whether it is the first to be late.
+    pub(super) fn ask(&mut self, wanted: Wanted, time: Duration, now: Instant) -> (u64, bool) {
         self.last += 1;
-        self.entries.insert(self.last, Entry { wanted, expected: None, answered: 0, until: now + time });
-        self.last
+        // A time that no clock comes to is a long one.
+        let until = now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(1 << 30));
+        self.late.insert((until, self.last));
+        self.entries.insert(self.last, Entry { wanted, expected: None, answered: 0, bytes: 0, until });
+        (self.last, self.first_late() == Some(until))
     }
 
     /// So many have to answer.
@@ -80,47 +101,72 @@ impl Questions {
         self.with(number, |entry| entry.expected = Some(count));
     }
 
-    /// It was said; in which scope, and whether this node heard it too, if that tells how many have to answer.
-    pub(super) fn published(&self, number: u64) -> Option<(CompactString, bool)> {
+    /// Nobody will answer any more; so many would have had to.
+    pub(super) fn give_up(&mut self, number: u64, count: u64) {
+        if let Some(mut entry) = self.take(number) {
+            entry.expected = Some(count.max(entry.answered));
+            entry.finish();
+        }
+    }
+
+    /// It was said; in which scope, if how many got it tells how many have to answer.
+    pub(super) fn published(&self, number: u64) -> Option<CompactString> {
         match &self.entries.get(&number)?.wanted {
-            Wanted::Report { said, .. } => Some(said.clone()),
+            Wanted::Report { scope, .. } => Some(scope.clone()),
             _ => None,
         }
     }
 
-    /// Nobody will answer any more.
-    pub(super) fn end_now(&mut self, number: u64) {
-        self.entries.remove(&number).into_iter().for_each(Entry::finish);
-    }
-
-    /// One has answered.
-    pub(super) fn answer(&mut self, number: u64, read: impl FnOnce(&mut Wanted)) {
+    /// One has answered, in so many bytes.
+    pub(super) fn answer(&mut self, number: u64, bytes: usize, read: impl FnOnce(&mut Wanted)) {
         self.with(number, |entry| {
-            entry.answered += 1;
-            read(&mut entry.wanted);
+            if entry.has_room(bytes) {
+                entry.answered += 1;
+                read(&mut entry.wanted);
+            }
         });
     }
 
     /// A part of an answer has come.
-    pub(super) fn add(&mut self, number: u64, read: impl FnOnce(&mut Wanted)) {
-        self.with(number, |entry| read(&mut entry.wanted));
+    pub(super) fn add(&mut self, number: u64, bytes: usize, read: impl FnOnce(&mut Wanted)) {
+        self.with(number, |entry| {
+            if entry.has_room(bytes) {
+                read(&mut entry.wanted);
+            }
+        });
     }
 
-    /// Ends those whose time is up; when the next one's is.
-    pub(super) fn end_late(&mut self, now: Instant) -> Option<Instant> {
-        let late: Vec<u64> =
-            self.entries.iter().filter(|(_, entry)| entry.until <= now).map(|(number, _)| *number).collect();
-        for number in late {
-            self.entries.remove(&number).into_iter().for_each(Entry::finish);
+    /// Ends those whose time is up.
+    pub(super) fn end_late(&mut self, now: Instant) {
+        while let Some(&(until, number)) = self.late.first()
+            && until <= now
+        {
+            self.take(number).into_iter().for_each(Entry::finish);
         }
-        self.entries.values().map(|entry| entry.until).min()
+    }
+
+    /// When the next one is late.
+    pub(super) fn first_late(&self) -> Option<Instant> {
+        self.late.first().map(|(until, _)| *until)
+    }
+
+    /// How many wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn take(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&number)?;
+        self.late.remove(&(entry.until, number));
+        Some(entry)
     }
 
     fn with(&mut self, number: u64, act: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         act(entry);
         if entry.is_done() {
-            self.entries.remove(&number).into_iter().for_each(Entry::finish);
+            self.take(number).into_iter().for_each(Entry::finish);
         }
     }
 }

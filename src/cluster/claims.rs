@@ -1,0 +1,149 @@
+//! Claims of names, those of this node and those of others, as long as one that was made before may still be on its way.
+//!
+//! Of two claims of a name the newer one holds, on whichever node: all compare the times that the claims carry, and whoever
+//! has the older one lets go. Two things make that one holder and not two or none. A claim is later than every one that its
+//! node had heard of, whatever the clocks say. And here a claim of another node takes its place among those of this one
+//! when it is heard: the hub's numbers ([`Interest::next_claim`](crate::hub::Interest::next_claim)) are drawn, and compared
+//! with the times, under one lock.
+
+use compact_str::CompactString;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long a claim is remembered at least, in which those that were made before it arrive: longer than a message waits in
+/// a spool.
+const CLAIM_TIME: Duration = Duration::from_secs(30);
+/// How far a node's clock may be ahead of this one's to be followed, in microseconds.
+const MOST_AHEAD_US: u64 = 24 * 3_600 * 1_000_000;
+
+type Key = (CompactString, CompactString);
+
+/// The newest claim of a name.
+struct Newest {
+    at_us: u64,
+    /// Another node's.
+    node: Option<Box<str>>,
+    /// Its place among the claims of this node.
+    sequence: u32,
+}
+
+/// Claims that are remembered, in two generations.
+#[derive(Default)]
+pub(super) struct Claims {
+    last_us: u64,
+    young: HashMap<Key, Newest>,
+    old: HashMap<Key, Newest>,
+    turned: Option<Instant>,
+}
+
+impl Claims {
+    /// A socket of this node has claimed a room; when that was, for the others, later than all that were heard of. `None`
+    /// if another node's claim was heard since, which has ended this one.
+    pub(super) fn own(&mut self, scope: &str, room: &str, sequence: u32, wall_us: u64) -> Option<u64> {
+        let key = (CompactString::from(scope), CompactString::from(room));
+        if self.find(&key).is_some_and(|newest| is_after(newest.sequence, sequence)) {
+            return None;
+        }
+        let at_us = wall_us.max(self.last_us.saturating_add(1));
+        self.last_us = at_us;
+        self.young.insert(key, Newest { at_us, node: None, sequence });
+        Some(at_us)
+    }
+
+    /// A socket of another node has; if that is newer than all claims of this one so far, the number before which they were
+    /// made, which `next` draws. It is remembered if somebody is in the room here: else none can be under way.
+    pub(super) fn heard(
+        &mut self,
+        (scope, room): (&str, &str),
+        (at_us, node): (u64, &str),
+        (own, wall_us): (&str, u64),
+        is_there: bool,
+        next: impl FnOnce() -> u32,
+    ) -> Option<u32> {
+        self.last_us = self.last_us.max(at_us.min(wall_us.saturating_add(MOST_AHEAD_US)));
+        let key = (CompactString::from(scope), CompactString::from(room));
+        let is_newer = self
+            .find(&key)
+            .is_none_or(|newest| (at_us, node) > (newest.at_us, newest.node.as_deref().unwrap_or(own)));
+        if !is_newer || !is_there {
+            return None;
+        }
+        let sequence = next();
+        self.young.insert(key, Newest { at_us, node: Some(node.into()), sequence });
+        Some(sequence)
+    }
+
+    /// Forgets what is old.
+    pub(super) fn forget(&mut self, now: Instant) {
+        if now.duration_since(*self.turned.get_or_insert(now)) >= CLAIM_TIME {
+            self.turned = Some(now);
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    fn find(&self, key: &Key) -> Option<&Newest> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+}
+
+/// Whether one number was drawn after another; they begin again behind the last.
+fn is_after(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b) as i32 > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: (&str, &str) = ("d1", "@u");
+
+    fn hear(claims: &mut Claims, at_us: u64, node: &str, next: u32) -> Option<u32> {
+        claims.heard(ROOM, (at_us, node), ("m", 100), true, || next)
+    }
+
+    #[test]
+    fn the_newer_claim_holds_and_names_decide_between_two_of_one_time() {
+        let mut claims = Claims::default();
+        assert_eq!(hear(&mut claims, 50, "a", 1), Some(1));
+        assert_eq!(claims.own("d1", "@u", 2, 100), Some(100));
+        assert_eq!([hear(&mut claims, 99, "z", 3), hear(&mut claims, 100, "a", 3)], [None, None]);
+        assert_eq!(hear(&mut claims, 100, "z", 3), Some(3));
+        assert_eq!(hear(&mut claims, 100, "x", 4), None);
+        // In another scope, and in a room that nobody is in, nothing is known of that.
+        assert_eq!(claims.heard(("d2", "@u"), (1, "a"), ("m", 100), true, || 5), Some(5));
+        assert_eq!(claims.heard(("d1", "@v"), (1, "a"), ("m", 100), false, || 6), None);
+    }
+
+    #[test]
+    fn a_claim_is_later_than_all_that_were_heard_of() {
+        let mut claims = Claims::default();
+        hear(&mut claims, 5_000, "a", 1);
+        assert_eq!(claims.own("d1", "@u", 2, 100), Some(5_001));
+        // Unless that clock is mad.
+        hear(&mut claims, u64::MAX, "a", 3);
+        assert_eq!(claims.own("d1", "@v", 4, 100), Some(100 + MOST_AHEAD_US + 1));
+    }
+
+    #[test]
+    fn a_claim_that_was_replaced_before_it_was_noted_is_not_told() {
+        let mut claims = Claims::default();
+        // The hub has drawn 6 for a socket of its own; what another node says comes in between, with 7.
+        assert_eq!(hear(&mut claims, 50, "a", 7), Some(7));
+        assert_eq!(claims.own("d1", "@u", 6, 100), None);
+        assert_eq!(claims.own("d1", "@u", 8, 100), Some(100));
+        assert!(is_after(3, u32::MAX - 3) && !is_after(u32::MAX - 3, 3));
+    }
+
+    #[test]
+    fn claims_are_forgotten_in_time() {
+        let start = Instant::now();
+        let mut claims = Claims::default();
+        claims.forget(start);
+        claims.own("d1", "@u", 1, 100);
+        for generations in 1..=2 {
+            assert_eq!(hear(&mut claims, 99, "a", 2), None);
+            claims.forget(start + generations * CLAIM_TIME);
+        }
+        assert_eq!(hear(&mut claims, 99, "a", 2), Some(2));
+    }
+}
