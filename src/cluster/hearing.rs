@@ -32,6 +32,7 @@ const MOST_SOCKETS: u64 = u32::MAX as u64;
 impl Peers {
     /// Something came by the link.
     pub(crate) fn hear(self: &Arc<Self>, event: &Event<'_>) {
+        if std::env::var("DBG").is_ok() { match event { Event::Message{channel, payload} => eprintln!("{} hears {} {}", self.id, String::from_utf8_lossy(channel), String::from_utf8_lossy(&payload[..payload.len().min(300)])), e => eprintln!("{} {e:?}", self.id) } }
         match event {
             Event::Up { gap } => {
                 if *gap {
@@ -248,8 +249,10 @@ impl Peers {
         });
     }
 
-    /// Answers whoever asked.
+    /// Answers whoever asked. What only nodes of this program ask is answered where all of them listen: who publishes to a
+    /// scope need not have anybody in it.
     fn answer(&self, scope: &str, from: Option<&str>, body: Body<'_>) {
+        let scope = if matches!(body, Body::BroadcastReport { .. }) { NODES } else { scope };
         let to = from.map(Into::into);
         let message =
             Message { scope: scope.into(), from: Some(self.id.as_str().into()), to, seq: None, body };

@@ -146,6 +146,13 @@ impl Peers {
         questions.first_late().unwrap_or(next_beat).min(next_beat)
     }
 
+    /// How many questions wait for answers.
+    #[cfg(test)]
+    pub(crate) fn waiting_count(&self) -> usize {
+        let q = self.questions(); if std::env::var("DBG").is_ok() && q.len()>0 { eprintln!("{:?} now {:?} {}", q.first_late().map(|l| l - self.clock.now()), self.clock.now(), q.show()); }
+        q.len()
+    }
+
     /// Says goodbye to the others, sends what can still be sent, and ends the link.
     pub(crate) fn stop(&self) {
         self.sign(Sign::Bye);
