@@ -27,6 +27,17 @@ struct Newest {
     sequence: u32,
 }
 
+/// What another node's claim comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It is newer than all of this node: those with an older number than this are over.
+    Newer(u32),
+    /// This node has a newer one, of that time. Whoever made the older one may have begun to listen only then, and not know.
+    Older(u64),
+    /// It is nothing to this node.
+    Nothing,
+}
+
 /// Claims that are remembered, in two generations.
 #[derive(Default)]
 pub(super) struct Claims {
@@ -50,8 +61,8 @@ impl Claims {
         Some(at_us)
     }
 
-    /// A socket of another node has; if that is newer than all claims of this one so far, the number before which they were
-    /// made, which `next` draws. It is remembered if somebody is in the room here: else none can be under way.
+    /// A socket of another node has. A newer claim is remembered if somebody is in the room here, else none can be under way;
+    /// `next` draws the number that it gets.
     pub(super) fn heard(
         &mut self,
         (scope, room): (&str, &str),
@@ -59,18 +70,21 @@ impl Claims {
         (own, wall_us): (&str, u64),
         is_there: bool,
         next: impl FnOnce() -> u32,
-    ) -> Option<u32> {
+    ) -> Heard {
         self.last_us = self.last_us.max(at_us.min(wall_us.saturating_add(MOST_AHEAD_US)));
         let key = (CompactString::from(scope), CompactString::from(room));
-        let is_newer = self
-            .find(&key)
-            .is_none_or(|newest| (at_us, node) > (newest.at_us, newest.node.as_deref().unwrap_or(own)));
-        if !is_newer || !is_there {
-            return None;
+        match self.find(&key) {
+            Some(newest) if (at_us, node) <= (newest.at_us, newest.node.as_deref().unwrap_or(own)) => {
+                // If the newest is a third one's, it is for him to say.
+                if newest.node.is_none() { Heard::Older(newest.at_us) } else { Heard::Nothing }
+            }
+            _ if !is_there => Heard::Nothing,
+            _ => {
+                let sequence = next();
+                self.young.insert(key, Newest { at_us, node: Some(node.into()), sequence });
+                Heard::Newer(sequence)
+            }
         }
-        let sequence = next();
-        self.young.insert(key, Newest { at_us, node: Some(node.into()), sequence });
-        Some(sequence)
     }
 
     /// Forgets what is old.
@@ -97,21 +111,22 @@ mod tests {
 
     const ROOM: (&str, &str) = ("d1", "@u");
 
-    fn hear(claims: &mut Claims, at_us: u64, node: &str, next: u32) -> Option<u32> {
+    fn hear(claims: &mut Claims, at_us: u64, node: &str, next: u32) -> Heard {
         claims.heard(ROOM, (at_us, node), ("m", 100), true, || next)
     }
 
     #[test]
     fn the_newer_claim_holds_and_names_decide_between_two_of_one_time() {
         let mut claims = Claims::default();
-        assert_eq!(hear(&mut claims, 50, "a", 1), Some(1));
+        assert_eq!(hear(&mut claims, 50, "a", 1), Heard::Newer(1));
         assert_eq!(claims.own("d1", "@u", 2, 100), Some(100));
-        assert_eq!([hear(&mut claims, 99, "z", 3), hear(&mut claims, 100, "a", 3)], [None, None]);
-        assert_eq!(hear(&mut claims, 100, "z", 3), Some(3));
-        assert_eq!(hear(&mut claims, 100, "x", 4), None);
+        assert_eq!(hear(&mut claims, 99, "z", 3), Heard::Older(100));
+        assert_eq!(hear(&mut claims, 100, "a", 3), Heard::Older(100));
+        assert_eq!(hear(&mut claims, 100, "z", 3), Heard::Newer(3));
+        assert_eq!(hear(&mut claims, 100, "x", 4), Heard::Nothing);
         // In another scope, and in a room that nobody is in, nothing is known of that.
-        assert_eq!(claims.heard(("d2", "@u"), (1, "a"), ("m", 100), true, || 5), Some(5));
-        assert_eq!(claims.heard(("d1", "@v"), (1, "a"), ("m", 100), false, || 6), None);
+        assert_eq!(claims.heard(("d2", "@u"), (1, "a"), ("m", 100), true, || 5), Heard::Newer(5));
+        assert_eq!(claims.heard(("d1", "@v"), (1, "a"), ("m", 100), false, || 6), Heard::Nothing);
     }
 
     #[test]
@@ -128,7 +143,7 @@ mod tests {
     fn a_claim_that_was_replaced_before_it_was_noted_is_not_told() {
         let mut claims = Claims::default();
         // The hub has drawn 6 for a socket of its own; what another node says comes in between, with 7.
-        assert_eq!(hear(&mut claims, 50, "a", 7), Some(7));
+        assert_eq!(hear(&mut claims, 50, "a", 7), Heard::Newer(7));
         assert_eq!(claims.own("d1", "@u", 6, 100), None);
         assert_eq!(claims.own("d1", "@u", 8, 100), Some(100));
         assert!(is_after(3, u32::MAX - 3) && !is_after(u32::MAX - 3, 3));
@@ -141,9 +156,9 @@ mod tests {
         claims.forget(start);
         claims.own("d1", "@u", 1, 100);
         for generations in 1..=2 {
-            assert_eq!(hear(&mut claims, 99, "a", 2), None);
+            assert_eq!(hear(&mut claims, 99, "a", 2), Heard::Older(100));
             claims.forget(start + generations * CLAIM_TIME);
         }
-        assert_eq!(hear(&mut claims, 99, "a", 2), Some(2));
+        assert_eq!(hear(&mut claims, 99, "a", 2), Heard::Newer(2));
     }
 }

@@ -32,7 +32,6 @@ const MOST_SOCKETS: u64 = u32::MAX as u64;
 impl Peers {
     /// Something came by the link.
     pub(crate) fn hear(self: &Arc<Self>, event: &Event<'_>) {
-        if std::env::var("DBG").is_ok() { match event { Event::Message{channel, payload} => eprintln!("{} hears {} {}", self.id, String::from_utf8_lossy(channel), String::from_utf8_lossy(&payload[..payload.len().min(300)])), e => eprintln!("{} {e:?}", self.id) } }
         match event {
             Event::Up { gap } => {
                 if *gap {

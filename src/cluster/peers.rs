@@ -1,7 +1,7 @@
 //! This node among others: who it is, what it is subscribed to, and what it tells.
 
 use super::ClusterOptions;
-use super::claims::Claims;
+use super::claims::{Claims, Heard};
 use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
 use super::redis::Link;
 use super::transport::{Clock, SystemClock, Transport};
@@ -149,8 +149,7 @@ impl Peers {
     /// How many questions wait for answers.
     #[cfg(test)]
     pub(crate) fn waiting_count(&self) -> usize {
-        let q = self.questions(); if std::env::var("DBG").is_ok() && q.len()>0 { eprintln!("{:?} now {:?} {}", q.first_late().map(|l| l - self.clock.now()), self.clock.now(), q.show()); }
-        q.len()
+        self.questions().len()
     }
 
     /// Says goodbye to the others, sends what can still be sent, and ends the link.
@@ -276,11 +275,20 @@ impl Peers {
         // Whoever claims here has been noted in the room before it tells of it.
         let is_there = !interest.reactors_of(scope, room).is_empty();
         let (theirs, own) = ((claim.at_us, &*claim.node), (self.id.as_str(), self.clock.unix_us()));
-        let replaced = claims.heard((scope, room), theirs, own, is_there, || interest.next_claim());
+        let heard = claims.heard((scope, room), theirs, own, is_there, || interest.next_claim());
         drop(claims);
-        if let Some(sequence) = replaced {
-            self.gateway.replace(scope, room, sequence);
+        match heard {
+            Heard::Newer(sequence) => self.gateway.replace(scope, room, sequence),
+            Heard::Older(at_us) => self.say_claim(scope, room, at_us),
+            Heard::Nothing => {}
         }
+    }
+
+    fn say_claim(&self, scope: &str, room: &str, at_us: u64) {
+        let claim = Some(Claim { at_us, node: self.id.as_str().into() });
+        let rooms: Names<'_> = vec![room.into()];
+        let opts = Opts { rooms: rooms.clone(), ..Opts::default() };
+        self.say(&self.message(scope, Body::SocketsLeave { opts, rooms, claim }), None);
     }
 
     fn ask(&self, wanted: Wanted, time: Duration) -> u64 {
@@ -360,11 +368,10 @@ impl Cluster for Peers {
             }
             Order::Claim { scope, room, sequence } => {
                 let wall_us = self.clock.unix_us();
-                let Some(at_us) = lock(&self.claims).own(&scope, &room, sequence, wall_us) else { return };
-                let claim = Some(Claim { at_us, node: self.id.as_str().into() });
-                let rooms: Names<'_> = vec![room.as_str().into()];
-                let opts = Opts { rooms: rooms.clone(), ..Opts::default() };
-                self.say(&self.message(&scope, Body::SocketsLeave { opts, rooms, claim }), None);
+                let at_us = lock(&self.claims).own(&scope, &room, sequence, wall_us);
+                if let Some(at_us) = at_us {
+                    self.say_claim(&scope, &room, at_us);
+                }
             }
             Order::Fetch { to, back } => {
                 let number = self.ask(Wanted::Sockets { back, all: Vec::new() }, REQUEST_TIME);

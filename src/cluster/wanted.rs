@@ -150,8 +150,6 @@ impl Questions {
         self.late.first().map(|(until, _)| *until)
     }
 
-    #[cfg(test)]
-    pub(super) fn show(&self) -> String { self.entries.iter().map(|(n, e)| format!("{n}: {:?} {} {}", e.expected, e.answered, match &e.wanted { Wanted::Report{..} => "report", Wanted::Sockets{..} => "sockets", Wanted::Acks{..} => "acks", Wanted::Values{..} => "values"})).collect::<Vec<_>>().join(", ") }
     /// How many wait.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

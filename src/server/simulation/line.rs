@@ -291,9 +291,6 @@ impl Line {
         told.push(Told::Down);
     }
 
-    pub(super) fn why(&self) -> String {
-        format!("up {} orders {} q {} spool {} counts {}", self.is_up(), self.desk.lock().unwrap().orders.len(), self.questions.len(), self.spool.len(), self.counts.len())
-    }
     /// Whether it is up, and nothing waits for anything.
     pub(super) fn is_at_rest(&self) -> bool {
         self.is_up()

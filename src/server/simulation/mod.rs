@@ -306,7 +306,6 @@ impl World {
     /// Lets everything that is under way arrive.
     fn settle(&mut self) {
         for round in 0.. {
-            if round > 1990 { eprintln!("{} redis {:?} nodes {:?} pipes", self.is_at_rest(), self.redis.as_ref().map(|r| r.why()), self.nodes.iter().map(|n| (n.has_delivered(), n.peers.as_ref().unwrap().waiting_count())).collect::<Vec<_>>()); }
             assert!(round < 2_000, "it does not come to rest");
             self.round();
             self.wait(if self.redis.is_some() { 5 } else { 1 });

@@ -322,9 +322,6 @@ impl Redis {
         dropped.chain(self.missed.iter().map(Vec::len)).sum()
     }
 
-    pub(super) fn why(&self) -> String {
-        format!("{:?} conns {:?}", self.lines.iter().map(|l| l.why()).collect::<Vec<_>>(), self.connections.iter().map(|c| (c.node, c.is_forsaken, c.is_silent, c.to_redis.len(), c.to_node.len())).collect::<Vec<_>>())
-    }
     /// Whether all links are up, and nothing is under way.
     pub(super) fn is_at_rest(&self) -> bool {
         let own = |node| self.connections.iter().find(|it| it.node == node && !it.is_forsaken);

@@ -260,7 +260,6 @@ impl World {
                 }
                 let members: Vec<usize> = self.members(&Target::parse(scope, &user, "-"));
                 let owner: Vec<usize> = owners.get(&(scope.to_owned(), user)).copied().into_iter().collect();
-                if std::env::var("DBG").is_ok() && members != owner { for (i,e) in events.iter().enumerate() { match e { Event::Claimed{n,..} | Event::Closed{n,..} | Event::Opened{n,..} => eprintln!("{i} {e:?} home {}", self.homes[*n]), Event::Left{..} | Event::Quiet => eprintln!("{i} {e:?}"), _ => {} } } eprintln!("{:?}", self.failed_at); }
                 assert_eq!(members, owner);
             }
         }
