@@ -353,6 +353,7 @@ impl World {
     }
 
     fn end(&mut self, ending: Ending) {
+        self.clients.iter_mut().for_each(|client| client.was_away = client.stalled);
         match ending {
             Ending::ClientsLeave => {
                 for client in &mut self.clients {

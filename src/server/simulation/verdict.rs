@@ -330,7 +330,6 @@ impl World {
         let well: Vec<usize> =
             self.guests.iter().filter(|guest| guest.is_well()).map(|guest| guest.n).collect();
         self.lossy = false;
-        self.clients.iter_mut().for_each(|client| client.was_away = client.stalled);
         self.pass(if self.gentle { 1_000 } else { 2 * self.patience_ms });
         for guest in self.guests.iter().filter(|guest| well.contains(&guest.n)) {
             let ending =
