@@ -1,8 +1,9 @@
 //! Claims of names, those of this node and those of others, as long as one that was made before may still be on its way.
 //!
 //! Of two claims of a name the newer one holds, on whichever node: all compare the times that the claims carry, and whoever
-//! has the older one lets go. Two things make that one holder and not two or none. A claim is later than every one that its
-//! node had heard of, whatever the clocks say. And here a claim of another node takes its place among those of this one
+//! has the older one lets go. What makes that one holder and not two or none: Nodes tell one another what time it is, and go by
+//! the clock that is ahead. A node that hears an older claim than its own says its own again, and so does every node with
+//! its claims of late when one has missed something. And a claim of another node takes its place among those of this one
 //! when it is heard: the hub's numbers ([`Interest::next_claim`](crate::hub::Interest::next_claim)) are drawn, and compared
 //! with the times, under one lock.
 
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 const CLAIM_TIME: Duration = Duration::from_secs(30);
 /// How far a node's clock may be ahead of this one's to be followed, in microseconds.
 const MOST_AHEAD_US: u64 = 24 * 3_600 * 1_000_000;
+/// Claims that are said again at once, at most.
+const MOST_AGAIN: usize = 4_096;
 
 type Key = (CompactString, CompactString);
 
@@ -42,6 +45,10 @@ pub(super) enum Heard {
 #[derive(Default)]
 pub(super) struct Claims {
     last_us: u64,
+    /// How far the clock of some node is ahead of this one's.
+    ahead_us: u64,
+    /// Somebody has missed something.
+    pub(super) again: bool,
     young: HashMap<Key, Newest>,
     old: HashMap<Key, Newest>,
     turned: Option<Instant>,
@@ -55,7 +62,7 @@ impl Claims {
         if self.find(&key).is_some_and(|newest| is_after(newest.sequence, sequence)) {
             return None;
         }
-        let at_us = wall_us.max(self.last_us.saturating_add(1));
+        let at_us = self.time(wall_us).max(self.last_us.saturating_add(1));
         self.last_us = at_us;
         self.young.insert(key, Newest { at_us, node: None, sequence });
         Some(at_us)
@@ -71,6 +78,7 @@ impl Claims {
         is_there: bool,
         next: impl FnOnce() -> u32,
     ) -> Heard {
+        self.follow(at_us, wall_us);
         self.last_us = self.last_us.max(at_us.min(wall_us.saturating_add(MOST_AHEAD_US)));
         let key = (CompactString::from(scope), CompactString::from(room));
         match self.find(&key) {
@@ -85,6 +93,28 @@ impl Claims {
                 Heard::Newer(sequence)
             }
         }
+    }
+
+    /// What time it is for all nodes, if it is `wall_us` here.
+    pub(super) fn time(&self, wall_us: u64) -> u64 {
+        wall_us.saturating_add(self.ahead_us)
+    }
+
+    /// Another node has this time.
+    pub(super) fn follow(&mut self, unix_us: u64, wall_us: u64) {
+        self.ahead_us = self.ahead_us.max(unix_us.saturating_sub(wall_us).min(MOST_AHEAD_US));
+    }
+
+    /// The newest claims of rooms that are this node's, with their times, if somebody has missed something.
+    pub(super) fn take_again(&mut self) -> Vec<(CompactString, CompactString, u64)> {
+        if !std::mem::take(&mut self.again) {
+            return Vec::new();
+        }
+        let own = |(key, newest): (&Key, &Newest)| {
+            newest.node.is_none().then(|| (key.0.clone(), key.1.clone(), newest.at_us))
+        };
+        let old = self.old.iter().filter(|(key, _)| !self.young.contains_key(*key));
+        self.young.iter().chain(old).filter_map(own).take(MOST_AGAIN).collect()
     }
 
     /// Forgets what is old.
@@ -134,9 +164,26 @@ mod tests {
         let mut claims = Claims::default();
         hear(&mut claims, 5_000, "a", 1);
         assert_eq!(claims.own("d1", "@u", 2, 100), Some(5_001));
-        // Unless that clock is mad.
-        hear(&mut claims, u64::MAX, "a", 3);
-        assert_eq!(claims.own("d1", "@v", 4, 100), Some(100 + MOST_AHEAD_US + 1));
+        // That node's clock is ahead, and goes on.
+        assert_eq!(claims.own("d1", "@v", 3, 200), Some(5_100));
+        // Unless it is mad.
+        hear(&mut claims, u64::MAX, "a", 4);
+        assert_eq!(claims.own("d1", "@w", 5, 100), Some(100 + MOST_AHEAD_US + 1));
+    }
+
+    #[test]
+    fn own_claims_are_said_again_when_somebody_has_missed_something() {
+        let start = Instant::now();
+        let mut claims = Claims::default();
+        claims.forget(start);
+        claims.own("d1", "@u", 1, 100);
+        claims.own("d1", "@v", 2, 100);
+        hear(&mut claims, 200, "a", 3);
+        assert_eq!(claims.take_again(), []);
+        claims.forget(start + CLAIM_TIME);
+        claims.again = true;
+        assert_eq!(claims.take_again(), [("d1".into(), "@v".into(), 101)]);
+        assert_eq!(claims.take_again(), []);
     }
 
     #[test]

@@ -34,11 +34,14 @@ impl Peers {
     pub(crate) fn hear(self: &Arc<Self>, event: &Event<'_>) {
         match event {
             Event::Up { gap } => {
+                self.stats.up.store(true, Ordering::Relaxed);
                 if *gap {
                     self.stats.gaps.add(1);
+                    lock(&self.claims).again = true;
+                    self.sign(Sign::Missed);
+                } else {
+                    self.sign(Sign::Hello);
                 }
-                self.stats.up.store(true, Ordering::Relaxed);
-                self.sign(Sign::Hello);
             }
             Event::Down { .. } => self.stats.up.store(false, Ordering::Relaxed),
             Event::Message { channel, payload } => self.hear_message(channel, payload),
@@ -65,12 +68,7 @@ impl Peers {
     fn hear_message(self: &Arc<Self>, channel: &[u8], bytes: &[u8]) {
         let Ok(channel) = std::str::from_utf8(channel) else { return };
         if channel == self.signs {
-            let answer = lock(&self.presence).hear(&self.id, bytes, self.clock.now());
-            self.note_others();
-            if answer {
-                self.sign(Sign::Here);
-            }
-            return;
+            return self.hear_sign(bytes);
         }
         for _ in 0..CROWDED_PAUSES {
             if !self.gateway.is_crowded() {
@@ -90,6 +88,20 @@ impl Peers {
                 self.stats.bad.add(1);
                 log::debug!("cluster: bad message in {channel:?}: {error}");
             }
+        }
+    }
+
+    fn hear_sign(&self, bytes: &[u8]) {
+        let seen = lock(&self.presence).hear(&self.id, bytes, self.clock.now());
+        let Some(seen) = seen else { return };
+        self.note_others();
+        {
+            let mut claims = lock(&self.claims);
+            claims.follow(seen.unix_us, self.clock.unix_us());
+            claims.again |= seen.sign == Sign::Missed;
+        }
+        if seen.is_new || seen.sign == Sign::Hello {
+            self.sign(Sign::Here);
         }
     }
 

@@ -133,7 +133,12 @@ impl Peers {
             *lock(&self.next_beat) = now + BEAT;
             self.sign(Sign::Here);
             lock(&self.presence).forget(now);
-            lock(&self.claims).forget(now);
+            let again = {
+                let mut claims = lock(&self.claims);
+                claims.forget(now);
+                claims.take_again()
+            };
+            again.iter().for_each(|(scope, room, at_us)| self.say_claim(scope, room, *at_us));
             self.note_others();
             self.note_link();
             for namespace in self.gateway.router.namespaces() {
@@ -146,10 +151,10 @@ impl Peers {
         questions.first_late().unwrap_or(next_beat).min(next_beat)
     }
 
-    /// How many questions wait for answers.
+    /// How many questions wait for answers, and whether something is to be said again.
     #[cfg(test)]
     pub(crate) fn waiting_count(&self) -> usize {
-        self.questions().len()
+        self.questions().len() + usize::from(lock(&self.claims).again)
     }
 
     /// Says goodbye to the others, sends what can still be sent, and ends the link.
@@ -209,7 +214,8 @@ impl Peers {
     pub(super) fn sign(&self, sign: Sign) {
         if let Some(link) = self.link.get() {
             // The next one follows soon.
-            let _ = link.publish(self.signs.clone(), encode_sign(&self.id, sign), None);
+            let unix_us = lock(&self.claims).time(self.clock.unix_us());
+            let _ = link.publish(self.signs.clone(), encode_sign(&self.id, sign, unix_us), None);
         }
     }
 

@@ -58,8 +58,6 @@ struct World {
     nodes: Vec<Node>,
     /// What is between them, if this is a cluster.
     redis: Option<Redis>,
-    /// The event with which the last time began in which Redis did its work.
-    failed_at: Option<usize>,
     clients: Vec<Client>,
     /// Those that come by Engine.IO.
     guests: Vec<Guest>,
@@ -119,7 +117,6 @@ impl World {
             play: setup.play,
             nodes,
             redis,
-            failed_at: None,
             clients: Vec::new(),
             guests: Vec::new(),
             homes: Vec::new(),
@@ -196,11 +193,10 @@ impl World {
 
     /// Everything works again, and comes to rest.
     fn heal(&mut self) {
-        let failed = self.redis.as_mut().is_some_and(Redis::heal);
-        self.settle();
-        if failed {
-            self.failed_at = Some(self.play.events.lock().unwrap().len());
+        if let Some(redis) = &mut self.redis {
+            redis.heal();
         }
+        self.settle();
     }
 
     /// Something happens to Redis, or to the way there.

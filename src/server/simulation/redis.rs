@@ -125,9 +125,8 @@ pub(super) struct Redis {
     pub(super) is_dead: bool,
     /// Messages that a node cannot have got, by node.
     missed: Vec<Vec<Arc<[u8]>>>,
-    /// Something has happened to it or to a link, at some time, and since it was healed.
+    /// Something has happened to it or to a link at some time.
     pub(super) has_failed: bool,
-    fails: bool,
 }
 
 impl Redis {
@@ -140,7 +139,6 @@ impl Redis {
             is_dead: false,
             missed: vec![Vec::new(); nodes],
             has_failed: false,
-            fails: false,
         }
     }
 
@@ -241,7 +239,7 @@ impl Redis {
         let Some(index) = self.connections.iter().position(|it| it.node == node && !it.is_forsaken) else {
             return;
         };
-        (self.has_failed, self.fails) = (true, true);
+        self.has_failed = true;
         let sent = self.connections[index].to_redis.len();
         let taken = dice.between(0, sent);
         let arrived = dice.between(0, taken);
@@ -301,19 +299,17 @@ impl Redis {
 
     fn silence(&mut self, node: usize, is_silent: bool) {
         self.has_failed |= is_silent;
-        self.fails |= is_silent;
         let own = self.connections.iter_mut().filter(|it| it.node == node && !it.is_forsaken);
         own.for_each(|connection| connection.is_silent = is_silent);
     }
 
-    /// Everything works again; whether it has not since the last time.
-    pub(super) fn heal(&mut self) -> bool {
+    /// Everything works again.
+    pub(super) fn heal(&mut self) {
         self.is_dead = false;
         for node in 0..self.lines.len() {
             self.lines[node].is_cut = false;
             self.silence(node, false);
         }
-        std::mem::take(&mut self.fails)
     }
 
     /// Messages that were lost on the way to some node, or may have been.
