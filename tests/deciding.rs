@@ -208,3 +208,39 @@ fn a_decision_that_panics_refuses() {
     assert!(ws.text().starts_with("40{"));
     server.panics = 2;
 }
+
+#[test]
+fn who_waits_can_be_sent_away() {
+    let (main, next) = handing_out(Namespace::new("/").middleware(|socket, _| {
+        socket.join("waiting").map_err(|error| ConnectError::new(error.to_string())).map(drop)
+    }));
+    let main = main.on_any_outgoing(|_, event| assert_ne!(event.name(), "panic", "told to"));
+    let mut server = serve(1, |socketio| socketio.namespace(main).namespace(open()));
+    let handle = server.handle();
+    let mut ws = server.websocket(EIO4, "");
+    enter_open(&mut ws);
+    let sent_away = r#"44{"message":"disconnected"}"#;
+
+    // By whoever disconnects the rooms that it is in.
+    ws.send("40");
+    let decision = next();
+    handle.namespace("/").to("waiting").disconnect_sockets(false);
+    assert_eq!(ws.text(), sent_away);
+    decision.allow(&handle);
+    echoes(&mut ws);
+
+    // By what is done as it is allowed.
+    ws.send("40");
+    next().allow_with(&handle, |socket| socket.disconnect(false));
+    assert_eq!(ws.text(), sent_away);
+    echoes(&mut ws);
+
+    // By a listener that panics when something is sent to it.
+    ws.send("40");
+    let decision = next();
+    handle.namespace("/").to("waiting").emit("panic", ()).unwrap();
+    assert_eq!([ws.text(), ws.text()], [r#"42["panic"]"#, sent_away]);
+    decision.allow(&handle);
+    echoes(&mut ws);
+    server.panics = 1;
+}

@@ -1,7 +1,8 @@
 //! HTTP requests as handlers see them, and how they answer.
 
-use super::context::{Context, Job};
-use crate::base::ids::LinkId;
+use super::context::Job;
+use super::handle::Via;
+use crate::base::ids::{LinkId, ReactorId};
 use crate::reactor::peer::Peer;
 use crate::session::http as session;
 use crate::wire::cookie;
@@ -121,12 +122,14 @@ fn decode(text: &str) -> Result<Cow<'_, str>, BadQuery> {
     Ok(Cow::Owned(decoded.into_owned()))
 }
 
-/// The duty to answer one request, now or in a later turn of the same reactor.
+/// The duty to answer one request, now, later or from another thread.
 ///
-/// A request that is not answered within 30 seconds is answered with 503.
+/// A request that is not answered within 30 seconds is answered with 503, also if its responder is dropped before.
 #[derive(Debug)]
 #[must_use = "a request without an answer holds its connection"]
 pub struct Responder {
+    /// The reactor that has the connection: links of others have the same numbers.
+    pub(crate) reactor: ReactorId,
     pub(crate) link: LinkId,
     /// Which request of the link, so that an answer that comes too late does not answer the next.
     pub(crate) number: u32,
@@ -134,8 +137,11 @@ pub struct Responder {
 
 impl Responder {
     /// Answers. If the client is gone by now, nothing happens.
-    pub fn send(self, cx: &mut Context<'_>, response: Response) {
-        cx.core.jobs.push_back(Job::Respond { link: self.link, number: self.number, response });
+    pub fn send(self, via: impl Via, response: Response) {
+        let Responder { reactor, link, number } = self;
+        via.carry_to(reactor, response.body.len() + 256, move |cx| {
+            cx.core.jobs.push_back(Job::Respond { link, number, response });
+        });
     }
 }
 

@@ -60,7 +60,7 @@ impl Worker {
                 (Middleware::Later(_), None) => Ok(()),
             });
             let decided = decided.unwrap_or_else(|panicked| {
-                socket.panicked("connect", &panicked);
+                socket.note_panic("connect", &panicked);
                 Err(ConnectError::internal())
             });
             if let Err(error) = decided {
@@ -119,7 +119,7 @@ impl Worker {
         let mut socket = self.socket(link, inside, member.epoch, revision, out);
         socket.parting = Some(member);
         forgive(&mut socket);
-        drop(socket);
+        socket.end();
         self.core.live.release(inside.at.number);
         if let Some(error) = told {
             self.socketio_refuse(link, inside.namespace.parser, revision, inside.name, error, out);

@@ -207,7 +207,7 @@ impl Worker {
         }
         match shared.router.find(request.method(), request.path(), *admin) {
             Found::Route(handler, params) => {
-                let responder = Responder { link, number: *number };
+                let responder = Responder { reactor: core.reactor, link, number: *number };
                 let run = || handler(&mut Context { core, out }, &request, &params, responder);
                 if let Err(panicked) = guard(run) {
                     core.note_panic(&format!("the route of {:?}", request.path()), &panicked);

@@ -20,7 +20,9 @@ pub(super) type LaterFn = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>, Decision)
 
 /// The right to let a socket into its namespace, or not; for any thread.
 ///
-/// Its client waits meanwhile, as long as [`SocketIo::connect_timeout_ms`](super::SocketIo::connect_timeout_ms) lets it.
+/// Its client waits meanwhile: for its first namespace as long as
+/// [`SocketIo::connect_timeout_ms`](super::SocketIo::connect_timeout_ms) lets it, else, as with clients of 1.x and 2.x, as
+/// long as it stays.
 /// If it goes, deciding does nothing. A decision that is dropped refuses with the message `internal error`.
 #[must_use = "a decision that is dropped refuses"]
 pub struct Decision(Option<Open>);
@@ -161,7 +163,7 @@ impl Context<'_> {
         let cx = Context { core: &mut *self.core, out: &mut *self.out };
         let mut socket = Socket { cx, link, at, namespace, name, epoch, revision, parting: None };
         let verdict = guard(|| verdict(&mut socket)).unwrap_or_else(|panicked| {
-            socket.panicked("connect", &panicked);
+            socket.note_panic("connect", &panicked);
             Err(ConnectError::internal())
         });
         self.core.jobs.push_back(Job::Decided { waiting: id, verdict });
@@ -188,7 +190,8 @@ impl Namespace {
     /// ```
     ///
     /// Meanwhile the socket is not in the namespace, and what its client says there is taken as before it connects: a
-    /// client that says something is disconnected. What is sent to a room that it has joined already does reach it.
+    /// client that says something is disconnected. What is sent to a room that it has joined already does reach it;
+    /// disconnecting it, or a handler of its own that panics, refuses it with the message `disconnected`.
     pub fn middleware_later(
         mut self,
         middleware: impl Fn(&mut Socket<'_>, &Connecting<'_>, Decision) + Send + Sync + 'static,
