@@ -203,3 +203,23 @@ fn a_request_is_answered_from_wherever_the_answer_is_known() {
     drop(server);
     answerer.join().unwrap();
 }
+
+#[test]
+fn a_request_that_nobody_will_answer_is_answered() {
+    let builder = Server::builder()
+        .route("GET", "/here", |_, _, _, responder| drop(responder))
+        .route("GET", "/there", |_, _, _, responder| {
+            std::thread::spawn(move || drop(responder));
+        })
+        .route("GET", "/refused", |cx, _, _, responder| {
+            let done = move |cx: &mut fanfare::Context<'_>, _| responder.send(cx, Response::empty(204));
+            let refused = cx.namespace("/").emit_with_report("disconnect", (), done);
+            assert!(matches!(refused, Err(Error::ReservedEvent(_))));
+        });
+    let server = Embedded::start(builder);
+    for path in ["/here", "/there", "/refused"] {
+        let reply = server.request("GET", path, "", "");
+        let expected = json!({"code": "internal", "message": "the handler of this path did not answer"});
+        assert_eq!((reply.status, reply.body), (500, expected.to_string()), "{path}");
+    }
+}

@@ -1,8 +1,8 @@
 //! HTTP requests as handlers see them, and how they answer.
 
-use super::context::Job;
-use super::handle::Via;
-use crate::base::ids::{LinkId, ReactorId};
+use super::context::{Context, Job};
+use super::handle::{Handle, Via};
+use crate::base::ids::LinkId;
 use crate::reactor::peer::Peer;
 use crate::session::http as session;
 use crate::wire::cookie;
@@ -124,25 +124,46 @@ fn decode(text: &str) -> Result<Cow<'_, str>, BadQuery> {
 
 /// The duty to answer one request, now, later or from another thread.
 ///
-/// A request that is not answered within 30 seconds is answered with 503, also if its responder is dropped before.
+/// A request that is not answered within 30 seconds is answered with 503; one whose responder is dropped, with 500.
 #[derive(Debug)]
 #[must_use = "a request without an answer holds its connection"]
-pub struct Responder {
-    /// The reactor that has the connection: links of others have the same numbers.
-    pub(crate) reactor: ReactorId,
-    pub(crate) link: LinkId,
+pub struct Responder(Option<Unanswered>);
+
+#[derive(Debug)]
+struct Unanswered {
+    /// Its home is the reactor that has the link.
+    handle: Handle,
+    link: LinkId,
     /// Which request of the link, so that an answer that comes too late does not answer the next.
-    pub(crate) number: u32,
+    number: u32,
 }
 
 impl Responder {
-    /// Answers. If the client is gone by now, nothing happens.
-    pub fn send(self, via: impl Via, response: Response) {
-        let Responder { reactor, link, number } = self;
-        via.carry_to(reactor, response.body.len() + 256, move |cx| {
-            cx.core.jobs.push_back(Job::Respond { link, number, response });
-        });
+    pub(crate) fn new(cx: &Context<'_>, link: LinkId, number: u32) -> Responder {
+        Responder(Some(Unanswered { handle: cx.handle(), link, number }))
     }
+
+    /// Answers. If the client is gone by now, nothing happens.
+    pub fn send(mut self, via: impl Via, response: Response) {
+        if let Some(Unanswered { handle, link, number }) = self.0.take() {
+            respond(via, &handle, link, number, response);
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if let Some(Unanswered { handle, link, number }) = self.0.take() {
+            let response = Response::error(500, "internal", "the handler of this path did not answer");
+            respond(&handle, &handle, link, number, response);
+        }
+    }
+}
+
+fn respond(via: impl Via, home: &Handle, link: LinkId, number: u32, response: Response) {
+    via.carry_to(home.home(), response.body.len() + 256, move |cx| {
+        cx.core.jobs.push_back(Job::Respond { link, number, response });
+    });
 }
 
 #[cfg(test)]
