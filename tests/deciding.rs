@@ -244,3 +244,34 @@ fn who_waits_can_be_sent_away() {
     echoes(&mut ws);
     server.panics = 1;
 }
+
+#[test]
+fn what_clients_gave_is_kept_for_those_who_wait_up_to_one_message() {
+    let held: Arc<Mutex<Vec<Decision>>> = Arc::default();
+    let keep = held.clone();
+    let names = Namespace::matching("^/n").unwrap().middleware_later(move |_, _, decision| {
+        keep.lock().unwrap().push(decision);
+    });
+    let engine = EngineOptions::at("/socket.io/").max_payload_bytes(1_000);
+    let socketio = SocketIo::new(engine).namespace(names).namespace(open());
+    let server = Embedded::start(Server::builder().socketio(socketio));
+    let handle = server.handle();
+    let mut ws = server.websocket(EIO4, "");
+    let auth = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes));
+    for (name, bytes) in [("/n1", 500), ("/n2", 400), ("/n3", 100)] {
+        ws.send(&format!("40{name},{}", auth(bytes)));
+    }
+    assert_eq!(ws.text(), r#"44/n3,{"message":"too much is waiting"}"#);
+    let decisions = std::mem::take(&mut *held.lock().unwrap());
+    assert_eq!(decisions.len(), 2);
+    decisions.into_iter().for_each(|decision| decision.allow(&handle));
+    assert!(ws.text().starts_with("40/n1,{") && ws.text().starts_with("40/n2,{"));
+    // There is place again, and one that waits alone may give what a message has room for.
+    ws.send(&format!("40/n4,{}", auth(900)));
+    ws.send("40/n5,");
+    enter_open(&mut ws);
+    let decisions = std::mem::take(&mut *held.lock().unwrap());
+    assert_eq!(decisions.len(), 2);
+    decisions.into_iter().for_each(|decision| decision.allow(&handle));
+    assert!(ws.text().starts_with("40/n4,{") && ws.text().starts_with("40/n5,{"));
+}
