@@ -216,6 +216,7 @@ impl<V: Via> Emit<V> {
         check_event(event)?;
         let (event, args) = (event.to_owned(), args.to_args()?.into_owned());
         let (via, how) = self.into_parts();
+        via.with_router(|_| ()).ok_or(Error::Stopped)?;
         via.carry(how.to.weight() + args.as_ref().json().len(), move |cx| {
             let id = cx.core.next_ack_id();
             let parcel = how.checked_parcel(&cx.core.router, &event, args.as_ref(), Some(id));

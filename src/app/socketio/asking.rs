@@ -273,8 +273,8 @@ impl Context<'_> {
                 self.core.hand_in(Finished { asker, part: Part::busy() });
             }
         }
-        let leaving = self.core.leaving.map(|leaving| leaving.slot);
-        self.ask_here(sender.or(leaving), &ask, asker, quiet);
+        let skip = sender.or_else(|| self.core.leaving_from(&ask.to.scope));
+        self.ask_here(skip, &ask, asker, quiet);
     }
 
     fn ask_here(&mut self, skip: Option<u32>, ask: &Ask, asker: Asker, quiet: bool) {
