@@ -5,7 +5,7 @@ use super::presence::Sign;
 use super::redis::Event;
 use super::wanted::Wanted;
 use crate::app::socketio::{Answer, Emit, Moves, RemoteSocket};
-use crate::app::{Back, DeliveryReport, To};
+use crate::app::{Back, DeliveryReport, NODES, To};
 use crate::wire::adapter::old::{self, Old};
 use crate::wire::adapter::{
     Body, Broadcast, Message, Opts, Payload, RemoteSocket as WireSocket, Report, decode,
@@ -241,6 +241,9 @@ impl Peers {
                     peers.answer(&answer_scope, from.as_deref(), body);
                 })
             });
+            if scope == NODES {
+                return cx.asked_by_node(&event, &args, ack);
+            }
             if let Err(error) = cx.server_side(&scope, &event, &args, ack) {
                 log::warn!("cluster: event {event:?} of another server: {error}");
             }

@@ -5,7 +5,7 @@ use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
 use super::redis::{Link, Settings};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
-use crate::app::{Cluster, ClusterStats, DeliveryReport, Gateway, Order, To};
+use crate::app::{Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To};
 use crate::sys::Wakeup;
 use crate::wire::adapter::{Body, Broadcast, Channels, Claim, Flags, Message, Names, Opts, Payload, encode};
 use crate::wire::frame::Opcode;
@@ -123,6 +123,7 @@ impl Peers {
         let namespaces: Vec<String> = peers.gateway.router.namespaces().map(str::to_owned).collect();
         // Nobody else has it.
         let _ = peers.link.set(link);
+        peers.listen(NODES, true);
         for namespace in namespaces {
             peers.listen(&namespace, true);
         }

@@ -3,7 +3,8 @@
 use super::running::{Running, start};
 use crate::app::socketio::SocketIo;
 use crate::app::{
-    Context, Endpoint, EngineOptions, Files, FilesAt, Mount, Params, Request, Responder, Router, Served,
+    Context, Endpoint, EngineOptions, Files, FilesAt, Mount, NodeAnswer, Params, Request, Responder, Router,
+    Served,
 };
 use crate::base::compression::Compression;
 use crate::base::ids::MAX_REACTORS;
@@ -115,6 +116,18 @@ impl Builder {
     /// of them. That Redis is away keeps nothing from starting.
     pub fn cluster(mut self, options: ClusterOptions) -> Builder {
         self.cluster = Some(options);
+        self
+    }
+
+    /// Answers the questions of this name that other nodes of the cluster ask by
+    /// [`Context::ask_nodes`](crate::Context::ask_nodes). The handler is given the question as JSON; it runs on one reactor
+    /// and must not block.
+    pub fn answer_nodes(
+        mut self,
+        name: &str,
+        handler: impl Fn(&mut Context<'_>, &str, NodeAnswer) + Send + Sync + 'static,
+    ) -> Builder {
+        self.router.add_question(name, Box::new(handler));
         self
     }
 
