@@ -78,6 +78,11 @@ fn server(config: &Config) -> Builder {
         .limits(config.limits.clone())
         .endpoint("/ws", gateway::Gateway::new(access.clone(), config.limits.rooms_per_socket));
     let builder = if config.ws_compression { builder.compression(config.compression) } else { builder };
+    // The table of keys has the bound.
+    let builder = match config.cluster.node.and_then(|node| u16::try_from(node).ok()) {
+        Some(node) => builder.node(node),
+        None => builder,
+    };
     let builder = match &config.redis {
         Some(url) => builder.cluster(cluster(url, &config.cluster)),
         None => builder,

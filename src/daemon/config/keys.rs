@@ -66,6 +66,12 @@ pub(crate) const KEYS: &[Key] = &[
         slot: |config| Slot::Switch(&mut config.cluster.sharded),
     },
     Key {
+        name: "cluster.node",
+        flag: None,
+        about: "The number of this server behind a load balancer, which the ids of sessions begin with; 0 is a random one",
+        slot: |config| Slot::Count(&mut config.cluster.node, 0..=4_095),
+    },
+    Key {
         name: "cluster.prefix",
         flag: None,
         about: "What the names of channels begin with, the same on all servers and emitters of a cluster",

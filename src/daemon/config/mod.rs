@@ -50,6 +50,8 @@ pub(crate) struct Config {
 /// How servers are one, where Redis makes them so.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ClusterConfig {
+    /// For load balancers; `None` is a random one.
+    pub(crate) node: Option<usize>,
     pub(crate) sharded: bool,
     /// What the names of channels begin with.
     pub(crate) prefix: String,
@@ -62,6 +64,7 @@ pub(crate) struct ClusterConfig {
 impl Default for ClusterConfig {
     fn default() -> ClusterConfig {
         ClusterConfig {
+            node: None,
             sharded: false,
             prefix: "socket.io".to_owned(),
             spool_bytes: 1 << 20,
