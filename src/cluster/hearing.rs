@@ -1,6 +1,6 @@
 //! What other nodes, servers and emitters say, done here and answered.
 
-use super::peers::{Peers, lock};
+use super::peers::{Peers, answer_scope, lock};
 use super::presence::Sign;
 use super::redis::Event;
 use super::wanted::Wanted;
@@ -33,6 +33,8 @@ impl Peers {
                 if *gap {
                     self.stats.gaps.add(1);
                 }
+                // Everybody gets the time again in which to say that it is there.
+                lock(&self.presence).hear_again(Instant::now());
                 self.stats.up.store(true, Ordering::Relaxed);
                 self.sign(Sign::Hello);
             }
@@ -40,15 +42,15 @@ impl Peers {
             Event::Message { channel, payload } => self.hear_message(channel, payload),
             Event::Published { ticket, receivers } => self.published(*ticket, *receivers),
             Event::Lost { ticket, .. } => {
-                let others = crate::app::Cluster::others(&**self);
-                self.questions().expect(*ticket, others);
-                self.questions().end_now(*ticket);
+                self.questions().is_unsaid(*ticket, self.out_of_reach());
             }
             Event::Counted { ticket: 0, .. } => {}
-            Event::Counted { ticket, count } => {
+            Event::Counted { ticket, count: None } => {
+                self.questions().is_unsaid(*ticket, self.out_of_reach());
+            }
+            Event::Counted { ticket, count: Some(count) } => {
                 // This one is among them.
-                let others = count.map_or(0, |count| count.saturating_sub(1));
-                self.questions().expect(*ticket, others);
+                self.questions().expect(*ticket, count.saturating_sub(1));
             }
             Event::Dropped { .. } => {}
         }
@@ -252,7 +254,7 @@ impl Peers {
 
     /// Answers whoever asked.
     fn answer(&self, scope: &str, from: Option<&str>, body: Body<'_>) {
-        let to = from.map(Into::into);
+        let (to, scope) = (from.map(Into::into), answer_scope(scope));
         let message =
             Message { scope: scope.into(), from: Some(self.id.as_str().into()), to, seq: None, body };
         self.say(&message, None);

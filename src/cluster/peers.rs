@@ -160,8 +160,10 @@ impl Peers {
             self.subscribe(channels.main(scope), wanted);
         }
         self.subscribe(channels.requests(scope), wanted);
-        self.subscribe(channels.responses(scope, Some(&self.id)), wanted);
-        self.subscribe(channels.responses(scope, None), wanted);
+        if answer_scope(scope) == scope {
+            self.subscribe(channels.responses(scope, Some(&self.id)), wanted);
+            self.subscribe(channels.responses(scope, None), wanted);
+        }
     }
 
     fn subscribe(&self, channel: String, wanted: bool) {
@@ -250,8 +252,15 @@ impl Peers {
         }
     }
 
+    /// How many others are not told what cannot be said. While Redis is away there may be some that are not known.
+    pub(super) fn out_of_reach(&self) -> u64 {
+        let others = self.others();
+        if self.stats.is_up() { others } else { others.max(1) }
+    }
+
     fn ask(&self, wanted: Wanted, time: Duration) -> u64 {
-        let number = self.questions().ask(wanted, time, Instant::now());
+        let known = self.out_of_reach();
+        let number = self.questions().ask(wanted, known, Instant::now() + time);
         self.sooner.notify_one();
         number
     }
@@ -285,12 +294,12 @@ impl Cluster for Peers {
                     let said = (to.scope.clone(), self.hears(&to));
                     self.ask(Wanted::Report { back, sum: DeliveryReport::default(), said }, REPORT_TIME)
                 });
-                if !self.publish(&to, &parcel, number, false, None)
-                    && let Some(number) = number
+                let is_said = self.publish(&to, &parcel, number, false, None);
+                // What waits for Redis may be delivered yet, and nobody waits for that.
+                if let Some(number) = number
+                    && !(is_said && self.stats.is_up())
                 {
-                    let others = self.others();
-                    self.questions().expect(number, others);
-                    self.questions().end_now(number);
+                    self.questions().is_unsaid(number, self.out_of_reach());
                 }
             }
             Order::Ask { to, parcel, timeout, back } => {
@@ -352,6 +361,12 @@ impl Drop for Peers {
     }
 }
 
+/// Where questions of a scope are answered. A node may ask in a scope of plain WebSockets that it has nobody of, and hears
+/// nothing there: the answers to all of those come in one.
+pub(super) fn answer_scope(scope: &str) -> &str {
+    if scope.starts_with('/') { scope } else { NODES }
+}
+
 fn opts(to: &To, flags: Flags) -> Opts<'_> {
     let names = |rooms: &[CompactString]| rooms.iter().map(|room| Cow::Owned(room.to_string())).collect();
     Opts { rooms: names(&to.rooms), except: names(&to.except), flags }
@@ -386,7 +401,10 @@ fn keep_time(peers: &Weak<Peers>) {
         if now >= next_beat {
             next_beat = now + BEAT;
             peers.sign(Sign::Here);
-            lock(&peers.presence).forget(now);
+            // Whoever is not heard while Redis is away may be there.
+            if peers.stats.is_up() {
+                lock(&peers.presence).forget(now);
+            }
             peers.note_others();
             peers.note_link();
             for namespace in peers.gateway.router.namespaces() {
