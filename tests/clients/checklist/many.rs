@@ -30,6 +30,7 @@ struct Whom {
     to: Vec<String>,
     except: Vec<String>,
     volatile: bool,
+    local: bool,
     compress: bool,
     timeout_ms: Option<u64>,
 }
@@ -42,6 +43,7 @@ impl Default for Whom {
             to: Vec::new(),
             except: Vec::new(),
             volatile: false,
+            local: false,
             compress: true,
             timeout_ms: None,
         }
@@ -57,6 +59,7 @@ impl Whom {
             Some(ms) => emit.timeout(Duration::from_millis(ms)),
             None => emit,
         };
+        let emit = if self.local { emit.local() } else { emit };
         if self.volatile { emit.volatile() } else { emit }
     }
 }
