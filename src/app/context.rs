@@ -486,6 +486,9 @@ impl<'a> Context<'a> {
 
     /// Other reactors that may have somebody whom it means.
     pub(super) fn elsewhere(&self, to: &To) -> ReactorSet {
+        if self.core.hub.interest().is_joining() {
+            return self.core.others();
+        }
         let mut reactors = self.core.hub.elsewhere(to.selector());
         if to.is_namespace() {
             for place in to.rooms.iter().filter_map(|room| self.core.place_of(&to.scope, room)) {
