@@ -6,7 +6,6 @@ use super::redis::Event;
 use super::wanted::Wanted;
 use crate::app::socketio::{Answer, Emit, Moves, RemoteSocket};
 use crate::app::{Back, DeliveryReport, NODES, To};
-use crate::wire::adapter::old::{self, Old};
 use crate::wire::adapter::{
     Body, Broadcast, Message, Opts, Payload, RemoteSocket as WireSocket, Report, decode,
 };
@@ -44,13 +43,15 @@ impl Peers {
             Event::Lost { ticket, .. } => {
                 self.questions().is_unsaid(*ticket, self.out_of_reach());
             }
-            Event::Counted { ticket: 0, .. } => {}
-            Event::Counted { ticket, count: None } => {
-                self.questions().is_unsaid(*ticket, self.out_of_reach());
-            }
-            Event::Counted { ticket, count: Some(count) } => {
-                // This one is among them.
-                self.questions().expect(*ticket, count.saturating_sub(1));
+            Event::Counted { ticket, count } => {
+                if let Some(namespace) = self.census_of(*ticket) {
+                    return self.note_servers(namespace, *count);
+                }
+                match count {
+                    None => self.questions().is_unsaid(*ticket, self.out_of_reach()),
+                    // This one is among them.
+                    Some(count) => self.questions().expect(*ticket, count.saturating_sub(1)),
+                }
             }
             Event::Dropped { .. } => {}
         }
@@ -85,7 +86,7 @@ impl Peers {
             decoded = decode(&self.shared, &self.id, channel, bytes);
         }
         match decoded {
-            Ok(Some(message)) => self.act(channel, message),
+            Ok(Some(message)) => self.act(message),
             // What this node said itself.
             Ok(None) => {}
             Err(error) => {
@@ -95,7 +96,7 @@ impl Peers {
         }
     }
 
-    fn act(self: &Arc<Self>, channel: &str, message: Message<'_>) {
+    fn act(self: &Arc<Self>, message: Message<'_>) {
         let Message { scope, from, body, .. } = message;
         let scope = &*scope;
         match body {
@@ -121,27 +122,15 @@ impl Peers {
                 self.server_side(scope, from.as_deref(), &data, request.as_deref());
             }
             Body::AllRooms { request } => {
-                let (peers, scope, from) =
-                    (self.clone(), scope.to_owned(), from.map(|from| from.into_owned()));
-                let request = request.into_owned();
-                self.gateway.run(move |cx| {
-                    let rooms_of = scope.clone();
-                    cx.gather(
-                        move |view| {
-                            view.rooms(&rooms_of).map(|(room, _)| room.to_owned()).collect::<Vec<_>>()
-                        },
-                        move |_, parts| {
-                            let mut rooms: Vec<String> = parts.into_iter().flatten().collect();
-                            rooms.sort_unstable();
-                            rooms.dedup();
-                            let rooms = rooms.into_iter().map(Into::into).collect();
-                            let body = Body::AllRoomsResponse { request: request.into(), rooms };
-                            peers.answer(&scope, from.as_deref(), body);
-                        },
-                    );
+                let (peers, from) = (self.clone(), from.map(|from| from.into_owned()));
+                let (request, of) = (request.into_owned(), scope.to_owned());
+                self.all_rooms(scope, move |rooms| {
+                    let rooms = rooms.into_iter().map(Into::into).collect();
+                    let body = Body::AllRoomsResponse { request: request.into(), rooms };
+                    peers.answer(&of, from.as_deref(), body);
                 });
             }
-            Body::Old(old) => self.old(scope, channel, old),
+            Body::Old(old) => self.old(scope, &old),
             answer => self.answered(scope, answer),
         }
     }
@@ -309,11 +298,6 @@ impl Peers {
             }
             _ => {}
         }
-    }
-
-    /// What only older servers ask.
-    fn old(self: &Arc<Self>, scope: &str, channel: &str, old: Old<'_>) {
-        let _ = (scope, channel, &old, old::Answer::Done);
     }
 }
 

@@ -9,9 +9,11 @@
 //! |---|---|
 //! | `peers` | the node's identity, what it is subscribed to, what it tells others |
 //! | `hearing` | what others tell |
+//! | `elder` | what only older servers ask |
 //! | `wanted` | questions to other nodes, until they are answered or late |
 //! | `presence` | which other nodes there are |
 
+mod elder;
 mod hearing;
 mod peers;
 mod presence;

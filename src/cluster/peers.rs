@@ -26,6 +26,8 @@ pub(super) const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// How long a claim is remembered, for those of others that were made before it and come later: longer than a message may
 /// wait in a spool.
 const CLAIM_TIME: Duration = Duration::from_secs(30);
+/// From here on, what the link counts is for no question, but for the namespaces in their order.
+const CENSUS: u64 = 1 << 63;
 
 /// Claims of this node that others may not know of yet.
 #[derive(Default)]
@@ -75,8 +77,8 @@ pub(crate) struct Peers {
     sooner: Condvar,
     pub(super) presence: Mutex<Presence>,
     others: AtomicU64,
-    /// Servers of other programs, by namespace.
-    pub(super) foreign: Mutex<HashMap<String, u64>>,
+    /// How many servers are of other programs, by namespace, as the last two counts had it.
+    foreign: Mutex<HashMap<String, [u64; 2]>>,
     claims: Mutex<Claims>,
     pub(super) stats: Arc<ClusterStats>,
 }
@@ -181,6 +183,14 @@ impl Peers {
         self.link.get().is_some_and(|link| link.publish(channel, bytes, ticket).is_ok())
     }
 
+    /// Says bytes where answers for all servers of a scope are.
+    pub(super) fn say_to_all(&self, scope: &str, bytes: Vec<u8>) {
+        if let Some(link) = self.link.get() {
+            // Whoever asked waits no longer than it wants to.
+            let _ = link.publish(self.channels(scope).responses(scope, None), bytes, None);
+        }
+    }
+
     pub(super) fn sign(&self, sign: Sign) {
         if let Some(link) = self.link.get() {
             // The next one follows soon.
@@ -188,11 +198,40 @@ impl Peers {
         }
     }
 
-    /// Counts the servers of a namespace; the answer is for a question, or with 0 for nobody in particular.
+    /// Counts the servers of a scope for a question.
     fn count(&self, scope: &str, number: u64) {
         if let Some(link) = self.link.get() {
             link.count(self.channels(scope).requests(scope), number);
         }
+    }
+
+    /// Counts the servers of each namespace.
+    fn take_census(&self) {
+        for (number, namespace) in self.gateway.router.namespaces().enumerate() {
+            self.count(namespace, CENSUS + number as u64);
+        }
+    }
+
+    /// The namespace whose servers were counted under this number.
+    pub(super) fn census_of(&self, ticket: u64) -> Option<&str> {
+        self.gateway.router.namespaces().nth(usize::try_from(ticket.checked_sub(CENSUS)?).ok()?)
+    }
+
+    /// A namespace has so many servers, this one among them.
+    pub(super) fn note_servers(&self, namespace: &str, count: Option<u64>) {
+        let Some(count) = count else { return };
+        let foreign = count.saturating_sub(1 + self.others());
+        let mut all = lock(&self.foreign);
+        match all.get_mut(namespace) {
+            Some(counts) => *counts = [counts[1], foreign],
+            None => drop(all.insert(namespace.to_owned(), [0, foreign])),
+        }
+    }
+
+    /// Whether there are servers of other programs, which say nothing of what becomes of a publish. One that has come may
+    /// be counted before it has said that it is one of ours: it takes two counts to be taken for foreign.
+    fn is_mixed(&self, scope: &str) -> bool {
+        lock(&self.foreign).get(scope).is_some_and(|counts| counts.iter().all(|count| *count > 0))
     }
 
     pub(super) fn message<'m>(&'m self, scope: &'m str, body: Body<'m>) -> Message<'m> {
@@ -214,10 +253,10 @@ impl Peers {
         u64::from_str_radix(number, 16).ok()
     }
 
-    /// How many other nodes of this program hear what is said on a channel of a scope that so many are subscribed to.
+    /// How many other nodes of this program hear what is said in a scope on a channel that so many are subscribed to.
     pub(super) fn hearers(&self, receivers: u64, is_own: bool, scope: &str) -> u64 {
-        let foreign = lock(&self.foreign).get(scope).copied().unwrap_or(0);
-        receivers.saturating_sub(u64::from(is_own) + foreign)
+        let all = receivers.saturating_sub(u64::from(is_own));
+        if self.is_mixed(scope) { all.min(self.others()) } else { all }
     }
 
     pub(super) fn note_others(&self) {
@@ -239,6 +278,12 @@ impl Peers {
     pub(super) fn is_newer(&self, scope: &str, room: &str, claim: &Claim<'_>) -> bool {
         let own = lock(&self.claims).made(scope, room);
         own.is_none_or(|at_us| (claim.at_us, &*claim.node) > (at_us, self.id.as_str()))
+    }
+
+    /// Whether a publish whose report is wanted goes to everybody: among the subscribers of a room's own channel,
+    /// servers that will not report could not be told from those that will.
+    fn is_for_all(&self, to: &To) -> bool {
+        !self.is_heard_anyway(&to.scope) && self.is_mixed(&to.scope)
     }
 
     /// Whether this node is subscribed to where it says something to these.
@@ -271,7 +316,7 @@ impl Peers {
         parcel: &Parcel,
         number: Option<u64>,
         is_question: bool,
-        timeout: Option<Duration>,
+        (for_all, timeout): (bool, Option<Duration>),
     ) -> bool {
         let Some(data) = payload(&to.scope, parcel) else { return false };
         let flags = Flags {
@@ -282,7 +327,10 @@ impl Peers {
         let id = number.map(|number| Cow::Owned(self.request(number)));
         let (request, report) = if is_question { (id, None) } else { (None, id) };
         let body = Body::Broadcast(Broadcast { data, opts: opts(to, flags), request, report });
-        self.say(&self.message(&to.scope, body), number)
+        let channels = self.channels(&to.scope);
+        let Some((channel, bytes)) = encode(channels, &self.message(&to.scope, body)) else { return false };
+        let channel = if for_all { channels.main(&to.scope) } else { channel };
+        self.link.get().is_some_and(|link| link.publish(channel, bytes, number).is_ok())
     }
 }
 
@@ -290,11 +338,12 @@ impl Cluster for Peers {
     fn tell(&self, order: Order) {
         match order {
             Order::Publish { to, parcel, back } => {
+                let for_all = back.is_some() && self.is_for_all(&to);
                 let number = back.map(|back| {
-                    let said = (to.scope.clone(), self.hears(&to));
+                    let said = (to.scope.clone(), for_all || self.hears(&to));
                     self.ask(Wanted::Report { back, sum: DeliveryReport::default(), said }, REPORT_TIME)
                 });
-                let is_said = self.publish(&to, &parcel, number, false, None);
+                let is_said = self.publish(&to, &parcel, number, false, (for_all, None));
                 // What waits for Redis may be delivered yet, and nobody waits for that.
                 if let Some(number) = number
                     && !(is_said && self.stats.is_up())
@@ -305,7 +354,7 @@ impl Cluster for Peers {
             Order::Ask { to, parcel, timeout, back } => {
                 let number = self.ask(Wanted::Acks { back, asked: 0, answers: Vec::new() }, timeout);
                 self.count(&to.scope, number);
-                self.publish(&to, &parcel, Some(number), true, Some(timeout));
+                self.publish(&to, &parcel, Some(number), true, (false, Some(timeout)));
             }
             Order::Move { to, moves, back } => {
                 // How many sockets that are elsewhere is not told by this wire.
@@ -407,9 +456,7 @@ fn keep_time(peers: &Weak<Peers>) {
             }
             peers.note_others();
             peers.note_link();
-            for namespace in peers.gateway.router.namespaces() {
-                peers.count(namespace, 0);
-            }
+            peers.take_census();
         }
         let mut questions = peers.questions();
         let due = questions.end_late(now).unwrap_or(next_beat).min(next_beat);
