@@ -37,7 +37,10 @@ impl Peers {
                 self.stats.up.store(true, Ordering::Relaxed);
                 self.sign(Sign::Hello);
             }
-            Event::Down { .. } => self.stats.up.store(false, Ordering::Relaxed),
+            Event::Down { .. } => {
+                self.stats.up.store(false, Ordering::Relaxed);
+                lock(&self.heard).went_out();
+            }
             Event::Message { channel, payload } => self.hear_message(channel, payload),
             Event::Published { ticket, receivers } => self.published(*ticket, *receivers),
             Event::Lost { ticket, .. } => {
@@ -86,13 +89,25 @@ impl Peers {
             decoded = decode(&self.shared, &self.id, channel, bytes);
         }
         match decoded {
-            Ok(Some(message)) => self.act(message),
+            Ok(Some(message)) => {
+                self.count_missed(channel, &message);
+                self.act(message);
+            }
             // What this node said itself.
             Ok(None) => {}
             Err(error) => {
                 self.stats.bad.add(1);
                 log::debug!("cluster: bad message in {channel:?}: {error}");
             }
+        }
+    }
+
+    /// A message of another node tells how many it said before.
+    fn count_missed(&self, channel: &str, message: &Message<'_>) {
+        if let (Body::Broadcast(_), Some(from), Some(number)) = (&message.body, &message.from, message.seq)
+            && self.is_wanted(&message.scope, channel)
+        {
+            self.stats.missed.add(lock(&self.heard).hear(from, channel, number));
         }
     }
 

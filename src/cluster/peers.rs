@@ -3,6 +3,7 @@
 use super::ClusterOptions;
 use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
 use super::redis::{Link, Settings};
+use super::sequence::{Heard, Said};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
 use crate::app::{Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To};
@@ -80,6 +81,8 @@ pub(crate) struct Peers {
     /// How many servers are of other programs, by namespace, as the last two counts had it.
     foreign: Mutex<HashMap<String, [u64; 2]>>,
     claims: Mutex<Claims>,
+    said: Mutex<Said>,
+    pub(super) heard: Mutex<Heard>,
     pub(super) stats: Arc<ClusterStats>,
 }
 
@@ -112,6 +115,8 @@ impl Peers {
             others: AtomicU64::new(0),
             foreign: Mutex::default(),
             claims: Mutex::default(),
+            said: Mutex::default(),
+            heard: Mutex::default(),
             stats,
         });
         let settings: Settings = options.link.clone();
@@ -169,6 +174,9 @@ impl Peers {
     }
 
     fn subscribe(&self, channel: String, wanted: bool) {
+        if !wanted {
+            lock(&self.heard).forget(&channel);
+        }
         let Some(link) = self.link.get() else { return };
         if wanted { link.subscribe(channel) } else { link.unsubscribe(channel) }
     }
@@ -286,6 +294,17 @@ impl Peers {
         !self.is_heard_anyway(&to.scope) && self.is_mixed(&to.scope)
     }
 
+    /// Whether this node wants what comes on a channel of a scope. Something may come after the last member of a room has
+    /// left.
+    pub(super) fn is_wanted(&self, scope: &str, channel: &str) -> bool {
+        match self.channels(scope).room_of(scope, channel) {
+            Some(room) if !self.is_heard_anyway(scope) => {
+                !self.gateway.interest.reactors_of(scope, room).is_empty()
+            }
+            _ => true,
+        }
+    }
+
     /// Whether this node is subscribed to where it says something to these.
     fn hears(&self, to: &To) -> bool {
         match to.rooms.as_slice() {
@@ -327,9 +346,14 @@ impl Peers {
         let id = number.map(|number| Cow::Owned(self.request(number)));
         let (request, report) = if is_question { (id, None) } else { (None, id) };
         let body = Body::Broadcast(Broadcast { data, opts: opts(to, flags), request, report });
+        let mut message = self.message(&to.scope, body);
         let channels = self.channels(&to.scope);
-        let Some((channel, bytes)) = encode(channels, &self.message(&to.scope, body)) else { return false };
-        let channel = if for_all { channels.main(&to.scope) } else { channel };
+        let channel = if for_all { Some(channels.main(&to.scope)) } else { channels.target(&message) };
+        let Some(channel) = channel else { return false };
+        // Held until it stands in the queue, so that numbers leave in their order.
+        let mut said = lock(&self.said);
+        message.seq = Some(said.next(&channel));
+        let Some((_, bytes)) = encode(channels, &message) else { return false };
         self.link.get().is_some_and(|link| link.publish(channel, bytes, number).is_ok())
     }
 }
