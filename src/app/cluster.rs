@@ -154,7 +154,9 @@ impl Gateway {
     pub(crate) fn move_sockets(&self, to: To, moves: Moves, back: Option<Back<u64>>) {
         let bytes = to.weight();
         let (to, moves) = (Arc::new(to), Arc::new(moves));
+        let joining = moves.are_joins().then(|| self.interest.joining());
         let sum = Sum::new(move |count| {
+            drop(joining);
             if let Some(back) = back {
                 back.answer(count);
             }
@@ -180,6 +182,9 @@ impl Gateway {
 
     /// Whom it may mean.
     fn reactors(&self, to: &To) -> ReactorSet {
+        if self.interest.is_joining() {
+            return ReactorSet::first(self.mailboxes.len());
+        }
         if to.rooms.is_empty() {
             return self.interest.reactors_of(&to.scope, "");
         }

@@ -204,6 +204,14 @@ impl Core {
         self.router.namespace_number(mount, name).map(u32::from).or_else(|| self.live.find(name))
     }
 
+    /// The slot of the socket that is just leaving this scope, or everything: it is in its rooms still.
+    pub(super) fn leaving_from(&self, scope: &str) -> Option<u32> {
+        let Leaving { slot, number, .. } = self.leaving?;
+        let session = self.sio.at(slot)?;
+        let leaves = session.closed || self.namespace_number(session.mount, scope) == Some(number);
+        leaves.then_some(slot)
+    }
+
     /// Whom it means here. In a namespace, the id of a socket is a room that needs no table.
     pub(crate) fn select(&self, to: &To, out: &Outlet) -> Recipients {
         let mut recipients = self.hub.select(to.selector());
@@ -472,13 +480,16 @@ impl<'a> Context<'a> {
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
         let recipients = self.core.select(to, self.out);
-        let skip = sender.or(self.core.leaving.map(|leaving| leaving.slot));
+        let skip = sender.or_else(|| self.core.leaving_from(&to.scope));
         self.tell_outgoing(&to.scope, &recipients, skip, parcel);
         self.out.fan_out(recipients, skip, parcel, ticket);
     }
 
     /// Other reactors that may have somebody whom it means.
     pub(super) fn elsewhere(&self, to: &To) -> ReactorSet {
+        if self.core.hub.interest().is_joining() {
+            return self.core.others();
+        }
         let mut reactors = self.core.hub.elsewhere(to.selector());
         if to.is_namespace() {
             for place in to.rooms.iter().filter_map(|room| self.core.place_of(&to.scope, room)) {

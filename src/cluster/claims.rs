@@ -32,7 +32,7 @@ struct Newest {
 
 /// What another node's claim comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Standing {
     /// It is newer than all of this node: those with an older number than this are over.
     Newer(u32),
     /// This node has a newer one, of that time. Whoever made the older one may have begun to listen only then, and not know.
@@ -77,20 +77,20 @@ impl Claims {
         (own, wall_us): (&str, u64),
         is_there: bool,
         next: impl FnOnce() -> u32,
-    ) -> Heard {
+    ) -> Standing {
         self.follow(at_us, wall_us);
         self.last_us = self.last_us.max(at_us.min(wall_us.saturating_add(MOST_AHEAD_US)));
         let key = (CompactString::from(scope), CompactString::from(room));
         match self.find(&key) {
             Some(newest) if (at_us, node) <= (newest.at_us, newest.node.as_deref().unwrap_or(own)) => {
                 // If the newest is a third one's, it is for him to say.
-                if newest.node.is_none() { Heard::Older(newest.at_us) } else { Heard::Nothing }
+                if newest.node.is_none() { Standing::Older(newest.at_us) } else { Standing::Nothing }
             }
-            _ if !is_there => Heard::Nothing,
+            _ if !is_there => Standing::Nothing,
             _ => {
                 let sequence = next();
                 self.young.insert(key, Newest { at_us, node: Some(node.into()), sequence });
-                Heard::Newer(sequence)
+                Standing::Newer(sequence)
             }
         }
     }
@@ -114,7 +114,9 @@ impl Claims {
             newest.node.is_none().then(|| (key.0.clone(), key.1.clone(), newest.at_us))
         };
         let old = self.old.iter().filter(|(key, _)| !self.young.contains_key(*key));
-        self.young.iter().chain(old).filter_map(own).take(MOST_AGAIN).collect()
+        let mut again: Vec<_> = self.young.iter().chain(old).filter_map(own).collect();
+        again.sort_unstable_by_key(|(_, _, at_us)| *at_us);
+        again.split_off(again.len().saturating_sub(MOST_AGAIN))
     }
 
     /// Forgets what is old.
@@ -141,22 +143,22 @@ mod tests {
 
     const ROOM: (&str, &str) = ("d1", "@u");
 
-    fn hear(claims: &mut Claims, at_us: u64, node: &str, next: u32) -> Heard {
+    fn hear(claims: &mut Claims, at_us: u64, node: &str, next: u32) -> Standing {
         claims.heard(ROOM, (at_us, node), ("m", 100), true, || next)
     }
 
     #[test]
     fn the_newer_claim_holds_and_names_decide_between_two_of_one_time() {
         let mut claims = Claims::default();
-        assert_eq!(hear(&mut claims, 50, "a", 1), Heard::Newer(1));
+        assert_eq!(hear(&mut claims, 50, "a", 1), Standing::Newer(1));
         assert_eq!(claims.own("d1", "@u", 2, 100), Some(100));
-        assert_eq!(hear(&mut claims, 99, "z", 3), Heard::Older(100));
-        assert_eq!(hear(&mut claims, 100, "a", 3), Heard::Older(100));
-        assert_eq!(hear(&mut claims, 100, "z", 3), Heard::Newer(3));
-        assert_eq!(hear(&mut claims, 100, "x", 4), Heard::Nothing);
+        assert_eq!(hear(&mut claims, 99, "z", 3), Standing::Older(100));
+        assert_eq!(hear(&mut claims, 100, "a", 3), Standing::Older(100));
+        assert_eq!(hear(&mut claims, 100, "z", 3), Standing::Newer(3));
+        assert_eq!(hear(&mut claims, 100, "x", 4), Standing::Nothing);
         // In another scope, and in a room that nobody is in, nothing is known of that.
-        assert_eq!(claims.heard(("d2", "@u"), (1, "a"), ("m", 100), true, || 5), Heard::Newer(5));
-        assert_eq!(claims.heard(("d1", "@v"), (1, "a"), ("m", 100), false, || 6), Heard::Nothing);
+        assert_eq!(claims.heard(("d2", "@u"), (1, "a"), ("m", 100), true, || 5), Standing::Newer(5));
+        assert_eq!(claims.heard(("d1", "@v"), (1, "a"), ("m", 100), false, || 6), Standing::Nothing);
     }
 
     #[test]
@@ -190,7 +192,7 @@ mod tests {
     fn a_claim_that_was_replaced_before_it_was_noted_is_not_told() {
         let mut claims = Claims::default();
         // The hub has drawn 6 for a socket of its own; what another node says comes in between, with 7.
-        assert_eq!(hear(&mut claims, 50, "a", 7), Heard::Newer(7));
+        assert_eq!(hear(&mut claims, 50, "a", 7), Standing::Newer(7));
         assert_eq!(claims.own("d1", "@u", 6, 100), None);
         assert_eq!(claims.own("d1", "@u", 8, 100), Some(100));
         assert!(is_after(3, u32::MAX - 3) && !is_after(u32::MAX - 3, 3));
@@ -203,9 +205,9 @@ mod tests {
         claims.forget(start);
         claims.own("d1", "@u", 1, 100);
         for generations in 1..=2 {
-            assert_eq!(hear(&mut claims, 99, "a", 2), Heard::Older(100));
+            assert_eq!(hear(&mut claims, 99, "a", 2), Standing::Older(100));
             claims.forget(start + generations * CLAIM_TIME);
         }
-        assert_eq!(hear(&mut claims, 99, "a", 2), Heard::Newer(2));
+        assert_eq!(hear(&mut claims, 99, "a", 2), Standing::Newer(2));
     }
 }

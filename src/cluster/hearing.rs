@@ -1,12 +1,11 @@
 //! What other nodes, servers and emitters say, done here and answered.
 
-use super::peers::{Peers, lock};
+use super::peers::{Peers, answer_scope, lock};
 use super::presence::Sign;
 use super::redis::Event;
 use super::wanted::Wanted;
 use crate::app::socketio::{Answer, Emit, Moves, RemoteSocket};
 use crate::app::{Back, DeliveryReport, NODES, To};
-use crate::wire::adapter::old::{self, Old};
 use crate::wire::adapter::{
     Body, Broadcast, Message, Opts, Payload, RemoteSocket as WireSocket, Report, decode,
 };
@@ -42,16 +41,25 @@ impl Peers {
                 } else {
                     self.sign(Sign::Hello);
                 }
+                // Everybody gets the time again in which to say that it is there.
+                lock(&self.presence).hear_again(self.clock.now());
             }
-            Event::Down { .. } => self.stats.up.store(false, Ordering::Relaxed),
+            Event::Down { .. } => {
+                self.stats.up.store(false, Ordering::Relaxed);
+                lock(&self.heard).went_out();
+            }
             Event::Message { channel, payload } => self.hear_message(channel, payload),
             Event::Published { ticket, receivers, own } => self.published(*ticket, *receivers, *own),
             Event::Lost { ticket, .. } => self.give_up(*ticket),
-            Event::Counted { ticket: 0, .. } => {}
             Event::Counted { ticket, count } => {
-                // This one is among them.
-                let others = count.map_or(0, |count| count.saturating_sub(1));
-                self.questions().expect(*ticket, others);
+                if let Some(namespace) = self.census_of(*ticket) {
+                    return self.note_servers(namespace, *count);
+                }
+                match count {
+                    None => self.give_up(*ticket),
+                    // This one is among them.
+                    Some(count) => self.questions().expect(*ticket, count.saturating_sub(1)),
+                }
             }
             Event::Dropped { .. } => {}
         }
@@ -81,7 +89,10 @@ impl Peers {
             decoded = decode(&self.shared, &self.id, channel, bytes);
         }
         match decoded {
-            Ok(Some(message)) => self.act(channel, message, bytes.len()),
+            Ok(Some(message)) => {
+                self.count_missed(channel, &message);
+                self.act(message, bytes.len());
+            }
             // What this node said itself.
             Ok(None) => {}
             Err(error) => {
@@ -105,7 +116,16 @@ impl Peers {
         }
     }
 
-    fn act(self: &Arc<Self>, channel: &str, message: Message<'_>, bytes: usize) {
+    /// A message of another node tells how many it said before.
+    fn count_missed(&self, channel: &str, message: &Message<'_>) {
+        if let (Body::Broadcast(_), Some(from), Some(number)) = (&message.body, &message.from, message.seq)
+            && self.is_wanted(&message.scope, channel)
+        {
+            self.stats.missed.add(lock(&self.heard).hear(from, channel, number));
+        }
+    }
+
+    fn act(self: &Arc<Self>, message: Message<'_>, bytes: usize) {
         let Message { scope, from, body, .. } = message;
         let scope = &*scope;
         match body {
@@ -129,27 +149,15 @@ impl Peers {
                 self.server_side(scope, from.as_deref(), &data, request.as_deref());
             }
             Body::AllRooms { request } => {
-                let (peers, scope, from) =
-                    (self.clone(), scope.to_owned(), from.map(|from| from.into_owned()));
-                let request = request.into_owned();
-                self.gateway.run(move |cx| {
-                    let rooms_of = scope.clone();
-                    cx.gather(
-                        move |view| {
-                            view.rooms(&rooms_of).map(|(room, _)| room.to_owned()).collect::<Vec<_>>()
-                        },
-                        move |_, parts| {
-                            let mut rooms: Vec<String> = parts.into_iter().flatten().collect();
-                            rooms.sort_unstable();
-                            rooms.dedup();
-                            let rooms = rooms.into_iter().map(Into::into).collect();
-                            let body = Body::AllRoomsResponse { request: request.into(), rooms };
-                            peers.answer(&scope, from.as_deref(), body);
-                        },
-                    );
+                let (peers, from) = (self.clone(), from.map(|from| from.into_owned()));
+                let (request, of) = (request.into_owned(), scope.to_owned());
+                self.all_rooms(scope, move |rooms| {
+                    let rooms = rooms.into_iter().map(Into::into).collect();
+                    let body = Body::AllRoomsResponse { request: request.into(), rooms };
+                    peers.answer(&of, from.as_deref(), body);
                 });
             }
-            Body::Old(old) => self.old(scope, channel, old),
+            Body::Old(old) => self.old(scope, &old),
             answer => self.answered(scope, answer, ANSWER_OVERHEAD + bytes),
         }
     }
@@ -260,11 +268,11 @@ impl Peers {
         });
     }
 
-    /// Answers whoever asked. What only nodes of this program ask is answered where all of them listen: who publishes to a
-    /// scope need not have anybody in it.
+    /// Answers whoever asked.
     fn answer(&self, scope: &str, from: Option<&str>, body: Body<'_>) {
-        let scope = if matches!(body, Body::BroadcastReport { .. }) { NODES } else { scope };
-        let to = from.map(Into::into);
+        // A namespace that comes and goes need not be here any more when it is reported.
+        let is_report = matches!(body, Body::BroadcastReport { .. });
+        let (to, scope) = (from.map(Into::into), if is_report { NODES } else { answer_scope(scope) });
         let message =
             Message { scope: scope.into(), from: Some(self.id.as_str().into()), to, seq: None, body };
         self.say(&message, None);
@@ -319,11 +327,6 @@ impl Peers {
             }
             _ => {}
         }
-    }
-
-    /// What only older servers ask.
-    fn old(self: &Arc<Self>, scope: &str, channel: &str, old: Old<'_>) {
-        let _ = (scope, channel, &old, old::Answer::Done);
     }
 }
 

@@ -1,9 +1,10 @@
 //! This node among others: who it is, what it is subscribed to, and what it tells.
 
 use super::ClusterOptions;
-use super::claims::{Claims, Heard};
+use super::claims::{Claims, Standing};
 use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
 use super::redis::Link;
+use super::sequence::{Heard, Said};
 use super::transport::{Clock, SystemClock, Transport};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant};
 const REPORT_TIME: Duration = Duration::from_secs(2);
 /// How long other servers have to answer anything else; what the packages of Socket.IO give them.
 pub(super) const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// From here on, what the link counts is for no question, but for the namespaces in their order.
+const CENSUS: u64 = 1 << 63;
 
 /// What was asked, and a way to wake whoever looks after it.
 #[derive(Default)]
@@ -51,9 +54,11 @@ pub(crate) struct Peers {
     next_beat: Mutex<Instant>,
     pub(super) presence: Mutex<Presence>,
     others: AtomicU64,
-    /// Servers of other programs, by namespace.
-    pub(super) foreign: Mutex<HashMap<String, u64>>,
+    /// How many servers are of other programs, by namespace, as the last two counts had it.
+    foreign: Mutex<HashMap<String, [u64; 2]>>,
     pub(super) claims: Mutex<Claims>,
+    said: Mutex<Said>,
+    pub(super) heard: Mutex<Heard>,
     pub(super) stats: Arc<ClusterStats>,
 }
 
@@ -109,6 +114,8 @@ impl Peers {
             others: AtomicU64::new(0),
             foreign: Mutex::default(),
             claims: Mutex::default(),
+            said: Mutex::default(),
+            heard: Mutex::default(),
             stats,
         })
     }
@@ -132,7 +139,10 @@ impl Peers {
         if now >= due {
             *lock(&self.next_beat) = now + BEAT;
             self.sign(Sign::Here);
-            lock(&self.presence).forget(now);
+            // Whoever is not heard while Redis is away may be there.
+            if self.stats.is_up() {
+                lock(&self.presence).forget(now);
+            }
             let again = {
                 let mut claims = lock(&self.claims);
                 claims.forget(now);
@@ -141,9 +151,7 @@ impl Peers {
             again.iter().for_each(|(scope, room, at_us)| self.say_claim(scope, room, *at_us));
             self.note_others();
             self.note_link();
-            for namespace in self.gateway.router.namespaces() {
-                self.count(namespace, 0);
-            }
+            self.take_census();
         }
         let mut questions = self.questions();
         questions.end_late(now);
@@ -192,11 +200,16 @@ impl Peers {
             self.subscribe(channels.main(scope), wanted);
         }
         self.subscribe(channels.requests(scope), wanted);
-        self.subscribe(channels.responses(scope, Some(&self.id)), wanted);
-        self.subscribe(channels.responses(scope, None), wanted);
+        if answer_scope(scope) == scope {
+            self.subscribe(channels.responses(scope, Some(&self.id)), wanted);
+            self.subscribe(channels.responses(scope, None), wanted);
+        }
     }
 
     fn subscribe(&self, channel: String, wanted: bool) {
+        if !wanted {
+            lock(&self.heard).forget(&channel);
+        }
         let Some(link) = self.link.get() else { return };
         if wanted { link.subscribe(channel) } else { link.unsubscribe(channel) }
     }
@@ -211,6 +224,14 @@ impl Peers {
         self.link.get().is_some_and(|link| link.publish(channel, bytes, ticket))
     }
 
+    /// Says bytes where answers for all servers of a scope are.
+    pub(super) fn say_to_all(&self, scope: &str, bytes: Vec<u8>) {
+        if let Some(link) = self.link.get() {
+            // Whoever asked waits no longer than it wants to.
+            let _ = link.publish(self.channels(scope).responses(scope, None), bytes, None);
+        }
+    }
+
     pub(super) fn sign(&self, sign: Sign) {
         if let Some(link) = self.link.get() {
             // The next one follows soon.
@@ -219,11 +240,40 @@ impl Peers {
         }
     }
 
-    /// Counts the servers of a namespace; the answer is for a question, or with 0 for nobody in particular.
+    /// Counts the servers of a scope for a question.
     fn count(&self, scope: &str, number: u64) {
         if let Some(link) = self.link.get() {
             link.count(self.channels(scope).requests(scope), number);
         }
+    }
+
+    /// Counts the servers of each namespace.
+    fn take_census(&self) {
+        for (number, namespace) in self.gateway.router.namespaces().enumerate() {
+            self.count(namespace, CENSUS + number as u64);
+        }
+    }
+
+    /// The namespace whose servers were counted under this number.
+    pub(super) fn census_of(&self, ticket: u64) -> Option<&str> {
+        self.gateway.router.namespaces().nth(usize::try_from(ticket.checked_sub(CENSUS)?).ok()?)
+    }
+
+    /// A namespace has so many servers, this one among them.
+    pub(super) fn note_servers(&self, namespace: &str, count: Option<u64>) {
+        let Some(count) = count else { return };
+        let foreign = count.saturating_sub(1 + self.others());
+        let mut all = lock(&self.foreign);
+        match all.get_mut(namespace) {
+            Some(counts) => *counts = [counts[1], foreign],
+            None => drop(all.insert(namespace.to_owned(), [0, foreign])),
+        }
+    }
+
+    /// Whether there are servers of other programs, which say nothing of what becomes of a publish. One that has come may
+    /// be counted before it has said that it is one of ours: it takes two counts to be taken for foreign.
+    fn is_mixed(&self, scope: &str) -> bool {
+        lock(&self.foreign).get(scope).is_some_and(|counts| counts.iter().all(|count| *count > 0))
     }
 
     pub(super) fn message<'m>(&'m self, scope: &'m str, body: Body<'m>) -> Message<'m> {
@@ -248,9 +298,9 @@ impl Peers {
     /// How many other nodes of this program hear what was said in a scope, if so many subscriptions got it. Of those that
     /// are this node's own, the link has told (`own`) whether there is one to the channel.
     pub(super) fn hearers(&self, receivers: u64, own: bool, scope: &str) -> u64 {
-        let foreign = lock(&self.foreign).get(scope).copied().unwrap_or(0);
         let by_pattern = self.is_heard_anyway(scope) && self.listens(scope);
-        receivers.saturating_sub(u64::from(own) + u64::from(by_pattern) + foreign)
+        let all = receivers.saturating_sub(u64::from(own) + u64::from(by_pattern));
+        if self.is_mixed(scope) { all.min(self.others()) } else { all }
     }
 
     /// Whether this node is subscribed to what is said in a scope.
@@ -284,9 +334,9 @@ impl Peers {
         let heard = claims.heard((scope, room), theirs, own, is_there, || interest.next_claim());
         drop(claims);
         match heard {
-            Heard::Newer(sequence) => self.gateway.replace(scope, room, sequence),
-            Heard::Older(at_us) => self.say_claim(scope, room, at_us),
-            Heard::Nothing => {}
+            Standing::Newer(sequence) => self.gateway.replace(scope, room, sequence),
+            Standing::Older(at_us) => self.say_claim(scope, room, at_us),
+            Standing::Nothing => {}
         }
     }
 
@@ -297,8 +347,32 @@ impl Peers {
         self.say(&self.message(scope, Body::SocketsLeave { opts, rooms, claim }), None);
     }
 
+    /// Whether a publish whose report is wanted goes to everybody: among the subscribers of a room's own channel,
+    /// servers that will not report could not be told from those that will.
+    fn is_for_all(&self, to: &To) -> bool {
+        !self.is_heard_anyway(&to.scope) && self.is_mixed(&to.scope)
+    }
+
+    /// Whether this node wants what comes on a channel of a scope. Something may come after the last member of a room has
+    /// left.
+    pub(super) fn is_wanted(&self, scope: &str, channel: &str) -> bool {
+        match self.channels(scope).room_of(scope, channel) {
+            Some(room) if !self.is_heard_anyway(scope) => {
+                !self.gateway.interest.reactors_of(scope, room).is_empty()
+            }
+            _ => true,
+        }
+    }
+
+    /// How many others are not told what cannot be said. While Redis is away there may be some that are not known.
+    pub(super) fn out_of_reach(&self) -> u64 {
+        let others = self.others();
+        if self.stats.is_up() { others } else { others.max(1) }
+    }
+
     fn ask(&self, wanted: Wanted, time: Duration) -> u64 {
-        let (number, is_first) = self.questions().ask(wanted, time, self.clock.now());
+        let known = self.out_of_reach();
+        let (number, is_first) = self.questions().ask(wanted, known, time, self.clock.now());
         if is_first {
             self.asked.sooner.notify_one();
         }
@@ -307,7 +381,7 @@ impl Peers {
 
     /// A question that was not said.
     pub(super) fn give_up(&self, number: u64) {
-        let others = self.others();
+        let others = self.out_of_reach();
         self.questions().give_up(number, others);
     }
 
@@ -326,12 +400,9 @@ impl Peers {
         parcel: &Parcel,
         number: Option<u64>,
         is_question: bool,
-        timeout: Option<Duration>,
-    ) {
-        let Some(data) = payload(&to.scope, parcel) else {
-            number.into_iter().for_each(|number| self.give_up(number));
-            return;
-        };
+        (for_all, timeout): (bool, Option<Duration>),
+    ) -> bool {
+        let Some(data) = payload(&to.scope, parcel) else { return false };
         let flags = Flags {
             volatile: parcel.is_volatile(),
             timeout_ms: timeout.map(|timeout| timeout.as_millis() as u64),
@@ -340,7 +411,15 @@ impl Peers {
         let id = number.map(|number| Cow::Owned(self.request(number)));
         let (request, report) = if is_question { (id, None) } else { (None, id) };
         let body = Body::Broadcast(Broadcast { data, opts: opts(to, flags), request, report });
-        self.say_asking(&self.message(&to.scope, body), number);
+        let mut message = self.message(&to.scope, body);
+        let channels = self.channels(&to.scope);
+        let channel = if for_all { Some(channels.main(&to.scope)) } else { channels.target(&message) };
+        let Some(channel) = channel else { return false };
+        // Held until it stands in the queue, so that numbers leave in their order.
+        let mut said = lock(&self.said);
+        message.seq = Some(said.next(&channel));
+        let Some((_, bytes)) = encode(channels, &message) else { return false };
+        self.link.get().is_some_and(|link| link.publish(channel, bytes, number))
     }
 }
 
@@ -348,16 +427,25 @@ impl Cluster for Peers {
     fn tell(&self, order: Order) {
         match order {
             Order::Publish { to, parcel, back } => {
+                let for_all = back.is_some() && self.is_for_all(&to);
                 let number = back.map(|back| {
                     let scope = to.scope.clone();
                     self.ask(Wanted::Report { back, sum: DeliveryReport::default(), scope }, REPORT_TIME)
                 });
-                self.publish(&to, &parcel, number, false, None);
+                let is_said = self.publish(&to, &parcel, number, false, (for_all, None));
+                // What waits for Redis may be delivered yet, and nobody waits for that.
+                if let Some(number) = number
+                    && !(is_said && self.stats.is_up())
+                {
+                    self.give_up(number);
+                }
             }
             Order::Ask { to, parcel, timeout, back } => {
                 let number = self.ask(Wanted::Acks { back, asked: 0, answers: Vec::new() }, timeout);
                 self.count(&to.scope, number);
-                self.publish(&to, &parcel, Some(number), true, Some(timeout));
+                if !self.publish(&to, &parcel, Some(number), true, (false, Some(timeout))) {
+                    self.give_up(number);
+                }
             }
             Order::Move { to, moves, back } => {
                 // How many sockets that are elsewhere is not told by this wire.
@@ -409,6 +497,12 @@ impl Drop for Peers {
         self.stop();
         self.asked.sooner.notify_one();
     }
+}
+
+/// Where questions of a scope are answered. A node may ask in a scope of plain WebSockets that it has nobody of, and hears
+/// nothing there: the answers to all of those come in one.
+pub(super) fn answer_scope(scope: &str) -> &str {
+    if scope.starts_with('/') { scope } else { NODES }
 }
 
 fn opts(to: &To, flags: Flags) -> Opts<'_> {

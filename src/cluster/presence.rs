@@ -77,6 +77,11 @@ impl Presence {
         Some(Seen { sign, unix_us, is_new })
     }
 
+    /// Others can be heard again: those that were there may still be.
+    pub(super) fn hear_again(&mut self, now: Instant) {
+        self.0.values_mut().for_each(|heard| *heard = now);
+    }
+
     /// Forgets those that were silent for too long.
     pub(super) fn forget(&mut self, now: Instant) {
         self.0.retain(|_, heard| now.duration_since(*heard) < GONE);
@@ -108,6 +113,10 @@ mod tests {
         }
         assert_eq!(presence.len(), 2);
         presence.forget(start + GONE);
+        assert_eq!(presence.len(), 1);
+        // After an outage.
+        presence.hear_again(start + 2 * GONE);
+        presence.forget(start + 2 * GONE + BEAT);
         assert_eq!(presence.len(), 1);
         assert_eq!(hear(&mut presence, "b", Sign::Bye, start + GONE), seen(Sign::Bye, false));
         assert_eq!(presence.len(), 0);

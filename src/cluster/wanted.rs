@@ -34,6 +34,8 @@ struct Entry {
     wanted: Wanted,
     /// How many have to answer, once that is known.
     expected: Option<u64>,
+    /// How many others there were when it was asked, for as long as that is not.
+    known: u64,
     answered: u64,
     /// What is kept of the answers counts so much.
     bytes: usize,
@@ -61,7 +63,7 @@ impl Entry {
     }
 
     fn finish(self) {
-        let (expected, answered) = (self.expected.unwrap_or(self.answered), self.answered);
+        let (expected, answered) = (self.expected.unwrap_or(self.known.max(self.answered)), self.answered);
         match self.wanted {
             Wanted::Report { back, sum, .. } => {
                 back.answer(DeliveryReport { nodes_asked: expected, nodes_answered: answered, ..sum });
@@ -86,13 +88,14 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// Asks; the number of the question, and whether it is the first to be late.
-    pub(super) fn ask(&mut self, wanted: Wanted, time: Duration, now: Instant) -> (u64, bool) {
+    /// Asks, with so many others known to be there; the number of the question, and whether it is the first to be late.
+    pub(super) fn ask(&mut self, wanted: Wanted, known: u64, time: Duration, now: Instant) -> (u64, bool) {
         self.last += 1;
         // A time that no clock comes to is a long one.
         let until = now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(1 << 30));
         self.late.insert((until, self.last));
-        self.entries.insert(self.last, Entry { wanted, expected: None, answered: 0, bytes: 0, until });
+        let entry = Entry { wanted, expected: None, known, answered: 0, bytes: 0, until };
+        self.entries.insert(self.last, entry);
         (self.last, self.first_late() == Some(until))
     }
 

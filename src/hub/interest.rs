@@ -8,8 +8,8 @@ use crate::base::ids::{ReactorId, ReactorSet};
 use hashbrown::HashTable;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Locks are held for one look-up; with this many, two reactors seldom want the same one.
 const SHARDS: usize = 32;
@@ -30,7 +30,19 @@ pub struct Interest {
     hasher: RandomState,
     shards: [Mutex<HashTable<Entry>>; SHARDS],
     claims: AtomicU32,
+    /// Orders to join that some reactor has not carried out yet.
+    joining: AtomicUsize,
     observer: Option<Observer>,
+}
+
+/// An order to join is under way, as long as this is there.
+#[derive(Debug)]
+pub struct Joining(Arc<Interest>);
+
+impl Drop for Joining {
+    fn drop(&mut self) {
+        self.0.joining.fetch_sub(1, Ordering::Release);
+    }
 }
 
 impl fmt::Debug for Interest {
@@ -45,6 +57,7 @@ impl Default for Interest {
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::new(HashTable::new())),
             claims: AtomicU32::new(0),
+            joining: AtomicUsize::new(0),
             observer: None,
         }
     }
@@ -54,6 +67,18 @@ impl Interest {
     /// An empty table with a random key.
     pub fn new() -> Interest {
         Interest::default()
+    }
+
+    /// Other reactors are about to be told to let sockets join rooms. Whoever sends to such a room behind that finds
+    /// no interest in it here yet, and yet its members are to get it.
+    pub fn joining(self: &Arc<Self>) -> Joining {
+        self.joining.fetch_add(1, Ordering::Relaxed);
+        Joining(self.clone())
+    }
+
+    /// Whether any reactor may get a member of any room, by what it was told before now.
+    pub fn is_joining(&self) -> bool {
+        self.joining.load(Ordering::Acquire) > 0
     }
 
     /// Reactors that may have a member of a room; the empty name is everybody in the scope.

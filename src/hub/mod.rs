@@ -10,7 +10,7 @@ mod members;
 mod rooms;
 mod watch;
 
-pub use interest::Interest;
+pub use interest::{Interest, Joining};
 pub use members::Recipients;
 pub use rooms::{RoomId, ScopeId};
 pub use watch::Change;
@@ -121,6 +121,11 @@ impl Hub {
     pub fn new(reactor: ReactorId, interest: Arc<Interest>) -> Hub {
         let rooms = Rooms::new(interest.hasher().clone());
         Hub { reactor, rooms, seats: Vec::new(), interest, watch: Watch::default() }
+    }
+
+    /// What all hubs of the server share.
+    pub fn interest(&self) -> &Arc<Interest> {
+        &self.interest
     }
 
     /// From now on changes in these scopes are noted: see [`Hub::take_changes`].

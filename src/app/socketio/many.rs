@@ -102,6 +102,13 @@ pub(crate) enum Moves {
     Disconnect { close: bool },
 }
 
+impl Moves {
+    /// Whether rooms get members by it.
+    pub(crate) fn are_joins(&self) -> bool {
+        matches!(self, Moves::Join(_))
+    }
+}
+
 impl Context<'_> {
     /// Does it to those of this reactor whom it means, but not to one slot; to how many.
     pub(crate) fn move_sockets(&mut self, to: &To, moves: &Moves, skip: Option<u32>) -> u64 {
@@ -194,10 +201,12 @@ impl<V: Via> Emit<V> {
             let (asker, wants_report) = (cx.core.reactor, done.is_some());
             let (there, others_do) = (cx.core.named(&to, sender, cx.out), moves.clone());
             let extra = usize::from(cluster.is_some() && wants_report);
+            let joining = moves.are_joins().then(|| cx.core.hub.interest().joining());
             let number = cx.everywhere_and(
                 extra,
                 move |cx| cx.move_sockets(&to, &moves, sender.filter(|_| cx.core.reactor == asker)),
                 move |cx, counts: Vec<u64>| {
+                    drop(joining);
                     if let Some(done) = done {
                         done(cx, counts.iter().sum());
                     }

@@ -42,6 +42,7 @@ pub(super) struct Event {
     args: Args,
     volatile: bool,
     compress: bool,
+    local: bool,
 }
 
 impl Message {
@@ -73,9 +74,10 @@ impl Message {
     ) {
         match self {
             Message::Frame { to, frame } => cx.publish_with(to, frame, done),
-            Message::Event(Event { target, name, args, volatile, compress }) => {
+            Message::Event(Event { target, name, args, volatile, compress, local }) => {
                 let emit = target.emit(cx).compress(*compress);
                 let emit = if *volatile { emit.volatile() } else { emit };
+                let emit = if *local { emit.local() } else { emit };
                 let sent = emit.emit_with_report(name, args, done);
                 debug_assert!(sent.is_ok(), "names and arguments were checked: {sent:?}");
             }
@@ -91,10 +93,9 @@ fn read_event(fields: &Fields<'_>, served: &[String]) -> Result<Message, Fault> 
         None => Args::new(),
     };
     let (volatile, compress) = (fields.flag("volatile", false)?, fields.flag("compress", true)?);
-    // This server is all that there is, as long as there is no cluster.
-    fields.flag("local", false)?;
+    let local = fields.flag("local", false)?;
     let target = Target::read(fields, "to", served)?;
-    Ok(Message::Event(Event { target, name, args, volatile, compress }))
+    Ok(Message::Event(Event { target, name, args, volatile, compress, local }))
 }
 
 /// The arguments keep their bytes.
@@ -117,7 +118,7 @@ fn read_info(fields: &Fields<'_>, _: &[String]) -> Result<Message, Fault> {
     let text = fields.required("text")?;
     args.push_raw(text.get()).map_err(|error| Fault::of("text", error.to_string()))?;
     let target = Target::room(events::NAMESPACE, room);
-    Ok(Message::Event(Event { target, name, args, volatile: false, compress: true }))
+    Ok(Message::Event(Event { target, name, args, volatile: false, compress: true, local: false }))
 }
 
 fn read_gateway(fields: &Fields<'_>, _: &[String]) -> Result<Message, Fault> {
@@ -219,26 +220,29 @@ mod tests {
     fn events_have_names_rooms_and_arguments() {
         let text = r#" {"namespace":"/news","to":["R","S"],"except":"T","event":"E\u0021",
             "args":[ {"b":1.0, "a":"\u00e9\/"} ,1e400,"x"],"volatile":true,"compress":false,"local":true}"#;
-        let Event { target, name, args, volatile, compress } = event(text);
+        let Event { target, name, args, volatile, compress, local } = event(text);
         let expected = r#"{"namespace":"/news","in":["R","S"],"except":["T"]}"#;
         let served = ["/news".to_owned()];
         let expected = parse_one(expected, |fields| Target::read(fields, "in", &served)).unwrap();
         assert_eq!((target, name.as_str()), (expected, "E!"));
         assert_eq!(args.as_ref().json(), r#"{"b":1.0, "a":"\u00e9\/"},1e400,"x""#);
-        assert_eq!((volatile, compress), (true, false));
+        assert_eq!((volatile, compress, local), (true, false, true));
 
         let nulls = r#"{"event":"E","namespace":null,"to":null,"except":null,"args":null,"volatile":null}"#;
         for least in [r#"{"event":"E"}"#, r#"{"event":"E","to":[],"except":[],"args":[]}"#, nulls] {
-            let Event { target, args, volatile, compress, .. } = event(least);
+            let Event { target, args, volatile, compress, local, .. } = event(least);
             let everybody = parse_one("{}", |fields| Target::read(fields, "in", &["/".to_owned()])).unwrap();
             assert_eq!(target, everybody, "{least}");
-            assert_eq!((args.as_ref().json(), volatile, compress), ("", false, true));
+            assert_eq!((args.as_ref().json(), volatile, compress, local), ("", false, true, false));
         }
 
-        let Event { target, name, args, volatile, compress } =
+        let Event { target, name, args, volatile, compress, local } =
             event(r#"{"roomName":"R","eventName":"E","text":{"a":[null , 1]}}"#);
         assert_eq!((target, name.as_str()), (Target::room("/", "R".to_owned()), "E"));
-        assert_eq!((args.as_ref().json(), volatile, compress), (r#"{"a":[null , 1]}"#, false, true));
+        assert_eq!(
+            (args.as_ref().json(), volatile, compress, local),
+            (r#"{"a":[null , 1]}"#, false, true, false)
+        );
         assert_eq!(event(r#"{"roomName":"R","eventName":"E","text":null}"#).args.as_ref().json(), "null");
     }
 

@@ -5,6 +5,8 @@
 //! [`mounts`] has a server for each option; what handlers saw that cannot be told to a client that is gone is in the
 //! [`journal`].
 //!
+//! With `--redis` it is one of a cluster, which the tests of `tests/clients/cluster` are about.
+//!
 //! `cargo run --example checklist -- --listen 127.0.0.1:3000`
 
 mod answer;
@@ -19,8 +21,8 @@ mod rooms;
 use clap::{Arg, ArgAction, Command, value_parser};
 use fanfare::socketio::{Namespace, Parser, SocketIo};
 use fanfare::{
-    Admission, Endpoint, EngineOptions, Files, ListenAddr, Message, ReactorStats, Request, Response, Server,
-    Socket,
+    Admission, ClusterOptions, Endpoint, EngineOptions, Files, ListenAddr, Message, ReactorStats, RedisUrl,
+    Request, Response, Server, Socket,
 };
 use journal::Journal;
 use serde_json::json;
@@ -52,10 +54,14 @@ fn steered(namespace: Namespace, journal: &Journal) -> Namespace {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listen = Arg::new("listen").long("listen").value_parser(value_parser!(ListenAddr));
     let client = Arg::new("client").long("client").value_parser(value_parser!(PathBuf));
+    let redis = Arg::new("redis").long("redis").value_parser(value_parser!(RedisUrl));
+    let sharded = Arg::new("sharded").long("sharded").action(ArgAction::SetTrue).requires("redis");
     let args = Command::new("checklist")
         .about("The server on which the checklist of Socket.IO's API is tried")
         .arg(listen.action(ArgAction::Append).required(true).help("Where to listen, once or more"))
         .arg(client.help("A folder where the browser client was installed"))
+        .arg(redis.help("The Redis by which several are one"))
+        .arg(sharded.help("By its sharded Pub/Sub"))
         .get_matches();
 
     let journal = Journal::default();
@@ -80,6 +86,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut server = Server::builder().reactors(2).socketio(socketio).endpoint("/plain", Echo);
     for addr in args.get_many::<ListenAddr>("listen").into_iter().flatten() {
         server = server.listen(addr.clone());
+    }
+    if let Some(url) = args.get_one::<RedisUrl>("redis") {
+        server = server.cluster(ClusterOptions::redis(url.clone()).sharded(args.get_flag("sharded")));
     }
     server = mounts::all(server, &journal);
     server = journal.route(server);
