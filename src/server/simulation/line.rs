@@ -187,14 +187,16 @@ impl Line {
     }
 
     fn send(&mut self, way: &mut Way<Command>, arrival: &mut dyn FnMut() -> u64) {
-        let gone: Vec<Name> = self.held.difference(&self.wanted).cloned().collect();
-        let come: Vec<Name> = self.wanted.difference(&self.held).cloned().collect();
-        for (names, wanted) in [(gone, false), (come, true)] {
-            for name in names {
-                way.push(Command::Subscribe { name, wanted }, arrival());
+        if self.held != self.wanted {
+            let gone: Vec<Name> = self.held.difference(&self.wanted).cloned().collect();
+            let come: Vec<Name> = self.wanted.difference(&self.held).cloned().collect();
+            for (names, wanted) in [(gone, false), (come, true)] {
+                for name in names {
+                    way.push(Command::Subscribe { name, wanted }, arrival());
+                }
             }
+            self.held.clone_from(&self.wanted);
         }
-        self.held.clone_from(&self.wanted);
         if self.state == State::Connected {
             self.state = State::Restoring;
             self.questions.push_back(Question::Restore);

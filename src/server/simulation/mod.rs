@@ -304,7 +304,7 @@ impl World {
         for round in 0.. {
             assert!(round < 2_000, "it does not come to rest");
             self.round();
-            self.wait(if self.redis.is_some() { 5 } else { 1 });
+            self.wait(if self.redis.is_some() { 10 } else { 1 });
             if round > 3 && self.is_at_rest() {
                 self.play.note(Event::Quiet);
                 return;
@@ -484,7 +484,7 @@ fn a_server_keeps_its_promises() {
 
 #[test]
 fn a_cluster_keeps_its_promises() {
-    run_all(run_cluster, ("FANFARE_CLUSTER_SEED", "FANFARE_CLUSTER_SEEDS"), 200, &CLUSTER_TALLIED);
+    run_all(run_cluster, ("FANFARE_CLUSTER_SEED", "FANFARE_CLUSTER_SEEDS"), 150, &CLUSTER_TALLIED);
 }
 
 #[test]
