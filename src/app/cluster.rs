@@ -211,7 +211,9 @@ impl Gateway {
 }
 
 /// What several reactors add to; whoever is the last to let go of it hands it on.
-struct Sum<T: Default>(Mutex<(T, Option<Box<dyn FnOnce(T) + Send>>)>);
+struct Sum<T: Default>(Mutex<(T, Option<Done<T>>)>);
+
+type Done<T> = Box<dyn FnOnce(T) + Send>;
 
 impl<T: Default> Sum<T> {
     fn new(done: impl FnOnce(T) + Send + 'static) -> Arc<Sum<T>> {

@@ -68,6 +68,8 @@ struct World {
     heard_ms: Vec<u64>,
     /// How long a session may be silent, in milliseconds.
     patience_ms: u64,
+    /// The clocks of the nodes differ.
+    is_skewed: bool,
     /// Nobody goes, breaks or lags until the ending.
     gentle: bool,
     /// Connections may be lost between reactors.
@@ -100,10 +102,12 @@ impl World {
         };
         let count = if is_cluster { dice.between(2, 4) } else { 1 };
         let redis = is_cluster.then(|| Redis::new(count, &mut dice));
+        let is_skewed = is_cluster && dice.chance(25);
         let node = |number| {
             let reactors = if is_cluster { dice.between(1, 2) } else { dice.between(2, 3) };
             let max_sockets = if dice.chance(15) { dice.between(2, 8) } else { usize::MAX };
-            Node::new(number, reactors, max_sockets, &setup)
+            let ahead_us = if is_skewed { dice.below(700_000) as u64 } else { 0 };
+            Node::new(number, reactors, max_sockets, ahead_us, &setup)
         };
         let nodes: Vec<Node> = (0..count).map(node).collect();
         if let Some(redis) = &redis {
@@ -123,6 +127,7 @@ impl World {
             pipes: Vec::new(),
             heard_ms: Vec::new(),
             patience_ms: u64::from(interval_ms + timeout_ms),
+            is_skewed,
             gentle,
             lossy: false,
             jammed: false,

@@ -47,7 +47,7 @@ pub(super) struct Node {
 
 impl Node {
     /// The node with this number.
-    pub(super) fn new(number: usize, count: usize, max_sockets: usize, setup: &Setup) -> Node {
+    pub(super) fn new(number: usize, count: usize, max_sockets: usize, ahead_us: u64, setup: &Setup) -> Node {
         let limits = Arc::new(Limits {
             message_bytes: 4_000,
             outbox_bytes: setup.outbox_bytes,
@@ -101,7 +101,7 @@ impl Node {
             let mailboxes = node.mailboxes.iter().map(|incoming| incoming[count + 1].clone()).collect();
             let gateway =
                 Gateway { mailboxes, interest, router: shared.router.clone(), sids, stats: stats.clone() };
-            let clock = PlayClock(setup.play.clone());
+            let clock = PlayClock { play: setup.play.clone(), ahead_us };
             let id = format!("{number:016x}");
             let counts = stats.cluster.clone().expect("there is a cluster");
             let peers = Peers::new(id, options, gateway, counts, Box::new(clock));
@@ -174,16 +174,20 @@ fn router(setup: &Setup, limits: &Limits) -> Router {
     router
 }
 
-/// The time of the run, which is the same for all nodes.
-struct PlayClock(Play);
+/// The time of the run, which is the same for all nodes, and the clock of one machine.
+struct PlayClock {
+    play: Play,
+    /// The machine's clock is set wrong by so much.
+    ahead_us: u64,
+}
 
 impl Clock for PlayClock {
     fn now(&self) -> Instant {
-        self.0.start + Duration::from_millis(self.0.now_ms())
+        self.play.start + Duration::from_millis(self.play.now_ms())
     }
 
     fn unix_us(&self) -> u64 {
         // No two looks at it are at the same time.
-        self.0.now_ms() * 1_000 + self.0.looks.fetch_add(1, Ordering::Relaxed)
+        self.ahead_us + self.play.now_ms() * 1_000 + self.play.looks.fetch_add(1, Ordering::Relaxed)
     }
 }
