@@ -173,3 +173,63 @@ impl Questions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, channel};
+
+    const TIME: Duration = Duration::from_secs(2);
+
+    fn values() -> (Wanted, Receiver<usize>) {
+        let (told, tells) = channel();
+        let back = Back::new(move |values: Option<Vec<Args>>| {
+            // Who is told may be gone.
+            let _ = told.send(values.map_or(usize::MAX, |values| values.len()));
+        });
+        (Wanted::Values { back, all: Vec::new() }, tells)
+    }
+
+    fn keep(wanted: &mut Wanted) {
+        if let Wanted::Values { all, .. } = wanted {
+            all.push(Args::new());
+        }
+    }
+
+    #[test]
+    fn a_question_ends_when_all_have_answered_or_its_time_is_up() {
+        let start = Instant::now();
+        let mut questions = Questions::default();
+        let [(first, first_tells), (second, second_tells), (third, third_tells)] = [(); 3].map(|()| values());
+        let (first, is_first) = questions.ask(first, 1, TIME, start);
+        let (second, is_later) = questions.ask(second, 1, 2 * TIME, start);
+        let (third, is_sooner) = questions.ask(third, 1, TIME / 2, start);
+        assert_eq!((is_first, is_later, is_sooner), (true, false, true));
+        questions.answer(first, 1, keep);
+        assert!(first_tells.try_recv().is_err(), "it is not known yet how many there are");
+        questions.expect(first, 2);
+        questions.answer(first, 1, keep);
+        assert_eq!(first_tells.try_recv(), Ok(2));
+        questions.answer(first, 1, keep);
+        assert_eq!(questions.first_late(), Some(start + TIME / 2));
+        questions.end_late(start + TIME);
+        assert_eq!((third_tells.try_recv(), second_tells.try_recv().is_err()), (Ok(0), true));
+        questions.give_up(second, 7);
+        questions.give_up(third, 7);
+        assert_eq!((second_tells.try_recv(), questions.len(), questions.first_late()), (Ok(0), 0, None));
+        // For ever is a long time.
+        questions.ask(values().0, 0, Duration::MAX, start);
+    }
+
+    #[test]
+    fn what_is_kept_of_answers_is_bounded() {
+        let mut questions = Questions::default();
+        let (wanted, tells) = values();
+        let (number, _) = questions.ask(wanted, 0, TIME, Instant::now());
+        for bytes in [ANSWER_BYTES - 1, 2, usize::MAX, 1] {
+            questions.answer(number, bytes, keep);
+        }
+        questions.expect(number, 2);
+        assert_eq!(tells.try_recv(), Ok(2));
+    }
+}
