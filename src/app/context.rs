@@ -22,7 +22,7 @@ use crate::reactor::outlet::{Outlet, Tally, Ticket};
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::BodyKind;
 use crate::wire::frame::Frame;
-use crate::wire::parcel::{Parcel, Settings};
+use crate::wire::parcel::Parcel;
 use crate::wire::response::Response;
 use slab::Slab;
 use smallvec::SmallVec;

@@ -279,7 +279,11 @@ fn a_reactor_lets_so_many_broadcasts_wait_and_no_more() {
     let refused = told(everybody().ask("q", "?").unwrap());
     assert_eq!((refused.asked(), refused.busy(), refused.is_complete()), (0, 1, false));
     assert!(
-        refused.complete().unwrap_err().to_string().ends_with("and 1 reactors were too busy to ask theirs")
+        refused
+            .complete()
+            .unwrap_err()
+            .to_string()
+            .ends_with("and 1 reactors or nodes have not asked theirs")
     );
     let first = client.question();
     client.answer(first, &json!([]));

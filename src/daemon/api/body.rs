@@ -236,10 +236,13 @@ mod tests {
             assert_eq!((args.as_ref().json(), volatile, compress, local), ("", false, true, false));
         }
 
-        let Event { target, name, args, volatile, compress, .. } =
+        let Event { target, name, args, volatile, compress, local } =
             event(r#"{"roomName":"R","eventName":"E","text":{"a":[null , 1]}}"#);
         assert_eq!((target, name.as_str()), (Target::room("/", "R".to_owned()), "E"));
-        assert_eq!((args.as_ref().json(), volatile, compress), (r#"{"a":[null , 1]}"#, false, true));
+        assert_eq!(
+            (args.as_ref().json(), volatile, compress, local),
+            (r#"{"a":[null , 1]}"#, false, true, false)
+        );
         assert_eq!(event(r#"{"roomName":"R","eventName":"E","text":null}"#).args.as_ref().json(), "null");
     }
 

@@ -35,7 +35,10 @@ export async function startRedis(t) {
     const args = ['--port', '0', '--unixsocket', path, '--dir', folder, '--save', '', '--appendonly', 'no'];
     const child = spawn('redis-server', args, { stdio: 'ignore' });
     const exit = once(child, 'exit');
+    const redis = new Redis(path);
     t.after(async () => {
+        // Who was told last goes first: an adapter that cannot say that it goes fails.
+        for (const end of redis.users.reverse()) await end();
         child.kill('SIGKILL');
         await exit;
         await rm(folder, { recursive: true });
@@ -46,22 +49,22 @@ export async function startRedis(t) {
             socket.on('error', () => resolve(false));
         });
     await until('Redis accepts', accepts);
-    const redis = new Redis(t, path);
     redis.client = await redis.connect();
     return redis;
 }
 
 class Redis {
-    constructor(t, path) {
-        Object.assign(this, { t, path, url: `redis+unix://${path}` });
+    /** How those end who use it. */
+    users = [];
+
+    constructor(path) {
+        Object.assign(this, { path, url: `redis+unix://${path}` });
     }
 
     async connect() {
         const client = createClient({ socket: { path: this.path, reconnectStrategy: false } });
-        // It ends before those who use it.
-        client.on('error', () => {});
         await client.connect();
-        this.t.after(() => client.destroy());
+        this.users.push(() => client.close());
         return client;
     }
 
@@ -72,13 +75,13 @@ class Redis {
     }
 }
 
-/** A server of Socket.IO 4 on a free port, without its place in the cluster. */
-export async function listen(t, io) {
+/** Where a server in JavaScript listens, until the test context ends. */
+export async function listen(redis, io) {
     const http = createServer();
     io.attach(http);
     http.listen(0, '127.0.0.1');
     await once(http, 'listening');
-    t.after(() => io.close());
+    redis.users.push(() => io.close());
     return `127.0.0.1:${http.address().port}`;
 }
 
@@ -87,7 +90,10 @@ export class Cluster {
     static async start(t, wire) {
         const redis = await startRedis(t);
         const cluster = new Cluster(t, redis, wire === 'sharded');
-        await Promise.all([cluster.startNode(), cluster.startLibrary(), cluster.startProgram()]);
+        // One by one: what fails leaves nothing behind that is still about to start.
+        await cluster.startNode();
+        await cluster.startLibrary();
+        await cluster.startProgram();
         await cluster.servers('/', 3);
         await cluster.servers('/servers', 2);
         return cluster;
@@ -106,7 +112,7 @@ export class Cluster {
             socket.on('to_others', (event, ...args) => socket.broadcast.emit(event, ...args));
         });
         this.io.of('/servers');
-        this.node = { addr: await listen(this.t, this.io) };
+        this.node = { addr: await listen(this.redis, this.io) };
     }
 
     async startLibrary() {
@@ -116,7 +122,7 @@ export class Cluster {
     }
 
     async startProgram() {
-        const config = `api_key = "${KEY}"\nredis = "${this.redis.url}"\n[cluster]\nsharded = ${this.isSharded}\n`;
+        const config = `redis = "${this.redis.url}"\n[cluster]\nsharded = ${this.isSharded}\n[api]\nkey = "${KEY}"\n`;
         this.program = await start(this.t, config);
     }
 
