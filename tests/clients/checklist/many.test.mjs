@@ -93,6 +93,7 @@ both('adapter delivery rule: no room is everybody, several are their union, less
         [{ from: 'context', to: ['1', '2', '3'] }, 'abc'],
         [{ from: 'context', to: ['2', '2', a.id] }, 'ab'],
         [{ from: 'context', to: ['2'], except: ['2'] }, ''],
+        [{ from: 'context', to: [a.id, b.id, '3'], except: ['1'] }, 'bc'],
         [{ from: 'context', except: ['1', '2', '3'] }, 'd'],
         [{ from: 'socket', except: ['1', '2', '3'] }, ''],
         [{ from: 'socket', to: ['1', '3'], except: ['2'] }, 'c'],
