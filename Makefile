@@ -1,7 +1,8 @@
 # make run     installs what is missing, builds, starts the server: make run ARGS="--reactors 2"
 # make test    installs what is missing, runs every check and every test
 # make lint    format, clippy, the list of the public API, documentation
-# make bench   the cost of a delivery against a bare send() loop, and criterion's benches
+# make bench   the cost of a delivery against a bare send() loop, messages from one server to another, and criterion's
+#              benches
 # make flood   100,000 connections and a broadcast to all of them: make flood REACTORS=6 FLOOD="hold …"
 
 CARGO ?= cargo
@@ -41,6 +42,7 @@ test:
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) check --locked --lib --no-default-features
 	tools/public_api/check.sh
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
 
@@ -60,6 +62,7 @@ suites:
 bench: build
 	$(CARGO) bench --locked
 	$(RELEASE)/fanfare-flood $(COMPARE)
+	tools/flood/cluster.sh $(RELEASE) --at-least 50000
 
 flood: build
 	tools/flood/run.sh $(RELEASE) $(REACTORS) $(FLOOD)

@@ -208,3 +208,70 @@ fn a_decision_that_panics_refuses() {
     assert!(ws.text().starts_with("40{"));
     server.panics = 2;
 }
+
+#[test]
+fn who_waits_can_be_sent_away() {
+    let (main, next) = handing_out(Namespace::new("/").middleware(|socket, _| {
+        socket.join("waiting").map_err(|error| ConnectError::new(error.to_string())).map(drop)
+    }));
+    let main = main.on_any_outgoing(|_, event| assert_ne!(event.name(), "panic", "told to"));
+    let mut server = serve(1, |socketio| socketio.namespace(main).namespace(open()));
+    let handle = server.handle();
+    let mut ws = server.websocket(EIO4, "");
+    enter_open(&mut ws);
+    let sent_away = r#"44{"message":"disconnected"}"#;
+
+    // By whoever disconnects the rooms that it is in.
+    ws.send("40");
+    let decision = next();
+    handle.namespace("/").to("waiting").disconnect_sockets(false);
+    assert_eq!(ws.text(), sent_away);
+    decision.allow(&handle);
+    echoes(&mut ws);
+
+    // By what is done as it is allowed.
+    ws.send("40");
+    next().allow_with(&handle, |socket| socket.disconnect(false));
+    assert_eq!(ws.text(), sent_away);
+    echoes(&mut ws);
+
+    // By a listener that panics when something is sent to it.
+    ws.send("40");
+    let decision = next();
+    handle.namespace("/").to("waiting").emit("panic", ()).unwrap();
+    assert_eq!([ws.text(), ws.text()], [r#"42["panic"]"#, sent_away]);
+    decision.allow(&handle);
+    echoes(&mut ws);
+    server.panics = 1;
+}
+
+#[test]
+fn what_clients_gave_is_kept_for_those_who_wait_up_to_one_message() {
+    let held: Arc<Mutex<Vec<Decision>>> = Arc::default();
+    let keep = held.clone();
+    let names = Namespace::matching("^/n").unwrap().middleware_later(move |_, _, decision| {
+        keep.lock().unwrap().push(decision);
+    });
+    let engine = EngineOptions::at("/socket.io/").max_payload_bytes(1_000);
+    let socketio = SocketIo::new(engine).namespace(names).namespace(open());
+    let server = Embedded::start(Server::builder().socketio(socketio));
+    let handle = server.handle();
+    let mut ws = server.websocket(EIO4, "");
+    let auth = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes));
+    for (name, bytes) in [("/n1", 500), ("/n2", 400), ("/n3", 100)] {
+        ws.send(&format!("40{name},{}", auth(bytes)));
+    }
+    assert_eq!(ws.text(), r#"44/n3,{"message":"too much is waiting"}"#);
+    let decisions = std::mem::take(&mut *held.lock().unwrap());
+    assert_eq!(decisions.len(), 2);
+    decisions.into_iter().for_each(|decision| decision.allow(&handle));
+    assert!(ws.text().starts_with("40/n1,{") && ws.text().starts_with("40/n2,{"));
+    // There is place again, and one that waits alone may give what a message has room for.
+    ws.send(&format!("40/n4,{}", auth(900)));
+    ws.send("40/n5,");
+    enter_open(&mut ws);
+    let decisions = std::mem::take(&mut *held.lock().unwrap());
+    assert_eq!(decisions.len(), 2);
+    decisions.into_iter().for_each(|decision| decision.allow(&handle));
+    assert!(ws.text().starts_with("40/n4,{") && ws.text().starts_with("40/n5,{"));
+}

@@ -5,7 +5,7 @@ mod support;
 
 use embedded::Embedded;
 use fanfare::socketio::{Ack, Binary, EngineOptions, Error, Namespace, SocketIo};
-use fanfare::{Admission, Endpoint, Frame, Message, Request, Response, Server, Socket, To};
+use fanfare::{Admission, Endpoint, Frame, Message, Request, Responder, Response, Server, Socket, To};
 use serde_json::json;
 use std::sync::{Arc, Mutex, mpsc};
 use support::{PATIENCE, Received};
@@ -151,4 +151,75 @@ fn a_server_that_has_ended_drops_what_it_is_told() {
         handle.run(move |_| panic!("nobody runs it: {held:?}"));
     }
     assert_eq!(Arc::strong_count(&token), 1);
+}
+
+#[test]
+fn a_server_that_has_ended_asks_nobody() {
+    let server = serve(Namespace::new("/"));
+    let handle = server.handle();
+    drop(server);
+    assert!(matches!(handle.namespace("/").emit("e", ()), Err(Error::Stopped)));
+    assert!(matches!(handle.namespace("/").ask("e", ()), Err(Error::Stopped)));
+}
+
+#[test]
+fn a_request_is_answered_from_wherever_the_answer_is_known() {
+    const REACTORS: usize = 3;
+    let (sender, requests) = mpsc::channel::<(String, Responder)>();
+    let sender = Mutex::new(sender);
+    let builder = Server::builder().route("GET", "/late/{name}", move |_, _, params, responder| {
+        sender.lock().unwrap().send((params.get(0).to_owned(), responder)).unwrap();
+    });
+    let server = Embedded::with_reactors(builder, REACTORS);
+    // They have their homes on all reactors, and connections are spread over them.
+    let handles: Vec<_> = (0..REACTORS).map(|_| server.handle()).collect();
+    let answerer = std::thread::spawn(move || {
+        for round in 0.. {
+            let waiting: Vec<_> = requests.iter().take(16).collect();
+            if waiting.is_empty() {
+                return;
+            }
+            for (place, (name, responder)) in waiting.into_iter().enumerate() {
+                let handle = &handles[(place + round) % REACTORS];
+                let response = Response::text(200, name);
+                match place % 2 {
+                    0 => responder.send(handle, response),
+                    _ => handle.run(|cx| responder.send(cx, response)),
+                }
+            }
+        }
+    });
+    for round in 0..4 {
+        std::thread::scope(|scope| {
+            for client in 0..16 {
+                let (server, name) = (&server, format!("{round}-{client}"));
+                scope.spawn(move || {
+                    let reply = server.request("GET", &format!("/late/{name}"), "", "");
+                    assert_eq!((reply.status, reply.body), (200, name));
+                });
+            }
+        });
+    }
+    drop(server);
+    answerer.join().unwrap();
+}
+
+#[test]
+fn a_request_that_nobody_will_answer_is_answered() {
+    let builder = Server::builder()
+        .route("GET", "/here", |_, _, _, responder| drop(responder))
+        .route("GET", "/there", |_, _, _, responder| {
+            std::thread::spawn(move || drop(responder));
+        })
+        .route("GET", "/refused", |cx, _, _, responder| {
+            let done = move |cx: &mut fanfare::Context<'_>, _| responder.send(cx, Response::empty(204));
+            let refused = cx.namespace("/").emit_with_report("disconnect", (), done);
+            assert!(matches!(refused, Err(Error::ReservedEvent(_))));
+        });
+    let server = Embedded::start(builder);
+    for path in ["/here", "/there", "/refused"] {
+        let reply = server.request("GET", path, "", "");
+        let expected = json!({"code": "internal", "message": "the handler of this path did not answer"});
+        assert_eq!((reply.status, reply.body), (500, expected.to_string()), "{path}");
+    }
 }

@@ -44,6 +44,7 @@ fn to_some(socket: &mut Socket<'_>, cx: &mut Context<'_>, handle: &Handle, id: &
     socket.except("r").emit("e", ())?;
     cx.namespace("/").volatile().emit("e", ())?;
     cx.namespace("/").emit("e", ())?;
+    cx.namespace("/").local().emit("e", ())?;
     cx.namespace("/").compress(false).emit("e", ())?;
     cx.namespace("/").send("x")?;
     cx.namespace("/").emit_with_report("e", (), |_, report| println!("{}", report.delivered()))

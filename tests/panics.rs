@@ -128,3 +128,39 @@ fn an_endpoint_or_a_route_that_panics_ends_its_connection_or_request() {
     assert_eq!(server.request("GET", "/put-off", "", "").body, "fine");
     server.panics = 5;
 }
+
+/// Panics when it is dropped.
+struct Fuse;
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        assert!(false_now(), "dropped");
+    }
+}
+
+#[test]
+fn what_is_kept_with_a_socket_may_panic_when_it_is_dropped() {
+    let main = Namespace::new("/")
+        .middleware(|socket, connecting| {
+            socket.set(Fuse);
+            if connecting.auth() == "{}" { Ok(()) } else { Err(ConnectError::new("no")) }
+        })
+        .on("echo", |socket, event| event.ack(socket, event.args()));
+    let mut server = serve(main);
+    let mut ws = server.websocket(EIO4, "");
+    // It is refused, leaves, comes back, and its connection ends.
+    ws.send(r#"40{"a":1}"#);
+    assert_eq!(ws.text(), r#"44{"message":"no"}"#);
+    ws.send("40");
+    assert!(ws.text().starts_with("40{"));
+    ws.send("41");
+    ws.send("40");
+    assert!(ws.text().starts_with("40{"));
+    drop(ws);
+    let mut ws = server.websocket(EIO4, "");
+    ws.send("40");
+    assert!(ws.text().starts_with("40{"));
+    ws.send(r#"421["echo",1]"#);
+    assert_eq!(ws.text(), "431[1]");
+    server.panics = 4;
+}

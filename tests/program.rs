@@ -151,6 +151,11 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("FANFARE_WS_COMPRESSION", "true"),
         ("FANFARE_COMPRESSION_THRESHOLD_BYTES", "2003"),
         ("FANFARE_COMPRESSION_LEVEL", "7"),
+        ("FANFARE_CLUSTER_SHARDED", "true"),
+        ("FANFARE_CLUSTER_NODE", "17"),
+        ("FANFARE_CLUSTER_PREFIX", "shop:1"),
+        ("FANFARE_CLUSTER_SPOOL_BYTES", "2004"),
+        ("FANFARE_CLUSTER_SPOOL_AGE_MS", "16"),
         ("FANFARE_AUTH_TOKEN", "hush-1"),
         ("FANFARE_AUTH_ORIGINS", "https://a.example,https://b.example:8443"),
         ("FANFARE_API_KEY", "hush-2"),
@@ -189,6 +194,11 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("compression", "true"),
         ("threshold_bytes", "2003"),
         ("level", "7"),
+        ("sharded", "true"),
+        ("node", "17"),
+        ("prefix", "\"shop:1\""),
+        ("spool_bytes", "2004"),
+        ("spool_age_ms", "16"),
         ("token", "\"***\""),
         ("origins", "[\"https://a.example\", \"https://b.example:8443\"]"),
         ("key", "\"***\""),
@@ -239,7 +249,7 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
-        ":1: listne: unknown key, expected one of listen, reactors, log, open, [auth], [api], [admin], \
+        ":1: listne: unknown key, expected one of listen, reactors, log, open, redis, [cluster], [auth], [api], [admin], \
          [socketio], [limits], [ws], [compression]"
     );
     // Not yet: a limit that would not hold is not taken.
@@ -276,6 +286,11 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
         error("[socketio]\nnamespaces = \"news\"\n")
             .starts_with(":2: socketio.namespaces: expected different")
     );
+    assert_eq!(
+        error("[cluster]\nprefix = \"a#b\"\n"),
+        ":2: cluster.prefix: expected 1 to 64 letters, digits, dots, colons, dashes and underscores, found \"a#b\""
+    );
+    assert!(error("redis = \"http://a\"\n").starts_with(":1: redis: expected a URL such as redis://"));
     // Keys that do not go together.
     assert!(
         error("[socketio]\ncors = \"*\"\ncors_credentials = true\n")

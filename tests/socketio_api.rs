@@ -393,3 +393,31 @@ fn one_namespace_of_two_mounts_has_one_parser() {
         .socketio(socketio("/b/", Parser::MessagePack));
     assert!(matches!(builder.start(), Err(StartError::MixedParsers)));
 }
+
+#[test]
+fn who_leaves_a_namespace_hears_the_others_that_it_is_in() {
+    let news = |socket: &mut Socket<'_>, text: &str| socket.context().namespace("/").emit("news", text);
+    let chat = Namespace::new("/chat")
+        .on_disconnecting(move |socket, _| {
+            news(socket, "leaving")?;
+            socket.context().namespace("/chat").emit("nobody", ())
+        })
+        .on_disconnect(move |socket, _| {
+            news(socket, "left")?;
+            let done = |cx: &mut fanfare::Context<'_>, answers: fanfare::socketio::Answers| {
+                let _ = cx.namespace("/").emit("asked", answers.asked());
+            };
+            socket.context().namespace("/").emit_with_ack("and you?", (), done)
+        });
+    let server = serve(vec![Namespace::new("/"), chat]);
+    let mut ws = server.websocket(EIO4, "");
+    for packet in ["40", "40/chat,"] {
+        ws.send(packet);
+        ws.text();
+    }
+    ws.send("41/chat,");
+    assert_eq!([ws.text(), ws.text()], [r#"42["news","leaving"]"#, r#"42["news","left"]"#]);
+    assert_eq!(ws.text(), r#"420["and you?"]"#);
+    ws.send("430[]");
+    assert_eq!(ws.text(), r#"42["asked",1]"#);
+}

@@ -5,8 +5,8 @@
 #
 # run: what building takes, and the browser clients that the server serves, of tools/client, in .deps/client; the
 # server runs without them, too. test: what the tests take, too: Node.js 18 or newer, and the client libraries of
-# tests/clients in .deps/node and .deps/python (a virtual environment), and Redis, whose servers the tests start
-# themselves: as a service of the system it is not started. Packages of the system come by apt.
+# tests/clients in .deps/node and .deps/python (a virtual environment), and Redis, nginx and HAProxy, which the tests start
+# themselves: as services of the system they are not started. Packages of the system come by apt.
 # Rust is expected to be there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -97,16 +97,23 @@ if [ -f $clients/requirements.txt ] && ! cmp -s $clients/requirements.txt .deps/
     cp $clients/requirements.txt .deps/python/installed
 fi
 
-# Redis. A service that was there before is left alone; one that comes with the package is not wanted.
-if ! { have redis-server && have redis-cli; }; then
-    apt redis-server
+# without_service PACKAGE NAME: a program that the tests start. A service that was there before is left alone; one that comes
+# with the package is not wanted.
+without_service() {
+    apt "$1"
     if [ -d /run/systemd/system ]; then
-        $as_root systemctl disable --quiet --now redis-server || fail "cannot disable the service redis-server"
+        $as_root systemctl disable --quiet --now "$2" || fail "cannot disable the service $2"
     else
-        $as_root service redis-server stop >/dev/null 2>&1 || true
-        $as_root update-rc.d redis-server disable >/dev/null || fail "cannot disable the service redis-server"
+        $as_root service "$2" stop >/dev/null 2>&1 || true
+        $as_root update-rc.d "$2" disable >/dev/null || fail "cannot disable the service $2"
     fi
-fi
+}
+
+# Programs of the system for its services are not in everybody's path.
+PATH=$PATH:/usr/sbin:/sbin
+{ have redis-server && have redis-cli; } || without_service redis-server redis-server
+have nginx || without_service nginx-light nginx
+have haproxy || without_service haproxy haproxy
 have openssl || apt openssl
 
 # The client in Rust is built with a TLS that it never uses.

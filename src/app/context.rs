@@ -22,7 +22,7 @@ use crate::reactor::outlet::{Outlet, Tally, Ticket};
 use crate::wire::dialect::Dialect;
 use crate::wire::engine::BodyKind;
 use crate::wire::frame::Frame;
-use crate::wire::parcel::{Parcel, Settings};
+use crate::wire::parcel::Parcel;
 use crate::wire::response::Response;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -201,6 +201,14 @@ impl Core {
     /// The number of the namespace that has this name at a mount, as far as it is there for this reactor.
     pub(crate) fn namespace_number(&self, mount: u16, name: &str) -> Option<u32> {
         self.router.namespace_number(mount, name).map(u32::from).or_else(|| self.live.find(name))
+    }
+
+    /// The slot of the socket that is just leaving this scope, or everything: it is in its rooms still.
+    pub(super) fn leaving_from(&self, scope: &str) -> Option<u32> {
+        let Leaving { slot, number, .. } = self.leaving?;
+        let session = self.sio.at(slot)?;
+        let leaves = session.closed || self.namespace_number(session.mount, scope) == Some(number);
+        leaves.then_some(slot)
     }
 
     /// Whom it means here. In a namespace, the id of a socket is a room that needs no table.
@@ -474,7 +482,7 @@ impl<'a> Context<'a> {
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
         let recipients = self.core.select(to, self.out);
-        let skip = sender.or(self.core.leaving.map(|leaving| leaving.slot));
+        let skip = sender.or_else(|| self.core.leaving_from(&to.scope));
         self.tell_outgoing(&to.scope, &recipients, skip, parcel);
         self.out.fan_out(recipients, skip, parcel, ticket);
     }

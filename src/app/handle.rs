@@ -60,6 +60,10 @@ impl Handle {
         Handle { mailboxes, router, stats, home }
     }
 
+    pub(super) fn home(&self) -> ReactorId {
+        self.home
+    }
+
     /// Everybody in a namespace of Socket.IO; [`Emit::to`] chooses among them.
     pub fn namespace(&self, name: &str) -> Emit<&Handle> {
         Emit::new(self, None, To::namespace(name))

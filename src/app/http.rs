@@ -1,6 +1,7 @@
 //! HTTP requests as handlers see them, and how they answer.
 
 use super::context::{Context, Job};
+use super::handle::{Handle, Via};
 use crate::base::ids::LinkId;
 use crate::reactor::peer::Peer;
 use crate::session::http as session;
@@ -121,22 +122,48 @@ fn decode(text: &str) -> Result<Cow<'_, str>, BadQuery> {
     Ok(Cow::Owned(decoded.into_owned()))
 }
 
-/// The duty to answer one request, now or in a later turn of the same reactor.
+/// The duty to answer one request, now, later or from another thread.
 ///
-/// A request that is not answered within 30 seconds is answered with 503.
+/// A request that is not answered within 30 seconds is answered with 503; one whose responder is dropped, with 500.
 #[derive(Debug)]
 #[must_use = "a request without an answer holds its connection"]
-pub struct Responder {
-    pub(crate) link: LinkId,
+pub struct Responder(Option<Unanswered>);
+
+#[derive(Debug)]
+struct Unanswered {
+    /// Its home is the reactor that has the link.
+    handle: Handle,
+    link: LinkId,
     /// Which request of the link, so that an answer that comes too late does not answer the next.
-    pub(crate) number: u32,
+    number: u32,
 }
 
 impl Responder {
-    /// Answers. If the client is gone by now, nothing happens.
-    pub fn send(self, cx: &mut Context<'_>, response: Response) {
-        cx.core.jobs.push_back(Job::Respond { link: self.link, number: self.number, response });
+    pub(crate) fn new(cx: &Context<'_>, link: LinkId, number: u32) -> Responder {
+        Responder(Some(Unanswered { handle: cx.handle(), link, number }))
     }
+
+    /// Answers. If the client is gone by now, nothing happens.
+    pub fn send(mut self, via: impl Via, response: Response) {
+        if let Some(Unanswered { handle, link, number }) = self.0.take() {
+            respond(via, &handle, link, number, response);
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if let Some(Unanswered { handle, link, number }) = self.0.take() {
+            let response = Response::error(500, "internal", "the handler of this path did not answer");
+            respond(&handle, &handle, link, number, response);
+        }
+    }
+}
+
+fn respond(via: impl Via, home: &Handle, link: LinkId, number: u32, response: Response) {
+    via.carry_to(home.home(), response.body.len() + 256, move |cx| {
+        cx.core.jobs.push_back(Job::Respond { link, number, response });
+    });
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::endpoint::Endpoint;
 use super::engine::{Mount, Served};
 use super::files::{Compressor, FilesAt, Hit};
 use super::http::{Request, Responder};
+use super::nodes::OnQuestion;
 use super::socketio::{Namespace, Parser, SocketIo, pieces};
 use crate::base::compression::Compression;
 use crate::wire::frame::Frame;
@@ -47,6 +48,7 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     endpoints: Vec<(String, Box<dyn Endpoint>)>,
     mounts: Vec<Mount>,
+    questions: Vec<(String, OnQuestion)>,
     files: Vec<FilesAt>,
     /// Makes the shorter forms of files; there while a server with files runs.
     pub(crate) compressor: Option<Compressor>,
@@ -186,6 +188,16 @@ impl Router {
         let kind = if attachments.is_empty() { PacketType::Event } else { PacketType::BinaryEvent };
         let made = pieces(self.parser_of(namespace), kind, namespace, id, data, attachments);
         Parcel::new(made, Settings { volatile, compression: self.namespace_compression(namespace) })
+    }
+
+    /// Answers questions of this name of other nodes.
+    pub(crate) fn add_question(&mut self, name: &str, handler: OnQuestion) {
+        self.questions.push((name.to_owned(), handler));
+    }
+
+    /// Who answers questions of this name.
+    pub(crate) fn question(&self, name: &str) -> Option<&OnQuestion> {
+        self.questions.iter().find(|(known, _)| known == name).map(|(_, handler)| handler)
     }
 
     /// The names of the namespaces that are always there.

@@ -53,6 +53,7 @@ pub struct ClusterStats {
     pub(crate) up: AtomicBool,
     pub(crate) nodes: Gauge,
     pub(crate) gaps: Gauge,
+    pub(crate) missed: Gauge,
     pub(crate) bad: Gauge,
     pub(crate) published: Gauge,
     pub(crate) received: Gauge,
@@ -75,6 +76,12 @@ impl ClusterStats {
     /// Outages after which messages of others may be missing.
     pub fn gaps(&self) -> u64 {
         self.gaps.get()
+    }
+
+    /// Messages of others to clients that were missed in such outages, as far as their numbers tell: only the next message to
+    /// the same room, or to everybody, shows how many.
+    pub fn missed(&self) -> u64 {
+        self.missed.get()
     }
 
     /// Messages of others that could not be read.

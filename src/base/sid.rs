@@ -12,6 +12,8 @@
 use super::ids::{LinkId, ReactorId};
 use std::hash::{BuildHasher, RandomState};
 
+/// The largest number that a node can be given. An id begins with it: two characters, of 6 bits each.
+pub const MAX_NODE: u16 = 0xfff;
 /// Characters of an id.
 pub const SID_LEN: usize = 20;
 /// The most links of one reactor that ids can tell apart.
@@ -115,6 +117,12 @@ impl SidKey {
         SidKey { node: mac.hash_one("node") as u16, mac, stream: RandomState::new() }
     }
 
+    /// A random key for a node with this number, at most [`MAX_NODE`]; the rest of the 16 bits is random.
+    pub fn of_node(number: u16) -> SidKey {
+        let key = SidKey::random();
+        SidKey { node: number << 4 | key.node & 15, ..key }
+    }
+
     /// The id of a place in a realm.
     pub fn sid(&self, place: Place, realm: &str) -> Sid {
         let bits = place.to_bits();
@@ -187,6 +195,18 @@ mod tests {
                     assert_eq!(SidKey { node, ..SidKey::random() }.place(sid.as_str(), realm), None);
                     assert_eq!(SidKey { node: node ^ 1, ..key.clone() }.place(sid.as_str(), realm), None);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn ids_begin_with_the_number_of_their_node() {
+        for (number, start) in [(0, "AA"), (1, "AB"), (3, "AD"), (64, "BA"), (MAX_NODE, "__")] {
+            let (key, again) = (SidKey::of_node(number), SidKey::of_node(number));
+            for place in places() {
+                let sid = key.sid(place, "");
+                assert!(sid.as_str().starts_with(start), "{number}: {sid}");
+                assert_eq!((key.place(sid.as_str(), ""), again.place(sid.as_str(), "")), (Some(place), None));
             }
         }
     }

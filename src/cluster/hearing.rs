@@ -1,11 +1,11 @@
 //! What other nodes, servers and emitters say, done here and answered.
 
-use super::peers::{Peers, lock};
+use super::peers::{Peers, answer_scope, lock};
 use super::presence::Sign;
 use super::redis::Event;
 use super::wanted::Wanted;
 use crate::app::socketio::{Answer, Emit, Moves, RemoteSocket};
-use crate::app::{Back, DeliveryReport, To};
+use crate::app::{Back, DeliveryReport, NODES, To};
 use crate::wire::adapter::{
     Body, Broadcast, Message, Opts, Payload, RemoteSocket as WireSocket, Report, decode,
 };
@@ -32,24 +32,29 @@ impl Peers {
                 if *gap {
                     self.stats.gaps.add(1);
                 }
+                // Everybody gets the time again in which to say that it is there.
+                lock(&self.presence).hear_again(Instant::now());
                 self.stats.up.store(true, Ordering::Relaxed);
                 self.sign(Sign::Hello);
             }
-            Event::Down { .. } => self.stats.up.store(false, Ordering::Relaxed),
+            Event::Down { .. } => {
+                self.stats.up.store(false, Ordering::Relaxed);
+                lock(&self.heard).went_out();
+            }
             Event::Message { channel, payload } => self.hear_message(channel, payload),
             Event::Published { ticket, receivers } => self.published(*ticket, *receivers),
             Event::Lost { ticket, .. } => {
-                let others = crate::app::Cluster::others(&**self);
-                self.questions().expect(*ticket, others);
-                self.questions().end_now(*ticket);
+                self.questions().is_unsaid(*ticket, self.out_of_reach());
             }
             Event::Counted { ticket, count } => {
                 if let Some(namespace) = self.census_of(*ticket) {
                     return self.note_servers(namespace, *count);
                 }
-                // This one is among them.
-                let others = count.map_or(0, |count| count.saturating_sub(1));
-                self.questions().expect(*ticket, others);
+                match count {
+                    None => self.questions().is_unsaid(*ticket, self.out_of_reach()),
+                    // This one is among them.
+                    Some(count) => self.questions().expect(*ticket, count.saturating_sub(1)),
+                }
             }
             Event::Dropped { .. } => {}
         }
@@ -84,13 +89,25 @@ impl Peers {
             decoded = decode(&self.shared, &self.id, channel, bytes);
         }
         match decoded {
-            Ok(Some(message)) => self.act(message),
+            Ok(Some(message)) => {
+                self.count_missed(channel, &message);
+                self.act(message);
+            }
             // What this node said itself.
             Ok(None) => {}
             Err(error) => {
                 self.stats.bad.add(1);
                 log::debug!("cluster: bad message in {channel:?}: {error}");
             }
+        }
+    }
+
+    /// A message of another node tells how many it said before.
+    fn count_missed(&self, channel: &str, message: &Message<'_>) {
+        if let (Body::Broadcast(_), Some(from), Some(number)) = (&message.body, &message.from, message.seq)
+            && self.is_wanted(&message.scope, channel)
+        {
+            self.stats.missed.add(lock(&self.heard).hear(from, channel, number));
         }
     }
 
@@ -230,6 +247,9 @@ impl Peers {
                     peers.answer(&answer_scope, from.as_deref(), body);
                 })
             });
+            if scope == NODES {
+                return cx.asked_by_node(&event, &args, ack);
+            }
             if let Err(error) = cx.server_side(&scope, &event, &args, ack) {
                 log::warn!("cluster: event {event:?} of another server: {error}");
             }
@@ -238,7 +258,7 @@ impl Peers {
 
     /// Answers whoever asked.
     fn answer(&self, scope: &str, from: Option<&str>, body: Body<'_>) {
-        let to = from.map(Into::into);
+        let (to, scope) = (from.map(Into::into), answer_scope(scope));
         let message =
             Message { scope: scope.into(), from: Some(self.id.as_str().into()), to, seq: None, body };
         self.say(&message, None);

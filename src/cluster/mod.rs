@@ -12,12 +12,14 @@
 //! | `elder` | what only older servers ask |
 //! | `wanted` | questions to other nodes, until they are answered or late |
 //! | `presence` | which other nodes there are |
+//! | `sequence` | how many messages of others were missed in an outage |
 
 mod elder;
 mod hearing;
 mod peers;
 mod presence;
 pub mod redis;
+mod sequence;
 mod wanted;
 
 pub(crate) use peers::Peers;

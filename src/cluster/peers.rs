@@ -3,9 +3,10 @@
 use super::ClusterOptions;
 use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
 use super::redis::{Link, Settings};
+use super::sequence::{Heard, Said};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
-use crate::app::{Cluster, ClusterStats, DeliveryReport, Gateway, Order, To};
+use crate::app::{Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To};
 use crate::sys::Wakeup;
 use crate::wire::adapter::{Body, Broadcast, Channels, Claim, Flags, Message, Names, Opts, Payload, encode};
 use crate::wire::frame::Opcode;
@@ -80,6 +81,8 @@ pub(crate) struct Peers {
     /// How many servers are of other programs, by namespace, as the last two counts had it.
     foreign: Mutex<HashMap<String, [u64; 2]>>,
     claims: Mutex<Claims>,
+    said: Mutex<Said>,
+    pub(super) heard: Mutex<Heard>,
     pub(super) stats: Arc<ClusterStats>,
 }
 
@@ -112,6 +115,8 @@ impl Peers {
             others: AtomicU64::new(0),
             foreign: Mutex::default(),
             claims: Mutex::default(),
+            said: Mutex::default(),
+            heard: Mutex::default(),
             stats,
         });
         let settings: Settings = options.link.clone();
@@ -125,6 +130,7 @@ impl Peers {
         let namespaces: Vec<String> = peers.gateway.router.namespaces().map(str::to_owned).collect();
         // Nobody else has it.
         let _ = peers.link.set(link);
+        peers.listen(NODES, true);
         for namespace in namespaces {
             peers.listen(&namespace, true);
         }
@@ -161,11 +167,16 @@ impl Peers {
             self.subscribe(channels.main(scope), wanted);
         }
         self.subscribe(channels.requests(scope), wanted);
-        self.subscribe(channels.responses(scope, Some(&self.id)), wanted);
-        self.subscribe(channels.responses(scope, None), wanted);
+        if answer_scope(scope) == scope {
+            self.subscribe(channels.responses(scope, Some(&self.id)), wanted);
+            self.subscribe(channels.responses(scope, None), wanted);
+        }
     }
 
     fn subscribe(&self, channel: String, wanted: bool) {
+        if !wanted {
+            lock(&self.heard).forget(&channel);
+        }
         let Some(link) = self.link.get() else { return };
         if wanted { link.subscribe(channel) } else { link.unsubscribe(channel) }
     }
@@ -283,6 +294,17 @@ impl Peers {
         !self.is_heard_anyway(&to.scope) && self.is_mixed(&to.scope)
     }
 
+    /// Whether this node wants what comes on a channel of a scope. Something may come after the last member of a room has
+    /// left.
+    pub(super) fn is_wanted(&self, scope: &str, channel: &str) -> bool {
+        match self.channels(scope).room_of(scope, channel) {
+            Some(room) if !self.is_heard_anyway(scope) => {
+                !self.gateway.interest.reactors_of(scope, room).is_empty()
+            }
+            _ => true,
+        }
+    }
+
     /// Whether this node is subscribed to where it says something to these.
     fn hears(&self, to: &To) -> bool {
         match to.rooms.as_slice() {
@@ -294,8 +316,15 @@ impl Peers {
         }
     }
 
+    /// How many others are not told what cannot be said. While Redis is away there may be some that are not known.
+    pub(super) fn out_of_reach(&self) -> u64 {
+        let others = self.others();
+        if self.stats.is_up() { others } else { others.max(1) }
+    }
+
     fn ask(&self, wanted: Wanted, time: Duration) -> u64 {
-        let number = self.questions().ask(wanted, time, Instant::now());
+        let known = self.out_of_reach();
+        let number = self.questions().ask(wanted, known, Instant::now() + time);
         self.sooner.notify_one();
         number
     }
@@ -317,9 +346,14 @@ impl Peers {
         let id = number.map(|number| Cow::Owned(self.request(number)));
         let (request, report) = if is_question { (id, None) } else { (None, id) };
         let body = Body::Broadcast(Broadcast { data, opts: opts(to, flags), request, report });
+        let mut message = self.message(&to.scope, body);
         let channels = self.channels(&to.scope);
-        let Some((channel, bytes)) = encode(channels, &self.message(&to.scope, body)) else { return false };
-        let channel = if for_all { channels.main(&to.scope) } else { channel };
+        let channel = if for_all { Some(channels.main(&to.scope)) } else { channels.target(&message) };
+        let Some(channel) = channel else { return false };
+        // Held until it stands in the queue, so that numbers leave in their order.
+        let mut said = lock(&self.said);
+        message.seq = Some(said.next(&channel));
+        let Some((_, bytes)) = encode(channels, &message) else { return false };
         self.link.get().is_some_and(|link| link.publish(channel, bytes, number).is_ok())
     }
 }
@@ -333,12 +367,12 @@ impl Cluster for Peers {
                     let said = (to.scope.clone(), for_all || self.hears(&to));
                     self.ask(Wanted::Report { back, sum: DeliveryReport::default(), said }, REPORT_TIME)
                 });
-                if !self.publish(&to, &parcel, number, false, (for_all, None))
-                    && let Some(number) = number
+                let is_said = self.publish(&to, &parcel, number, false, (for_all, None));
+                // What waits for Redis may be delivered yet, and nobody waits for that.
+                if let Some(number) = number
+                    && !(is_said && self.stats.is_up())
                 {
-                    let others = self.others();
-                    self.questions().expect(number, others);
-                    self.questions().end_now(number);
+                    self.questions().is_unsaid(number, self.out_of_reach());
                 }
             }
             Order::Ask { to, parcel, timeout, back } => {
@@ -400,6 +434,12 @@ impl Drop for Peers {
     }
 }
 
+/// Where questions of a scope are answered. A node may ask in a scope of plain WebSockets that it has nobody of, and hears
+/// nothing there: the answers to all of those come in one.
+pub(super) fn answer_scope(scope: &str) -> &str {
+    if scope.starts_with('/') { scope } else { NODES }
+}
+
 fn opts(to: &To, flags: Flags) -> Opts<'_> {
     let names = |rooms: &[CompactString]| rooms.iter().map(|room| Cow::Owned(room.to_string())).collect();
     Opts { rooms: names(&to.rooms), except: names(&to.except), flags }
@@ -434,7 +474,10 @@ fn keep_time(peers: &Weak<Peers>) {
         if now >= next_beat {
             next_beat = now + BEAT;
             peers.sign(Sign::Here);
-            lock(&peers.presence).forget(now);
+            // Whoever is not heard while Redis is away may be there.
+            if peers.stats.is_up() {
+                lock(&peers.presence).forget(now);
+            }
             peers.note_others();
             peers.note_link();
             peers.take_census();

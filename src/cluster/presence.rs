@@ -51,6 +51,11 @@ impl Presence {
         sign == Sign::Hello
     }
 
+    /// Others can be heard again: those that were there may still be.
+    pub(super) fn hear_again(&mut self, now: Instant) {
+        self.0.values_mut().for_each(|heard| *heard = now);
+    }
+
     /// Forgets those that were silent for too long.
     pub(super) fn forget(&mut self, now: Instant) {
         self.0.retain(|_, heard| now.duration_since(*heard) < GONE);
@@ -76,6 +81,10 @@ mod tests {
         }
         assert_eq!(presence.len(), 2);
         presence.forget(start + GONE);
+        assert_eq!(presence.len(), 1);
+        // After an outage.
+        presence.hear_again(start + 2 * GONE);
+        presence.forget(start + 2 * GONE + BEAT);
         assert_eq!(presence.len(), 1);
         presence.hear("me", &encode("b", Sign::Bye), start + GONE);
         assert_eq!(presence.len(), 0);

@@ -7,7 +7,7 @@ use crate::app::{Answered, Back, DeliveryReport};
 use crate::wire::socketio::args::Args;
 use compact_str::CompactString;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What somebody wants to know.
 pub(super) enum Wanted {
@@ -30,6 +30,8 @@ struct Entry {
     wanted: Wanted,
     /// How many have to answer, once that is known.
     expected: Option<u64>,
+    /// How many others there were when it was asked, for as long as that is not.
+    known: u64,
     answered: u64,
     until: Instant,
 }
@@ -45,7 +47,7 @@ impl Entry {
     }
 
     fn finish(self) {
-        let (expected, answered) = (self.expected.unwrap_or(self.answered), self.answered);
+        let (expected, answered) = (self.expected.unwrap_or(self.known.max(self.answered)), self.answered);
         match self.wanted {
             Wanted::Report { back, sum, .. } => {
                 back.answer(DeliveryReport { nodes_asked: expected, nodes_answered: answered, ..sum });
@@ -68,10 +70,10 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// Asks; the number of the question.
-    pub(super) fn ask(&mut self, wanted: Wanted, time: Duration, now: Instant) -> u64 {
+    /// Asks, with so many others known to be there; the number of the question.
+    pub(super) fn ask(&mut self, wanted: Wanted, known: u64, until: Instant) -> u64 {
         self.last += 1;
-        self.entries.insert(self.last, Entry { wanted, expected: None, answered: 0, until: now + time });
+        self.entries.insert(self.last, Entry { wanted, expected: None, known, answered: 0, until });
         self.last
     }
 
@@ -86,6 +88,12 @@ impl Questions {
             Wanted::Report { said, .. } => Some(said.clone()),
             _ => None,
         }
+    }
+
+    /// It was not said, or will not be soon: nobody of so many others answers.
+    pub(super) fn is_unsaid(&mut self, number: u64, others: u64) {
+        self.expect(number, others);
+        self.end_now(number);
     }
 
     /// Nobody will answer any more.

@@ -2,9 +2,9 @@
 
 use crate::access::Access;
 use crate::client::{self, Client};
-use crate::config::{Config, Loaded};
+use crate::config::{ClusterConfig, Config, Loaded};
 use crate::{api, events, gateway, logging};
-use fanfare::{Builder, ClusterOptions, ListenAddr, Running, Server};
+use fanfare::{Builder, ClusterOptions, LinkSettings, ListenAddr, RedisUrl, Running, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -78,14 +78,37 @@ fn server(config: &Config) -> Builder {
         .limits(config.limits.clone())
         .endpoint("/ws", gateway::Gateway::new(access.clone(), config.limits.rooms_per_socket));
     let builder = if config.ws_compression { builder.compression(config.compression) } else { builder };
+    // The table of keys has the bound.
+    let builder = match config.cluster.node.and_then(|node| u16::try_from(node).ok()) {
+        Some(node) => builder.node(node),
+        None => builder,
+    };
     let builder = match &config.redis {
-        Some(url) => builder.cluster(ClusterOptions::redis(url.clone()).sharded(config.cluster_sharded)),
+        Some(url) => builder.cluster(cluster(url, &config.cluster)),
         None => builder,
     };
     let builder = events::install(builder, config, &access);
     let builder = api::install(builder, access, events::namespaces(config));
     let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);
     config.listen.iter().cloned().fold(builder, Builder::listen)
+}
+
+/// The servers that it is one with.
+fn cluster(url: &RedisUrl, config: &ClusterConfig) -> ClusterOptions {
+    let settings = LinkSettings {
+        spool_bytes: config.spool_bytes,
+        spool_age: Duration::from_millis(config.spool_age_ms.into()),
+        ..LinkSettings::default()
+    };
+    // What waits for Redis to answer counts as well, and that there is room for it at all.
+    let backlog_bytes = settings.backlog_bytes.max(2 * config.spool_bytes);
+    let options = ClusterOptions::redis(url.clone()).sharded(config.sharded).prefix(&config.prefix);
+    // Databases of one Redis share their channels: those of /ws have to differ, too.
+    let options = match config.prefix.as_str() {
+        "socket.io" => options,
+        prefix => options.own_prefix(&format!("{prefix}-fanfare")),
+    };
+    options.link(LinkSettings { backlog_bytes, ..settings })
 }
 
 /// Signals by name. Once `ending` is set they end the process as if nobody watched, also when it hangs.

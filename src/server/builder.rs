@@ -3,11 +3,13 @@
 use super::running::{Running, start};
 use crate::app::socketio::SocketIo;
 use crate::app::{
-    Context, Endpoint, EngineOptions, Files, FilesAt, Mount, Params, Request, Responder, Router, Served,
+    Context, Endpoint, EngineOptions, Files, FilesAt, Mount, NodeAnswer, Params, Request, Responder, Router,
+    Served,
 };
 use crate::base::compression::Compression;
 use crate::base::ids::MAX_REACTORS;
 use crate::base::limits::Limits;
+use crate::base::sid::MAX_NODE;
 use crate::cluster::ClusterOptions;
 use crate::reactor::listener::ListenAddr;
 use std::fmt;
@@ -28,6 +30,7 @@ impl Server {
             compression: None,
             router: Router::default(),
             cluster: None,
+            node: None,
         }
     }
 }
@@ -39,6 +42,8 @@ pub enum StartError {
     NoAddress,
     /// More reactors than there can be.
     TooManyReactors(usize),
+    /// A node's number that does not fit into ids.
+    NodeTooLarge(u16),
     /// Two namespaces of one name, on two paths, have different parsers; or there is a dynamic namespace with another
     /// parser behind a [`Namespace::when`](crate::socketio::Namespace::when).
     MixedParsers,
@@ -53,6 +58,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::NoAddress => f.write_str("there is no address to listen on"),
             StartError::TooManyReactors(count) => write!(f, "{count} reactors: {MAX_REACTORS} at most"),
+            StartError::NodeTooLarge(number) => write!(f, "node {number}: {MAX_NODE} at most"),
             StartError::MixedParsers => {
                 f.write_str(
                     "namespaces of one name have one parser, and behind one by function all dynamic ones have its",
@@ -75,6 +81,7 @@ pub struct Builder {
     pub(super) compression: Option<Compression>,
     pub(super) router: Router,
     pub(super) cluster: Option<ClusterOptions>,
+    pub(super) node: Option<u16>,
 }
 
 impl Builder {
@@ -115,6 +122,26 @@ impl Builder {
     /// of them. That Redis is away keeps nothing from starting.
     pub fn cluster(mut self, options: ClusterOptions) -> Builder {
         self.cluster = Some(options);
+        self
+    }
+
+    /// The number of this node behind a load balancer, 0 to 4,095: ids of sessions begin with it, in two characters of
+    /// base64url (`AA` for 0, `AB` for 1), so that the balancer can send the requests of a session where it lives. A
+    /// random one without this.
+    pub fn node(mut self, number: u16) -> Builder {
+        self.node = Some(number);
+        self
+    }
+
+    /// Answers the questions of this name that other nodes of the cluster ask by
+    /// [`Context::ask_nodes`](crate::Context::ask_nodes). The handler is given the question as JSON; it runs on one reactor
+    /// and must not block.
+    pub fn answer_nodes(
+        mut self,
+        name: &str,
+        handler: impl Fn(&mut Context<'_>, &str, NodeAnswer) + Send + Sync + 'static,
+    ) -> Builder {
+        self.router.add_question(name, Box::new(handler));
         self
     }
 

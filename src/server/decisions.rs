@@ -6,7 +6,8 @@
 use super::socketio::{Inside, forgive};
 use super::worker::Worker;
 use crate::app::socketio::{
-    ConnectError, Connecting, Decision, Handshake, Middleware, SocketIo, Waiting, WaitingId, socket_id,
+    ConnectError, Connecting, Decision, Handshake, Middleware, SocketIo, Waiting, WaitingId, bytes_of,
+    socket_id,
 };
 use crate::app::{Served, guard};
 use crate::base::ids::LinkId;
@@ -44,6 +45,10 @@ impl Worker {
                 Middleware::Now(_) => None,
                 // Before it is asked: it may decide at once.
                 Middleware::Later(_) => {
+                    if !self.socketio_may_wait(link, inside, bytes_of(auth, query)) {
+                        let error = ConnectError::new("too much is waiting");
+                        return self.socketio_turn_away(link, inside, Some(&error), out);
+                    }
                     let (handshake, auth, query) = (handshake.clone(), auth.into(), query.map(Into::into));
                     let waiting = Waiting { definition, epoch, next: place + 1, handshake, auth, query };
                     Some(self.socketio_wait(link, inside, waiting))
@@ -60,7 +65,7 @@ impl Worker {
                 (Middleware::Later(_), None) => Ok(()),
             });
             let decided = decided.unwrap_or_else(|panicked| {
-                socket.panicked("connect", &panicked);
+                socket.note_panic("connect", &panicked);
                 Err(ConnectError::internal())
             });
             if let Err(error) = decided {
@@ -93,6 +98,16 @@ impl Worker {
         }
     }
 
+    /// Whether there is a place for so many bytes that its client gave, besides those of its other namespaces that wait.
+    fn socketio_may_wait(&mut self, link: LinkId, inside: Inside<'_>, bytes: usize) -> bool {
+        let Some(session) = self.core.sio.get(link) else { return false };
+        let waiting = session.members.iter().filter(|member| member.waits).map(|member| member.number);
+        let others = self.core.listening.waiting.bytes(link.slot, waiting);
+        let max_bytes = self.mount(inside.at.mount).options.max_payload_bytes;
+        // One alone has what fits into a message, in whatever form that is.
+        others == 0 || others + bytes <= max_bytes
+    }
+
     /// It is to be decided later: until then it is not among everybody.
     fn socketio_wait(&mut self, link: LinkId, inside: Inside<'_>, waiting: Waiting) -> WaitingId {
         self.core.hub.step_out(link.slot, inside.name);
@@ -119,7 +134,7 @@ impl Worker {
         let mut socket = self.socket(link, inside, member.epoch, revision, out);
         socket.parting = Some(member);
         forgive(&mut socket);
-        drop(socket);
+        socket.end();
         self.core.live.release(inside.at.number);
         if let Some(error) = told {
             self.socketio_refuse(link, inside.namespace.parser, revision, inside.name, error, out);

@@ -207,8 +207,9 @@ impl Worker {
         }
         match shared.router.find(request.method(), request.path(), *admin) {
             Found::Route(handler, params) => {
-                let responder = Responder { link, number: *number };
-                let run = || handler(&mut Context { core, out }, &request, &params, responder);
+                let mut cx = Context { core, out };
+                let responder = Responder::new(&cx, link, *number);
+                let run = || handler(&mut cx, &request, &params, responder);
                 if let Err(panicked) = guard(run) {
                     core.note_panic(&format!("the route of {:?}", request.path()), &panicked);
                     let response = Response::error(500, "internal", "the handler of this path failed");

@@ -9,7 +9,7 @@ use super::builder::{Builder, StartError};
 use super::worker::{Shared, Worker};
 use crate::app::{Cluster, Core, Gateway, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread};
 use crate::base::ids::{MAX_REACTORS, ReactorId};
-use crate::base::sid::{MAX_SLOTS, SidKey};
+use crate::base::sid::{MAX_NODE, MAX_SLOTS, SidKey};
 use crate::cluster::Peers;
 use crate::hub::{Hub, Interest};
 use crate::reactor::listener::{ListenAddr, Listener};
@@ -149,7 +149,7 @@ fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
 /// `addrs` gets what is listened on, one by one.
 fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, compression, mut router, cluster } = builder;
+    let Builder { listen, admin, reactors, limits, compression, mut router, cluster, node } = builder;
     router.limit_payloads(limits.message_bytes);
     router.compression = compression;
     if listen.is_empty() {
@@ -157,6 +157,9 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     }
     if reactors > MAX_REACTORS {
         return Err(StartError::TooManyReactors(reactors));
+    }
+    if let Some(number) = node.filter(|number| *number > MAX_NODE) {
+        return Err(StartError::NodeTooLarge(number));
     }
     if !router.has_settled_parsers() {
         return Err(StartError::MixedParsers);
@@ -192,7 +195,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
     });
     let limits = Arc::new(limits);
-    let sids = Arc::new(SidKey::random());
+    let sids = Arc::new(node.map_or_else(SidKey::random, SidKey::of_node));
     let mut interest = Interest::new();
     let ears: Arc<OnceLock<Weak<Peers>>> = Arc::default();
     if cluster.is_some() {

@@ -358,15 +358,17 @@ impl Worker {
         let shared = self.shared.clone();
         let Some(session) = self.core.sio.get(link) else { return };
         let at = NamespaceId { mount: session.mount, number };
-        let member = session.member(number).filter(|member| member.epoch == epoch && !member.waits);
-        let Some(definition) = member.map(|member| member.definition).filter(|_| !session.closed) else {
-            return;
-        };
+        let member = session.member(number).filter(|member| member.epoch == epoch);
+        let member = member.map(|member| (member.definition, member.waits));
+        let Some((definition, waits)) = member.filter(|_| !session.closed) else { return };
         session.dismissed = true;
         let Served::SocketIo(socketio) = &shared.router.mount(at.mount).served else { return };
         let namespace = socketio.namespace_at(definition);
         let name = self.name_at(namespace, number);
         let inside = Inside { at, name: &name, namespace };
+        if waits {
+            return self.socketio_turn_away(link, inside, Some(&ConnectError::new("disconnected")), out);
+        }
         self.socketio_send(link, namespace.parser, PacketType::Disconnect, &name, "", out);
         self.socketio_leave(link, inside, DisconnectReason::ServerNamespaceDisconnect, out);
     }
@@ -396,7 +398,7 @@ impl Worker {
         for handler in &namespace.on_disconnect {
             socket.run("disconnect", |socket| handler(socket, reason));
         }
-        drop(socket);
+        socket.end();
         self.core.leaving = None;
         self.core.live.release(inside.at.number);
     }

@@ -14,6 +14,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"
 clients=tests/clients
 
+PATH=$PATH:/usr/sbin
 cmp -s $clients/package-lock.json .deps/node/installed && cmp -s $clients/requirements.txt .deps/python/installed ||
     tools/setup.sh test
 

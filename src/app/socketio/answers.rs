@@ -202,8 +202,8 @@ impl<V: Via> Emit<V> {
     /// ```
     ///
     /// Recipients cost nothing each before they answer. Who misses a volatile event is not asked. A reactor keeps 16 MiB
-    /// of answers to one broadcast, 64 MiB of answers to all, and lets 1,024 broadcasts wait: one that has more does not
-    /// send the next ([`Answers::busy`]).
+    /// of answers to one broadcast, 64 MiB of answers to all, and lets 1,024 broadcasts to several sockets wait, and as many
+    /// to each single one: beyond that it does not send the next ([`Answers::busy`]).
     ///
     /// # Errors
     /// Those of [`Emit::emit`]; then `done` is not called.
@@ -216,6 +216,7 @@ impl<V: Via> Emit<V> {
         check_event(event)?;
         let (event, args) = (event.to_owned(), args.to_args()?.into_owned());
         let (via, how) = self.into_parts();
+        via.with_router(|_| ()).ok_or(Error::Stopped)?;
         via.carry(how.to.weight() + args.as_ref().json().len(), move |cx| {
             let id = cx.core.next_ack_id();
             let parcel = how.checked_parcel(&cx.core.router, &event, args.as_ref(), Some(id));

@@ -16,13 +16,23 @@ use crate::hub::Recipients;
 use crate::reactor::outlet::Ticket;
 use crate::wire::parcel::Parcel;
 use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The most broadcasts that may wait on one reactor. A socket that leaves is looked for in each of them.
+/// The most broadcasts that may wait on one reactor for several sockets each. A socket that leaves is looked for in each
+/// of them.
 pub(super) const MAX_PENDING: usize = 1_024;
+
+/// The most that may wait for one socket alone. Whoever makes others ask it again and again comes to this, and to nobody
+/// else.
+pub(super) const MAX_SINGLE: usize = 1_024;
+
+/// How late one may be, in milliseconds, so that all of a time are looked at together.
+const LATE_MS: u32 = 20;
 
 /// What one reactor keeps of the answers to one broadcast, in bytes: clients decide how long they are, and some 100,000
 /// that say little fit. Those beyond it are as if they had not come.
@@ -84,6 +94,8 @@ struct Pending {
     sent: bool,
     until: u32,
     part: Part,
+    /// The one socket that owed it, if it was only one.
+    alone: Option<u32>,
 }
 
 /// The broadcasts that wait on a reactor.
@@ -91,6 +103,10 @@ struct Pending {
 pub(crate) struct Asking {
     /// By the id of their acknowledgement.
     pending: HashMap<u64, Pending>,
+    /// Those that several sockets owed when they began.
+    many: HashSet<u64>,
+    /// Those that one socket owes, by its slot, oldest first.
+    single: HashMap<u32, VecDeque<u64>>,
     /// None is late before.
     due: Option<u32>,
     /// Bytes of all answers that are held.
@@ -100,14 +116,29 @@ pub(crate) struct Asking {
 impl Asking {
     /// A broadcast is about to be sent to these. False if that is one too many.
     fn begin(&mut self, ask: &Ask, asker: Asker, owing: Recipients, now: Now) -> bool {
-        if self.pending.len() >= MAX_PENDING {
-            return false;
-        }
         let until = now.in_ms(ask.timeout_ms);
+        let owing = match owing {
+            Recipients::Set(set) if set.len() == 1 => set.min().map_or(Recipients::None, Recipients::One),
+            owing => owing,
+        };
+        match owing {
+            Recipients::One(slot) => {
+                let single = self.single.entry(slot).or_default();
+                if single.len() >= MAX_SINGLE {
+                    return false;
+                }
+                single.push_back(ask.id);
+            }
+            _ if self.many.len() >= MAX_PENDING => return false,
+            _ => {
+                self.many.insert(ask.id);
+            }
+        }
         self.due = self.due.into_iter().chain([until]).min_by_key(|at| now.until(*at));
+        let alone = if let Recipients::One(slot) = owing { Some(slot) } else { None };
         let part = Part { asked: owing.len(), ..Part::default() };
         let namespace = ask.to.scope.clone();
-        let pending = Pending { asker, namespace, owing, sent: false, until, part };
+        let pending = Pending { asker, namespace, owing, sent: false, until, part, alone };
         self.pending.insert(ask.id, pending);
         true
     }
@@ -150,7 +181,9 @@ impl Asking {
     /// The socket in a slot has left a namespace, or all.
     fn left(&mut self, namespace: Option<&str>, slot: u32) -> Vec<Finished> {
         let mut done = Vec::new();
-        for (id, pending) in &mut self.pending {
+        let single = self.single.get(&slot).into_iter().flatten();
+        for id in self.many.iter().chain(single) {
+            let Some(pending) = self.pending.get_mut(id) else { continue };
             if pending.owing.contains(slot) && namespace.is_none_or(|name| pending.namespace == name) {
                 pending.owing.remove(slot);
                 done.push(*id);
@@ -168,7 +201,9 @@ impl Asking {
         let is_late = |pending: &Pending| pending.sent && now.is_past(pending.until);
         let late: Vec<u64> = self.pending.iter().filter(|(_, it)| is_late(it)).map(|(id, _)| *id).collect();
         let late = late.into_iter().filter_map(|id| self.take(id)).collect();
-        self.due = self.pending.values().map(|pending| pending.until).min_by_key(|at| now.until(*at));
+        let next = self.pending.values().map(|pending| pending.until).min_by_key(|at| now.until(*at));
+        let soonest = now.in_ms(LATE_MS);
+        self.due = next.map(|at| if now.until(at) < now.until(soonest) { soonest } else { at });
         late
     }
 
@@ -183,7 +218,20 @@ impl Asking {
     }
 
     fn take(&mut self, id: u64) -> Option<Finished> {
-        let Pending { asker, part, .. } = self.pending.remove(&id)?;
+        let Pending { asker, part, alone, .. } = self.pending.remove(&id)?;
+        match alone {
+            None => {
+                self.many.remove(&id);
+            }
+            Some(slot) => {
+                if let Entry::Occupied(mut single) = self.single.entry(slot) {
+                    single.get_mut().retain(|other| *other != id);
+                    if single.get().is_empty() {
+                        single.remove();
+                    }
+                }
+            }
+        }
         if self.pending.is_empty() {
             self.due = None;
         }
@@ -192,6 +240,8 @@ impl Asking {
 
     pub(crate) fn trim(&mut self) {
         self.pending.shrink_to_fit();
+        self.many.shrink_to_fit();
+        self.single.shrink_to_fit();
     }
 }
 
@@ -289,8 +339,8 @@ impl Context<'_> {
                 self.core.hand_in(Finished { asker, part: Part::busy() });
             }
         }
-        let leaving = self.core.leaving.map(|leaving| leaving.slot);
-        self.ask_here(sender.or(leaving), &ask, asker, quiet);
+        let skip = sender.or_else(|| self.core.leaving_from(&ask.to.scope));
+        self.ask_here(skip, &ask, asker, quiet);
     }
 
     /// Asks those of this node that another one means.
@@ -436,8 +486,8 @@ mod tests {
         assert!(give(&mut asking, 2, 2, answer("b")).is_none());
         assert!(asking.take_late(at(now.in_ms(4))).is_empty());
         assert_eq!(told(asking.take_late(at(now.in_ms(5)))), [(2, 2, 1)]);
-        // What is still to be sent goes out first.
-        assert_eq!(asking.until_due(at(now.in_ms(6))), Some(0));
+        // What is still to be sent goes out first, and is looked at with others.
+        assert_eq!(asking.until_due(at(now.in_ms(6))), Some(LATE_MS - 1));
         assert!(asking.sent(3).is_none());
         assert_eq!(told(asking.take_late(at(now.in_ms(40)))), [(1, 2, 0), (3, 2, 0)]);
         assert_eq!((asking.until_due(now), asking.pending.len(), held(&asking)), (None, 0, 0));
@@ -476,12 +526,36 @@ mod tests {
     #[test]
     fn there_is_a_most_that_may_wait() {
         let mut asking = Asking::default();
+        let several = || slots(&[1, 2]);
         for id in 0..MAX_PENDING as u64 {
-            assert!(asking.begin(&ask(id, 1_000), asker(id as u32), Recipients::One(1), at(0)));
+            assert!(asking.begin(&ask(id, 1_000), asker(id as u32), several(), at(0)));
         }
-        assert!(!asking.begin(&ask(u64::MAX >> 1, 1_000), asker(0), Recipients::One(1), at(0)));
+        let last = u64::MAX >> 1;
+        assert!(!asking.begin(&ask(last, 1_000), asker(0), several(), at(0)));
         assert!(asking.sent(0).is_none());
-        assert_eq!(told(give(&mut asking, 0, 1, answer("a"))), [(0, 1, 1)]);
-        assert!(asking.begin(&ask(u64::MAX >> 1, 1_000), asker(0), Recipients::One(1), at(0)));
+        assert!(give(&mut asking, 0, 1, answer("a")).is_none());
+        assert_eq!(told(give(&mut asking, 0, 2, answer("b"))), [(0, 2, 2)]);
+        assert!(asking.begin(&ask(last, 1_000), asker(0), several(), at(0)));
+    }
+
+    #[test]
+    fn who_is_asked_too_much_is_in_the_way_of_nobody_else() {
+        let mut asking = Asking::default();
+        for id in 0..MAX_SINGLE as u64 {
+            // A room that others have left is one socket, too.
+            let one = if id % 2 == 0 { Recipients::One(1) } else { slots(&[1]) };
+            assert!(asking.begin(&ask(id, 1_000), asker(id as u32), one, at(0)));
+            assert!(asking.sent(id).is_none());
+        }
+        let next = MAX_SINGLE as u64;
+        assert!(!asking.begin(&ask(next, 1_000), asker(0), Recipients::One(1), at(0)));
+        for (number, owing) in [Recipients::One(2), slots(&[1, 2, 3])].into_iter().enumerate() {
+            assert!(asking.begin(&ask(next + number as u64, 1_000), asker(0), owing, at(0)));
+        }
+        assert_eq!(told(give(&mut asking, 7, 1, answer("a"))), [(7, 1, 1)]);
+        assert!(asking.begin(&ask(next + 9, 1_000), asker(0), Recipients::One(1), at(0)));
+        // It leaves, and all that waited for it alone ends.
+        assert_eq!(asking.left(None, 1).len(), MAX_SINGLE - 1);
+        assert_eq!((asking.single.len(), asking.many.len()), (2, 1));
     }
 }

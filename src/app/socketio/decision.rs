@@ -20,7 +20,9 @@ pub(super) type LaterFn = Box<dyn Fn(&mut Socket<'_>, &Connecting<'_>, Decision)
 
 /// The right to let a socket into its namespace, or not; for any thread.
 ///
-/// Its client waits meanwhile, as long as [`SocketIo::connect_timeout_ms`](super::SocketIo::connect_timeout_ms) lets it.
+/// Its client waits meanwhile: for its first namespace as long as
+/// [`SocketIo::connect_timeout_ms`](super::SocketIo::connect_timeout_ms) lets it, else, as with clients of 1.x and 2.x, as
+/// long as it stays.
 /// If it goes, deciding does nothing. A decision that is dropped refuses with the message `internal error`.
 #[must_use = "a decision that is dropped refuses"]
 pub struct Decision(Option<Open>);
@@ -79,6 +81,12 @@ impl WaitingRoom {
         self.all.remove(&(link.slot, at.number)).map(|(_, waiting)| waiting)
     }
 
+    /// How many bytes the client of a session gave for those of its namespaces, by their numbers, that wait.
+    pub(crate) fn bytes(&self, slot: u32, numbers: impl Iterator<Item = u32>) -> usize {
+        let waiting = numbers.filter_map(|number| self.all.get(&(slot, number)));
+        waiting.map(|(_, waiting)| bytes_of(&waiting.auth, waiting.query.as_deref())).sum()
+    }
+
     pub(crate) fn trim(&mut self) {
         self.all.shrink_to_fit();
     }
@@ -87,6 +95,11 @@ impl WaitingRoom {
         let (found, waiting) = self.all.get(&(id.link.slot, id.at.number))?;
         (*found == id).then_some(waiting)
     }
+}
+
+/// What is kept of what a client gave when it asked for a namespace.
+pub(crate) fn bytes_of(auth: &str, query: Option<&str>) -> usize {
+    auth.len() + query.map_or(0, str::len)
 }
 
 impl Decision {
@@ -161,7 +174,7 @@ impl Context<'_> {
         let cx = Context { core: &mut *self.core, out: &mut *self.out };
         let mut socket = Socket { cx, link, at, namespace, name, epoch, revision, parting: None };
         let verdict = guard(|| verdict(&mut socket)).unwrap_or_else(|panicked| {
-            socket.panicked("connect", &panicked);
+            socket.note_panic("connect", &panicked);
             Err(ConnectError::internal())
         });
         self.core.jobs.push_back(Job::Decided { waiting: id, verdict });
@@ -188,7 +201,12 @@ impl Namespace {
     /// ```
     ///
     /// Meanwhile the socket is not in the namespace, and what its client says there is taken as before it connects: a
-    /// client that says something is disconnected. What is sent to a room that it has joined already does reach it.
+    /// client that says something is disconnected. What is sent to a room that it has joined already does reach it;
+    /// disconnecting it, or a handler of its own that panics, refuses it with the message `disconnected`.
+    ///
+    /// What its client gave is kept for the next middlewares. A session that waits for several namespaces may give as much
+    /// for all of them as one message may have ([`EngineOptions::max_payload_bytes`](super::EngineOptions::max_payload_bytes));
+    /// one that would be more is refused with the message `too much is waiting`.
     pub fn middleware_later(
         mut self,
         middleware: impl Fn(&mut Socket<'_>, &Connecting<'_>, Decision) + Send + Sync + 'static,

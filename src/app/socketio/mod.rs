@@ -48,7 +48,7 @@ pub use server_side::{ServerAck, ServerEvent};
 pub use socket::Socket;
 
 pub(crate) use asking::Asking;
-pub(crate) use decision::{Waiting, WaitingId};
+pub(crate) use decision::{Waiting, WaitingId, bytes_of};
 pub(crate) use dynamic::{LiveNames, When};
 pub(crate) use emit::pieces;
 pub(crate) use listening::Listening;

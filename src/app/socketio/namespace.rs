@@ -262,8 +262,8 @@ impl Namespace {
         self
     }
 
-    /// A handler or a packet middleware returned an error, when it was given the event of this name (`connect` and
-    /// `disconnect` for the handlers of those).
+    /// A handler or a packet middleware returned an error, when it was given the event of this name (`connect`,
+    /// `disconnecting`, `disconnect` and `upgrade` for the handlers of those, `an acknowledgement` for the callback of one).
     pub fn on_error(
         mut self,
         handler: impl Fn(&mut Socket<'_>, &str, &Error) + Send + Sync + 'static,
@@ -364,7 +364,8 @@ impl SocketIo {
     }
 
     /// Tells of every namespace that comes into being by [`Namespace::matching`] or [`Namespace::when`]: its first
-    /// socket, on all reactors, is about to be asked for by the middlewares. Told again when it was empty in between;
+    /// socket, on all reactors, is about to be asked for by the middlewares. Told again when it was empty in between, as it is
+    /// while all who asked for it wait for a decision;
     /// not told of those of [`Namespace::new`], which are always there. Errors go to the log.
     ///
     /// ```

@@ -289,11 +289,25 @@ impl<'a> Socket<'a> {
 
     /// A handler panicked when it was given something of this name: that ends the socket.
     pub(crate) fn panicked(&mut self, name: &str, panicked: &Panicked) {
+        self.note_panic(name, panicked);
+        self.disconnect(false);
+    }
+
+    /// The same where the socket leaves or does not come in anyway.
+    pub(crate) fn note_panic(&mut self, name: &str, panicked: &Panicked) {
         self.cx.core.own_stats().panics.add(1);
         self.cx.out.note(self.link, log::Level::Error, || {
             format!("the handler of {name:?} panicked, its socket is disconnected: {}", panicked.0)
         });
-        self.disconnect(false);
+    }
+
+    /// The last of a socket that has left: what was kept with it may panic when it is dropped.
+    pub(crate) fn end(mut self) {
+        if let Some(member) = self.parting.take()
+            && let Err(panicked) = guard(|| drop(member))
+        {
+            self.note_panic("drop", &panicked);
+        }
     }
 
     fn is_of(&self, member: &Member) -> bool {

@@ -76,8 +76,8 @@ impl Message {
             Message::Frame { to, frame } => cx.publish_with(to, frame, done),
             Message::Event(Event { target, name, args, volatile, compress, local }) => {
                 let emit = target.emit(cx).compress(*compress);
-                let emit = if *local { emit.local() } else { emit };
                 let emit = if *volatile { emit.volatile() } else { emit };
+                let emit = if *local { emit.local() } else { emit };
                 let sent = emit.emit_with_report(name, args, done);
                 debug_assert!(sent.is_ok(), "names and arguments were checked: {sent:?}");
             }

@@ -123,6 +123,8 @@ fn cluster(page: &mut Exposition, cluster: &ClusterStats) {
     page.family("fanfare_cluster_up", Kind::Gauge, "Whether other nodes are reached.").sample(&[], up);
     let help = "Outages after which messages of other nodes may be missing.";
     page.family("fanfare_cluster_gap_total", Kind::Counter, help).sample(&[], cluster.gaps());
+    let help = "Messages of other nodes that were missed in such outages, where the next one shows it.";
+    page.family("fanfare_cluster_missed_total", Kind::Counter, help).sample(&[], cluster.missed());
     page.family("fanfare_cluster_nodes", Kind::Gauge, "Other nodes that are there.")
         .sample(&[], cluster.nodes());
     let help = "Messages handed over for other nodes.";

@@ -8,6 +8,7 @@ mod body;
 mod exposition;
 mod fields;
 mod lists;
+mod look;
 mod metrics;
 mod namespaces;
 mod page;
@@ -83,6 +84,7 @@ const HOME: &str = include_str!("home.html");
 pub(crate) fn install(builder: Builder, access: Arc<Access>, mut namespaces: Vec<String>) -> Builder {
     namespaces.sort();
     let api = Arc::new(Api { access, namespaces, process: Process::new() });
+    let builder = self::namespaces::install(lists::install(builder));
     ROUTES.iter().fold(builder, |builder, route| {
         let api = api.clone();
         let handler =

@@ -1,4 +1,4 @@
-//! Pages of sorted names that are spread over reactors.
+//! Pages of sorted names that are spread over reactors, and over nodes.
 //!
 //! Each reactor answers with its own first names behind the cursor, one more than a page has, so that nothing grows
 //! with the length of the list. A name that is among the first of all is among the first wherever it exists, so the
@@ -6,8 +6,9 @@
 //! neither repeat nor hide others.
 
 use super::bad_request;
-use fanfare::{Context, Request, Responder, Response, View};
-use serde::Serialize;
+use super::look::{self, Look};
+use fanfare::{Context, Request, Responder, Response};
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, BinaryHeap};
@@ -64,27 +65,23 @@ impl Parameters {
     }
 }
 
-/// Answers with a page of names and a number each, which the reactors tell by `first` and `item` puts into words.
+/// Answers with a page of names and a number each, which the reactors tell and `item` puts into words.
 pub(super) fn answer_numbers<I: Serialize + 'static>(
     cx: &mut Context<'_>,
     page: Page,
     responder: Responder,
-    first: impl Fn(&Page, &View<'_>) -> Names<u64> + Send + Sync + 'static,
+    look: impl Look<Part = Names<u64>>,
     item: fn((String, u64)) -> I,
 ) {
-    let asked = page.clone();
-    cx.gather(
-        move |view| first(&asked, view),
-        move |cx, parts| {
-            let (names, cursor) = page.sum(parts);
-            let items = names.into_iter().map(item).collect();
-            responder.send(cx, Response::json(200, &List { items, cursor, total: None }));
-        },
-    );
+    look::everywhere(cx, look, move |cx, parts| {
+        let (names, cursor) = page.sum(parts);
+        let items = names.into_iter().map(item).collect();
+        responder.send(cx, Response::json(200, &List { items, cursor, total: None }));
+    });
 }
 
 /// Which page is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Page {
     limit: usize,
     /// Empty at the beginning; names have at least one byte.

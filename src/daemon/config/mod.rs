@@ -38,13 +38,39 @@ pub(crate) struct Config {
     pub(crate) admin_listen: Vec<ListenAddr>,
     /// None: it is alone.
     pub(crate) redis: Option<RedisUrl>,
-    pub(crate) cluster_sharded: bool,
+    pub(crate) cluster: ClusterConfig,
     pub(crate) socketio: SocketIoConfig,
     pub(crate) limits: Limits,
     /// Clients of `/ws` may have it.
     pub(crate) ws_compression: bool,
     /// How, for all who have it.
     pub(crate) compression: Compression,
+}
+
+/// How servers are one, where Redis makes them so.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ClusterConfig {
+    /// For load balancers; `None` is a random one.
+    pub(crate) node: Option<usize>,
+    pub(crate) sharded: bool,
+    /// What the names of channels begin with.
+    pub(crate) prefix: String,
+    /// What may wait while Redis is away, in bytes.
+    pub(crate) spool_bytes: usize,
+    /// How old it may be when it is sent.
+    pub(crate) spool_age_ms: u32,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> ClusterConfig {
+        ClusterConfig {
+            node: None,
+            sharded: false,
+            prefix: "socket.io".to_owned(),
+            spool_bytes: 1 << 20,
+            spool_age_ms: 5_000,
+        }
+    }
 }
 
 impl Default for Config {
@@ -59,7 +85,7 @@ impl Default for Config {
             api_key: None,
             admin_listen: Vec::new(),
             redis: None,
-            cluster_sharded: false,
+            cluster: ClusterConfig::default(),
             socketio: SocketIoConfig::default(),
             limits: Limits::default(),
             ws_compression: false,

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 /// The longest secret, in bytes: it has to fit into a request's head.
 const SECRET_BYTES: usize = 1_024;
+/// The longest prefix of channels, in bytes: each message has it.
+const PREFIX_BYTES: usize = 64;
 /// What says in a text that there is none.
 const OFF: &str = "off";
 
@@ -112,6 +114,8 @@ pub(super) enum Slot<'c> {
     Path(&'c mut String),
     Folder(&'c mut Option<PathBuf>),
     Redis(&'c mut Option<RedisUrl>),
+    /// Of channels.
+    Prefix(&'c mut String),
     Transports(&'c mut Vec<Transport>),
     Parser(&'c mut Parser),
     Cors(&'c mut Cors),
@@ -140,6 +144,9 @@ impl Slot<'_> {
             Slot::Path(_) => "a path such as /socket.io/, of letters, digits, dots and dashes".to_owned(),
             Slot::Folder(_) => "the path of a folder".to_owned(),
             Slot::Redis(_) => "a URL such as redis://user:password@127.0.0.1:6379/0".to_owned(),
+            Slot::Prefix(_) => {
+                format!("1 to {PREFIX_BYTES} letters, digits, dots, colons, dashes and underscores")
+            }
             Slot::Transports(_) => "polling, websocket or both".to_owned(),
             Slot::Parser(_) => "json or msgpack".to_owned(),
             Slot::Cors(_) => "origins such as https://app.example, without a path, or * or off".to_owned(),
@@ -178,6 +185,7 @@ impl Slot<'_> {
             Slot::Path(at) => *at = value.text().filter(|text| is_path(text))?.to_owned(),
             Slot::Folder(at) => *at = Some(value.text().filter(|text| !text.is_empty())?.into()),
             Slot::Redis(at) => *at = Some(value.text()?.parse().ok()?),
+            Slot::Prefix(at) => *at = value.text().filter(|text| is_prefix(text))?.to_owned(),
             Slot::Transports(at) => {
                 let transports = value.list()?.into_iter().map(Transport::find).collect::<Option<Vec<_>>>();
                 *at = transports.filter(|names| !names.is_empty() && all_differ(names))?;
@@ -226,7 +234,7 @@ impl Slot<'_> {
             Slot::Addresses(at) | Slot::OptionalAddresses(at) => {
                 list(at.iter().map(ListenAddr::to_string).collect())
             }
-            Slot::Path(at) => text(at),
+            Slot::Path(at) | Slot::Prefix(at) => text(at),
             Slot::Folder(at) => text(&at.as_ref()?.display().to_string()),
             // Without the password.
             Slot::Redis(at) => text(&at.as_ref()?.to_string()),
@@ -249,6 +257,12 @@ fn is_origin(text: &str) -> bool {
         || text
             .split_once("://")
             .is_some_and(|(scheme, host)| is_plain(scheme, b"+-.") && is_plain(host, b".-_:[]"))
+}
+
+/// What separates the parts of a channel's name, and what patterns of Redis are made of, is not in it.
+fn is_prefix(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_".contains(&byte);
+    (1..=PREFIX_BYTES).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// Whether an address stands there twice; port 0 is another one each time.

@@ -138,6 +138,7 @@ impl Play {
             dropped_volatile,
             dropped_closed,
             dropped_busy,
+            ..
         } = report;
         let report = [matched, written, queued, dropped_slow, dropped_volatile, dropped_closed, dropped_busy];
         self.note(Event::Reported { n, number, report });

@@ -108,7 +108,7 @@ impl Channels {
     }
 
     /// Where a message goes; `None` if this wire has no form for it.
-    pub(super) fn target(&self, message: &Message<'_>) -> Option<String> {
+    pub(crate) fn target(&self, message: &Message<'_>) -> Option<String> {
         let scope = &*message.scope;
         Some(match &message.body {
             Body::Broadcast(broadcast) => match &broadcast.opts.rooms[..] {

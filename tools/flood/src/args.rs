@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::compare::CompareArgs;
 use crate::load::{Mode, Pick};
+use crate::relay::RelayArgs;
 use crate::shared::Options;
 use crate::speech::{Protocol, Speech, Transport};
 use crate::sys;
@@ -40,6 +41,8 @@ pub enum Command {
     Storm(StormArgs),
     /// Set a fanfare server against the bare send() loop, in interleaved rounds.
     Compare(CompareArgs),
+    /// From clients of one server to clients of another: how many messages a second?
+    Relay(RelayArgs),
 }
 
 /// What every command takes.

@@ -13,6 +13,7 @@ pub mod crew;
 pub mod ledger;
 pub mod load;
 pub mod probe;
+pub mod relay;
 pub mod report;
 pub mod roster;
 pub mod run;

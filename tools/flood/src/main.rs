@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use fanfare_flood::args::{Cli, Command, Common};
 use fanfare_flood::compare;
+use fanfare_flood::relay;
 use fanfare_flood::report::{Report, print_table, write_page};
 use fanfare_flood::run::{self, Failure};
 
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         Command::Echo(args) => (&args.common, run::echo(args)),
         Command::Storm(args) => (&args.common, run::storm(args)),
         Command::Compare(args) => return status(compare::compare(args)),
+        Command::Relay(args) => return status(relay::relay(args)),
     };
     status(outcome.and_then(|report| show(common, &report)))
 }
