@@ -91,7 +91,7 @@ export class Cluster {
         const cluster = await Cluster.startFanfare(t, wire);
         await cluster.startNode();
         await cluster.servers('/', 3);
-        await cluster.servers('/servers', 2);
+        for (const namespace of ['/servers', '/packed']) await cluster.servers(namespace, 2);
         return cluster;
     }
 
@@ -117,7 +117,7 @@ export class Cluster {
             socket.on('join', (rooms, ack) => ack({ ok: socket.join(rooms) ?? null }));
             socket.on('to_others', (event, ...args) => socket.broadcast.emit(event, ...args));
         });
-        this.io.of('/servers');
+        for (const namespace of ['/servers', '/packed']) this.io.of(namespace);
         this.node = { addr: await listen(this.redis, this.io) };
     }
 
