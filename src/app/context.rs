@@ -217,7 +217,10 @@ impl Core {
         let mut recipients = self.hub.select(to.selector());
         if to.is_namespace() {
             for slot in to.rooms.iter().filter_map(|room| self.slot_of(&to.scope, room, out)) {
-                recipients = recipients.union(Recipients::One(slot));
+                // Who is named by an id may be in a room that is excepted.
+                if !to.except.iter().any(|room| self.hub.is_member(slot, &to.scope, room)) {
+                    recipients = recipients.union(Recipients::One(slot));
+                }
             }
             for slot in to.except.iter().filter_map(|room| self.slot_of(&to.scope, room, out)) {
                 recipients = recipients.difference(&Recipients::One(slot));

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Real clients against the program: npm's ws and socket.io-client from 1.x to 4.x (node --test), Python's websockets and
-# python-socketio (unittest), and rust_socketio; both protocols by hand, against examples/; and the other examples, each
-# driven by the script or the page that comes with it.
+# python-socketio (unittest), and rust_socketio; servers in JavaScript and emitters, in one cluster with it by a Redis that
+# the tests start; both protocols by hand, against examples/; and the other examples, each driven by the script or the page
+# that comes with it.
 #
 #   tests/clients/run.sh
 #
@@ -41,5 +42,5 @@ cargo build --quiet --locked --manifest-path $clients/rust_client/Cargo.toml --t
 export FANFARE_RUST_CLIENT="$target/rust_client/debug/rust-client"
 
 echo "clients: $FANFARE_PROGRAM"
-node --test --test-reporter=spec $clients/*.test.mjs $clients/checklist/*.test.mjs
+node --test --test-reporter=spec $clients/*.test.mjs $clients/checklist/*.test.mjs $clients/cluster/*.test.mjs
 .deps/python/bin/python -m unittest discover --start-directory $clients --pattern '*_test.py' --verbose

@@ -93,6 +93,7 @@ both('adapter delivery rule: no room is everybody, several are their union, less
         [{ from: 'context', to: ['1', '2', '3'] }, 'abc'],
         [{ from: 'context', to: ['2', '2', a.id] }, 'ab'],
         [{ from: 'context', to: ['2'], except: ['2'] }, ''],
+        [{ from: 'context', to: [a.id, b.id, '3'], except: ['1'] }, 'bc'],
         [{ from: 'context', except: ['1', '2', '3'] }, 'd'],
         [{ from: 'socket', except: ['1', '2', '3'] }, ''],
         [{ from: 'socket', to: ['1', '3'], except: ['2'] }, 'c'],
@@ -207,6 +208,12 @@ both('socketsJoin: many join rooms at once', async (stage) => {
     // From a socket: everybody but itself.
     assert.equal(await a.many({ from: 'socket' }, { join: ['others'] }), 3);
     assert.deepEqual((await a.call('of_whom', 'others')).sort(), [b, c, d].map(({ id }) => id).sort());
+    // What follows is for the new members, wherever they live, too.
+    for (let round = 0; round < 20; round++) {
+        a.socket.emit('many', { from: 'context' }, { join: [`at once ${round}`] });
+        a.socket.emit('many', { from: 'context', to: [`at once ${round}`] }, { emit: ['e', [round]] });
+        await Promise.all([a, b, c, d].map((guest) => guest.expect('e', round)));
+    }
     await quiet(a, b, c, d);
 });
 

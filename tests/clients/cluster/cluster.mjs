@@ -88,14 +88,20 @@ export async function listen(redis, io) {
 /** Three servers: `node` is in JavaScript, `library` the server of the checklist, `program` is fanfare itself. */
 export class Cluster {
     static async start(t, wire) {
-        const redis = await startRedis(t);
-        const cluster = new Cluster(t, redis, wire === 'sharded');
-        // One by one: what fails leaves nothing behind that is still about to start.
+        const cluster = await Cluster.startFanfare(t, wire);
         await cluster.startNode();
+        await cluster.servers('/', 3);
+        for (const namespace of ['/servers', '/packed']) await cluster.servers(namespace, 2);
+        return cluster;
+    }
+
+    /** Without the one in JavaScript. */
+    static async startFanfare(t, wire) {
+        const cluster = new Cluster(t, await startRedis(t), wire === 'sharded');
+        // One by one: what fails leaves nothing behind that is still about to start.
         await cluster.startLibrary();
         await cluster.startProgram();
-        await cluster.servers('/', 3);
-        await cluster.servers('/servers', 2);
+        await cluster.servers('/', 2);
         return cluster;
     }
 
@@ -111,7 +117,7 @@ export class Cluster {
             socket.on('join', (rooms, ack) => ack({ ok: socket.join(rooms) ?? null }));
             socket.on('to_others', (event, ...args) => socket.broadcast.emit(event, ...args));
         });
-        this.io.of('/servers');
+        for (const namespace of ['/servers', '/packed']) this.io.of(namespace);
         this.node = { addr: await listen(this.redis, this.io) };
     }
 

@@ -2,8 +2,8 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { unique } from '../socketio.mjs';
-import { soon } from '../support.mjs';
+import { Peer, unique } from '../socketio.mjs';
+import { installed, soon } from '../support.mjs';
 import { Cluster, WIRES, all, mark, until } from './cluster.mjs';
 
 /** For acknowledgements, in milliseconds: so long the adapters in JavaScript keep each question, answered or not. */
@@ -52,6 +52,27 @@ const TESTS = {
         const [sender] = await cluster.all(t, 'program');
         assert.ok((await sender.broadcast(room, 'bytes', { deep: [BYTES, large] })) >= 2);
         await all([n, l, p], 'bytes', { deep: [BYTES, large] });
+    },
+
+    'clients of other generations, transports and parsers': async (t, cluster) => {
+        const parser = installed('socket.io-msgpack-parser');
+        const open = (where, version, transport, options) => Peer.open(t, cluster[where], version, transport, options);
+        const guests = await Promise.all([
+            open('library', 'sio174', 'polling'),
+            open('library', 'sio210', 'websocket'),
+            open('program', 'sio250', 'upgrade'),
+            open('program', 'sio48', 'polling'),
+        ]);
+        cluster.io.emit('e', { bytes: BYTES }, 'ü');
+        await all(guests, 'e', { bytes: BYTES }, 'ü');
+        await mark((event) => cluster.io.emit(event), ...guests);
+
+        const packed = await open('library', 'sio48', 'websocket', { namespace: '/packed', parser });
+        const plain = await open('node', 'sio48', 'websocket', { namespace: '/packed' });
+        cluster.io.of('/packed').emit('e', { bytes: BYTES }, 'ü');
+        await all([packed, plain], 'e', { bytes: BYTES }, 'ü');
+        packed.socket.emit('many', { from: 'context' }, { emit: ['back', [1, { two: null }]] });
+        await all([packed, plain], 'back', 1, { two: null });
     },
 
     'local and volatile': async (t, cluster) => {
