@@ -160,8 +160,6 @@ impl Redis {
             }
             if self.lines[node].is_too_silent(now_ms, connection.is_silent) {
                 self.lose(node, now_ms, dice, &mut told);
-                // Redis finds out some time.
-                self.connections[index].is_forsaken = true;
             }
         } else if !self.is_dead && self.lines[node].connects(now_ms) {
             self.connections.push(Connection {
@@ -173,8 +171,15 @@ impl Redis {
                 is_forsaken: false,
             });
         }
+        // Redis finds out some time that a connection is gone.
+        for index in 0..self.connections.len() {
+            if self.connections[index].is_forsaken && dice.chance(30) {
+                self.serve(index, now_ms, dice);
+                self.connections[index].to_node.items.clear();
+            }
+        }
         if dice.chance(2) {
-            self.connections.retain(|connection| !connection.is_forsaken);
+            self.connections.retain(|connection| !connection.is_forsaken || connection.to_redis.len() > 0);
         }
         let delay_ms = self.delay_ms;
         let connection = self.connections.iter_mut().find(|it| it.node == node && !it.is_forsaken);
@@ -247,9 +252,10 @@ impl Redis {
         let is_message = |command: &Command| matches!(command, Command::Publish { .. });
         let unsent = self.connections[index].to_redis.split_off(taken);
         let unsent = unsent.iter().filter(|command| is_message(command)).count();
-        for command in self.connections[index].to_redis.split_off(0).into_iter().take(arrived) {
-            self.obey(index, command, now_ms, dice);
-        }
+        // And what is on its way may take its time, and come behind what is said on the next connection.
+        drop(self.connections[index].to_redis.split_off(arrived));
+        self.connections[index].is_forsaken = true;
+        self.connections[index].is_silent = false;
         let on_its_way = self.connections[index].to_node.split_off(0);
         let messages = on_its_way.into_iter().filter_map(|reply| match reply {
             Reply::Message { payload, .. } => Some(payload),
@@ -285,7 +291,9 @@ impl Redis {
             // Redis goes, with all that it knows, or comes back.
             _ => {
                 self.is_dead = !self.is_dead;
-                (0..self.lines.len()).map(|node| (node, self.cut(node, now_ms, dice))).collect()
+                let told = (0..self.lines.len()).map(|node| (node, self.cut(node, now_ms, dice))).collect();
+                self.connections.clear();
+                told
             }
         }
     }
@@ -293,7 +301,6 @@ impl Redis {
     fn cut(&mut self, node: usize, now_ms: u64, dice: &mut Dice) -> Vec<Told> {
         let mut told = Vec::new();
         self.lose(node, now_ms, dice, &mut told);
-        self.connections.retain(|it| it.node != node || it.is_forsaken);
         told
     }
 
