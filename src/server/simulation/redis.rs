@@ -173,7 +173,7 @@ impl Redis {
         }
         // Redis finds out some time that a connection is gone.
         for index in 0..self.connections.len() {
-            if self.connections[index].is_forsaken && dice.chance(30) {
+            if self.connections[index].is_forsaken && dice.chance(5) {
                 self.serve(index, now_ms, dice);
                 self.connections[index].to_node.items.clear();
             }
@@ -262,7 +262,7 @@ impl Redis {
             _ => None,
         });
         self.missed[node].extend(messages);
-        let pause_ms = dice.between(50, 2_000) as u64;
+        let pause_ms = dice.between(10, 1_000) as u64;
         self.lines[node].lose(unsent, now_ms + pause_ms, told);
     }
 
