@@ -89,12 +89,9 @@ impl Peers {
             decoded = decode(&self.shared, &self.id, channel, bytes);
         }
         match decoded {
-            Ok(Some(message)) => {
-                self.count_missed(channel, &message);
-                self.act(message);
-            }
-            // What this node said itself.
-            Ok(None) => {}
+            Ok(Some(message)) if self.is_in_order(channel, &message) => self.act(message),
+            // One that comes too late, or what this node said itself.
+            Ok(_) => {}
             Err(error) => {
                 self.stats.bad.add(1);
                 log::debug!("cluster: bad message in {channel:?}: {error}");
@@ -102,13 +99,17 @@ impl Peers {
         }
     }
 
-    /// A message of another node tells how many it said before.
-    fn count_missed(&self, channel: &str, message: &Message<'_>) {
-        if let (Body::Broadcast(_), Some(from), Some(number)) = (&message.body, &message.from, message.seq)
-            && self.is_wanted(&message.scope, channel)
-        {
-            self.stats.missed.add(lock(&self.heard).hear(from, channel, number));
+    /// Whether a message is in its sender's order. It tells how many were said before, too.
+    fn is_in_order(&self, channel: &str, message: &Message<'_>) -> bool {
+        let (Body::Broadcast(_), Some(from), Some(number)) = (&message.body, &message.from, message.seq)
+        else {
+            return true;
+        };
+        if !self.is_wanted(&message.scope, channel) {
+            return true;
         }
+        let missed = lock(&self.heard).hear(from, channel, number);
+        missed.inspect(|missed| self.stats.missed.add(*missed)).is_some()
     }
 
     fn act(self: &Arc<Self>, message: Message<'_>) {

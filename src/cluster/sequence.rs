@@ -84,23 +84,26 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// A message came; how many of its sender's were missed on this channel in an outage before it.
-    pub(super) fn hear(&mut self, node: &str, channel: &str, number: u64) -> u64 {
+    /// A message came; how many of its sender's were missed on this channel in an outage before it. `None` if a later one
+    /// was before it: it took its time on a connection that its sender had given up, and counted it as dropped.
+    pub(super) fn hear(&mut self, node: &str, channel: &str, number: u64) -> Option<u64> {
         let outages = self.outages;
         let senders = self.channels.get_or(channel, Vec::new);
         let Some(sender) = senders.iter_mut().find(|sender| sender.node == node) else {
             if senders.len() < SENDERS {
                 senders.push(Sender { node: node.into(), last: number, outages });
             }
-            return 0;
+            return Some(0);
         };
         let is_same_run = number >> RUN_SHIFT == sender.last >> RUN_SHIFT;
         let was_out = std::mem::replace(&mut sender.outages, outages) != outages;
         let missed =
             if is_same_run && was_out { number.saturating_sub(sender.last.saturating_add(1)) } else { 0 };
-        // One that comes late, by a connection that has ended, takes nothing back.
-        sender.last = if is_same_run { sender.last.max(number) } else { number };
-        missed
+        if is_same_run && number <= sender.last {
+            return None;
+        }
+        sender.last = number;
+        Some(missed)
     }
 
     /// An outage begins. When it ends, messages come before all is as it was.
@@ -123,54 +126,54 @@ mod tests {
         let (mut said, mut heard) = (Said::default(), Heard::default());
         let mut numbers =
             |channel: &str, count: usize| (0..count).map(|_| said.next(channel)).last().unwrap();
-        assert_eq!(heard.hear("a", "c", numbers("c", 10)), 0, "nothing is known of what was before");
-        assert_eq!(heard.hear("a", "c", numbers("c", 3)), 0, "dropped by the sender, who counts it");
+        assert_eq!(heard.hear("a", "c", numbers("c", 10)), Some(0), "nothing is known of what was before");
+        assert_eq!(heard.hear("a", "c", numbers("c", 3)), Some(0), "dropped by the sender, who counts it");
         heard.went_out();
-        assert_eq!(heard.hear("a", "d", numbers("d", 7)), 0);
-        assert_eq!(heard.hear("a", "c", numbers("c", 5)), 4);
-        assert_eq!(heard.hear("a", "c", numbers("c", 1)), 0);
+        assert_eq!(heard.hear("a", "d", numbers("d", 7)), Some(0));
+        assert_eq!(heard.hear("a", "c", numbers("c", 5)), Some(4));
+        assert_eq!(heard.hear("a", "c", numbers("c", 1)), Some(0));
         heard.went_out();
         heard.went_out();
-        assert_eq!(heard.hear("a", "c", numbers("c", 1)), 0, "nothing was said meanwhile");
-        assert_eq!(heard.hear("a", "d", numbers("d", 3)), 2);
+        assert_eq!(heard.hear("a", "c", numbers("c", 1)), Some(0), "nothing was said meanwhile");
+        assert_eq!(heard.hear("a", "d", numbers("d", 3)), Some(2));
         heard.went_out();
         heard.forget("c");
-        assert_eq!(heard.hear("a", "c", numbers("c", 9)), 0);
+        assert_eq!(heard.hear("a", "c", numbers("c", 9)), Some(0));
         // Another node's numbers have nothing to do with it.
         heard.went_out();
-        assert_eq!(heard.hear("b", "c", numbers("c", 9)), 0);
-        assert_eq!(heard.hear("a", "c", numbers("c", 1)), 9);
+        assert_eq!(heard.hear("b", "c", numbers("c", 9)), Some(0));
+        assert_eq!(heard.hear("a", "c", numbers("c", 1)), Some(9));
     }
 
     #[test]
-    fn a_late_one_takes_nothing_back() {
+    fn a_late_one_is_not_taken() {
         let mut heard = Heard::default();
         heard.hear("a", "c", 5);
         heard.went_out();
-        assert_eq!(heard.hear("a", "c", 9), 3);
-        assert_eq!(heard.hear("a", "c", 7), 0);
+        assert_eq!(heard.hear("a", "c", 9), Some(3));
+        assert_eq!([7, 9].map(|number| heard.hear("a", "c", number)), [None, None]);
         heard.went_out();
-        assert_eq!(heard.hear("a", "c", 11), 1);
+        assert_eq!(heard.hear("a", "c", 11), Some(1));
     }
 
     #[test]
     fn what_is_forgotten_begins_in_another_run() {
         let (mut said, mut heard) = (Said::default(), Heard::default());
-        assert_eq!(heard.hear("a", "c", said.next("c")), 0);
+        assert_eq!(heard.hear("a", "c", said.next("c")), Some(0));
         for channel in 0..3 * CHANNELS {
             said.next(&channel.to_string());
         }
         assert!(said.last.new.len() + said.last.old.len() <= 2 * CHANNELS);
         heard.went_out();
-        assert_eq!(heard.hear("a", "c", said.next("c")), 0);
+        assert_eq!(heard.hear("a", "c", said.next("c")), Some(0));
         heard.went_out();
         said.next("c");
-        assert_eq!(heard.hear("a", "c", said.next("c")), 1);
+        assert_eq!(heard.hear("a", "c", said.next("c")), Some(1));
         assert!(said.next("c") < 1 << 53);
         // Whatever a broken node says.
-        assert_eq!(heard.hear("a", "c", u64::MAX), 0);
+        assert_eq!(heard.hear("a", "c", u64::MAX), Some(0));
         heard.went_out();
-        assert_eq!(heard.hear("a", "c", u64::MAX), 0);
-        (0..2 * SENDERS).for_each(|node| assert_eq!(heard.hear(&node.to_string(), "c", 1), 0));
+        assert_eq!(heard.hear("a", "c", u64::MAX), None);
+        (0..2 * SENDERS).for_each(|node| assert_eq!(heard.hear(&node.to_string(), "c", 1), Some(0)));
     }
 }
