@@ -36,8 +36,8 @@ pub(crate) enum Order {
     Ask { to: To, parcel: Parcel, timeout: Duration, back: Back<Answered> },
     /// Do this to sockets, and say to how many.
     Move { to: To, moves: Moves, back: Option<Back<u64>> },
-    /// Whoever is in this room has left it by now: a socket of this node claimed it.
-    Claim { scope: CompactString, room: CompactString },
+    /// Whoever is in this room has left it by now: a socket of this node claimed it, with this number.
+    Claim { scope: CompactString, room: CompactString, sequence: u32 },
     /// Say what sockets there are.
     Fetch { to: To, back: Back<Vec<RemoteSocket>> },
     /// Tell the handlers for events between servers.
@@ -142,9 +142,8 @@ impl Gateway {
         }
     }
 
-    /// Sockets that claimed a room here before this moment leave it.
-    pub(crate) fn replace(&self, scope: &str, room: &str) {
-        let sequence = self.interest.next_claim();
+    /// Sockets that claimed a room here before that number was drawn leave it.
+    pub(crate) fn replace(&self, scope: &str, room: &str, sequence: u32) {
         for reactor in self.interest.reactors_of(scope, room).iter() {
             let (scope, room) = (scope.into(), room.into());
             self.mailbox(reactor).post_anyway(Mail::Replace { scope, room, sequence }, 64);

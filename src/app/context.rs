@@ -175,7 +175,8 @@ impl Core {
             self.mailbox(reactor).post_anyway(Mail::Replace { scope, room, sequence }, 64);
         }
         if let Some(cluster) = &self.cluster {
-            cluster.tell(Order::Claim { scope: scope.into(), room: room.into() });
+            let (scope, room, sequence) = (scope.into(), room.into(), claim.sequence);
+            cluster.tell(Order::Claim { scope, room, sequence });
         }
         claim.evicted
     }

@@ -17,41 +17,46 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the link waits for reactors that have a lot to do before it brings more, in all: Redis keeps what comes
 /// meanwhile, up to its own limit.
 const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 const CROWDED_PAUSES: u32 = 1_000;
+/// What an answer counts beside its message, in bytes.
+const ANSWER_OVERHEAD: usize = 128;
+/// The most sockets that another node can have; a report of more is not believed.
+const MOST_SOCKETS: u64 = u32::MAX as u64;
 
 impl Peers {
     /// Something came by the link.
-    pub(super) fn hear(self: &Arc<Self>, event: &Event<'_>) {
+    pub(crate) fn hear(self: &Arc<Self>, event: &Event<'_>) {
         match event {
             Event::Up { gap } => {
+                self.stats.up.store(true, Ordering::Relaxed);
                 if *gap {
                     self.stats.gaps.add(1);
+                    lock(&self.claims).again = true;
+                    self.sign(Sign::Missed);
+                } else {
+                    self.sign(Sign::Hello);
                 }
                 // Everybody gets the time again in which to say that it is there.
-                lock(&self.presence).hear_again(Instant::now());
-                self.stats.up.store(true, Ordering::Relaxed);
-                self.sign(Sign::Hello);
+                lock(&self.presence).hear_again(self.clock.now());
             }
             Event::Down { .. } => {
                 self.stats.up.store(false, Ordering::Relaxed);
                 lock(&self.heard).went_out();
             }
             Event::Message { channel, payload } => self.hear_message(channel, payload),
-            Event::Published { ticket, receivers } => self.published(*ticket, *receivers),
-            Event::Lost { ticket, .. } => {
-                self.questions().is_unsaid(*ticket, self.out_of_reach());
-            }
+            Event::Published { ticket, receivers, own } => self.published(*ticket, *receivers, *own),
+            Event::Lost { ticket, .. } => self.give_up(*ticket),
             Event::Counted { ticket, count } => {
                 if let Some(namespace) = self.census_of(*ticket) {
                     return self.note_servers(namespace, *count);
                 }
                 match count {
-                    None => self.questions().is_unsaid(*ticket, self.out_of_reach()),
+                    None => self.give_up(*ticket),
                     // This one is among them.
                     Some(count) => self.questions().expect(*ticket, count.saturating_sub(1)),
                 }
@@ -60,23 +65,18 @@ impl Peers {
         }
     }
 
-    fn published(&self, ticket: u64, receivers: u64) {
-        let mut questions = self.questions();
-        if let Some((scope, is_own)) = questions.published(ticket) {
-            let count = self.hearers(receivers, is_own, &scope);
-            questions.expect(ticket, count);
+    fn published(&self, ticket: u64, receivers: u64, own: bool) {
+        let scope = self.questions().published(ticket);
+        if let Some(scope) = scope {
+            let count = self.hearers(receivers, own, &scope);
+            self.questions().expect(ticket, count);
         }
     }
 
     fn hear_message(self: &Arc<Self>, channel: &[u8], bytes: &[u8]) {
         let Ok(channel) = std::str::from_utf8(channel) else { return };
         if channel == self.signs {
-            let answer = lock(&self.presence).hear(&self.id, bytes, Instant::now());
-            self.note_others();
-            if answer {
-                self.sign(Sign::Here);
-            }
-            return;
+            return self.hear_sign(bytes);
         }
         for _ in 0..CROWDED_PAUSES {
             if !self.gateway.is_crowded() {
@@ -89,13 +89,27 @@ impl Peers {
             decoded = decode(&self.shared, &self.id, channel, bytes);
         }
         match decoded {
-            Ok(Some(message)) if self.is_in_order(channel, &message) => self.act(message),
+            Ok(Some(message)) if self.is_in_order(channel, &message) => self.act(message, bytes.len()),
             // One that comes too late, or what this node said itself.
             Ok(_) => {}
             Err(error) => {
                 self.stats.bad.add(1);
                 log::debug!("cluster: bad message in {channel:?}: {error}");
             }
+        }
+    }
+
+    fn hear_sign(&self, bytes: &[u8]) {
+        let seen = lock(&self.presence).hear(&self.id, bytes, self.clock.now());
+        let Some(seen) = seen else { return };
+        self.note_others();
+        {
+            let mut claims = lock(&self.claims);
+            claims.follow(seen.unix_us, self.clock.unix_us());
+            claims.again |= seen.sign == Sign::Missed;
+        }
+        if seen.is_new || seen.sign == Sign::Hello {
+            self.sign(Sign::Here);
         }
     }
 
@@ -112,7 +126,7 @@ impl Peers {
         missed.inspect(|missed| self.stats.missed.add(*missed)).is_some()
     }
 
-    fn act(self: &Arc<Self>, message: Message<'_>) {
+    fn act(self: &Arc<Self>, message: Message<'_>, bytes: usize) {
         let Message { scope, from, body, .. } = message;
         let scope = &*scope;
         match body {
@@ -122,9 +136,7 @@ impl Peers {
             }
             Body::SocketsLeave { rooms, claim: Some(claim), .. } => {
                 for room in &rooms {
-                    if self.is_newer(scope, room, &claim) {
-                        self.gateway.replace(scope, room);
-                    }
+                    self.replace(scope, room, &claim);
                 }
             }
             Body::SocketsLeave { opts, rooms, claim: None } => {
@@ -147,7 +159,7 @@ impl Peers {
                 });
             }
             Body::Old(old) => self.old(scope, &old),
-            answer => self.answered(scope, answer),
+            answer => self.answered(scope, answer, ANSWER_OVERHEAD + bytes),
         }
     }
 
@@ -259,18 +271,20 @@ impl Peers {
 
     /// Answers whoever asked.
     fn answer(&self, scope: &str, from: Option<&str>, body: Body<'_>) {
-        let (to, scope) = (from.map(Into::into), answer_scope(scope));
+        // A namespace that comes and goes need not be here any more when it is reported.
+        let is_report = matches!(body, Body::BroadcastReport { .. });
+        let (to, scope) = (from.map(Into::into), if is_report { NODES } else { answer_scope(scope) });
         let message =
             Message { scope: scope.into(), from: Some(self.id.as_str().into()), to, seq: None, body };
         self.say(&message, None);
     }
 
-    /// Somebody answers a question of this node, perhaps.
-    fn answered(&self, scope: &str, body: Body<'_>) {
+    /// Somebody answers a question of this node, perhaps, in a message of so many bytes.
+    fn answered(&self, scope: &str, body: Body<'_>, bytes: usize) {
         match body {
             Body::BroadcastReport { request, report } => {
                 let Some(number) = self.number(&request) else { return };
-                self.questions().answer(number, |wanted| {
+                self.questions().answer(number, 0, |wanted| {
                     if let Wanted::Report { sum, .. } = wanted {
                         sum.add(&own_report(report));
                     }
@@ -280,7 +294,7 @@ impl Peers {
                 let Some(number) = self.number(&request) else { return };
                 let sockets: Vec<RemoteSocket> =
                     sockets.iter().map(|socket| own_socket(scope, socket)).collect();
-                self.questions().answer(number, |wanted| {
+                self.questions().answer(number, bytes, |wanted| {
                     if let Wanted::Sockets { all, .. } = wanted {
                         all.extend(sockets);
                     }
@@ -288,15 +302,15 @@ impl Peers {
             }
             Body::BroadcastClientCount { request, count } => {
                 let Some(number) = self.number(&request) else { return };
-                self.questions().answer(number, |wanted| {
+                self.questions().answer(number, 0, |wanted| {
                     if let Wanted::Acks { asked, .. } = wanted {
-                        *asked += count;
+                        *asked = asked.saturating_add(count);
                     }
                 });
             }
             Body::BroadcastAck { request, data } => {
                 let Some(number) = self.number(&request) else { return };
-                self.questions().add(number, |wanted| {
+                self.questions().add(number, bytes, |wanted| {
                     if let Wanted::Acks { answers, .. } = wanted {
                         answers.extend(Answer::new(CompactString::default(), data.as_args()));
                     }
@@ -306,7 +320,7 @@ impl Peers {
                 let Some(number) = self.number(&request) else { return };
                 let given = data.as_args();
                 let Ok(args) = given.to_args().map(|args| args.into_owned()) else { return };
-                self.questions().answer(number, |wanted| {
+                self.questions().answer(number, bytes, |wanted| {
                     if let Wanted::Values { all, .. } = wanted {
                         all.push(args);
                     }
@@ -352,13 +366,13 @@ fn wire_report(report: DeliveryReport) -> Report {
 
 fn own_report(report: Report) -> DeliveryReport {
     DeliveryReport {
-        matched: report.matched,
-        written: report.written,
-        queued: report.queued,
-        dropped_slow: report.dropped_slow,
-        dropped_volatile: report.dropped_volatile,
-        dropped_closed: report.dropped_closed,
-        dropped_busy: report.dropped_busy,
+        matched: report.matched.min(MOST_SOCKETS),
+        written: report.written.min(MOST_SOCKETS),
+        queued: report.queued.min(MOST_SOCKETS),
+        dropped_slow: report.dropped_slow.min(MOST_SOCKETS),
+        dropped_volatile: report.dropped_volatile.min(MOST_SOCKETS),
+        dropped_closed: report.dropped_closed.min(MOST_SOCKETS),
+        dropped_busy: report.dropped_busy.min(MOST_SOCKETS),
         ..DeliveryReport::default()
     }
 }

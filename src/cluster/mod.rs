@@ -12,17 +12,23 @@
 //! | `elder` | what only older servers ask |
 //! | `wanted` | questions to other nodes, until they are answered or late |
 //! | `presence` | which other nodes there are |
+//! | `claims` | which claim of a name is the newest |
 //! | `sequence` | how many messages of others were missed in an outage |
+//! | `transport` | what it has of the world outside |
 
+mod claims;
 mod elder;
 mod hearing;
 mod peers;
 mod presence;
 pub mod redis;
 mod sequence;
+mod transport;
 mod wanted;
 
 pub(crate) use peers::Peers;
+#[cfg(test)]
+pub(crate) use transport::{Clock, Transport};
 
 use crate::wire::adapter::Wire;
 use redis::RedisUrl;

@@ -1,9 +1,11 @@
 //! This node among others: who it is, what it is subscribed to, and what it tells.
 
 use super::ClusterOptions;
+use super::claims::{Claims, Standing};
 use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
-use super::redis::{Link, Settings};
+use super::redis::Link;
 use super::sequence::{Heard, Said};
+use super::transport::{Clock, SystemClock, Transport};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
 use crate::app::{Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To};
@@ -14,58 +16,32 @@ use crate::wire::parcel::Parcel;
 use crate::wire::socketio::args::Args;
 use compact_str::CompactString;
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How long other nodes have to say what became of a publish.
 const REPORT_TIME: Duration = Duration::from_secs(2);
 /// How long other servers have to answer anything else; what the packages of Socket.IO give them.
 pub(super) const REQUEST_TIME: Duration = Duration::from_secs(5);
-/// How long a claim is remembered, for those of others that were made before it and come later: longer than a message may
-/// wait in a spool.
-const CLAIM_TIME: Duration = Duration::from_secs(30);
 /// From here on, what the link counts is for no question, but for the namespaces in their order.
 const CENSUS: u64 = 1 << 63;
 
-/// Claims of this node that others may not know of yet.
+/// What was asked, and a way to wake whoever looks after it.
 #[derive(Default)]
-struct Claims {
-    last_us: u64,
-    made: HashMap<(CompactString, CompactString), u64>,
-    order: VecDeque<(Instant, (CompactString, CompactString), u64)>,
-}
-
-impl Claims {
-    /// Notes one; when it was made, in microseconds since 1970, later than all before.
-    fn note(&mut self, scope: &str, room: &str, now: Instant) -> u64 {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-        self.last_us = wall.max(self.last_us + 1);
-        let key = (CompactString::from(scope), CompactString::from(room));
-        self.made.insert(key.clone(), self.last_us);
-        self.order.push_back((now, key, self.last_us));
-        while let Some((at, key, made)) = self.order.front()
-            && now.duration_since(*at) > CLAIM_TIME
-        {
-            if self.made.get(key) == Some(made) {
-                self.made.remove(key);
-            }
-            self.order.pop_front();
-        }
-        self.last_us
-    }
-
-    fn made(&self, scope: &str, room: &str) -> Option<u64> {
-        self.made.get(&(scope.into(), room.into())).copied()
-    }
+struct Asked {
+    questions: Mutex<Questions>,
+    /// One is late sooner than was known, or nobody is left to look after.
+    sooner: Condvar,
 }
 
 /// All other nodes.
 pub(crate) struct Peers {
     pub(super) id: String,
-    link: OnceLock<Link>,
+    link: OnceLock<Box<dyn Transport>>,
+    pub(super) clock: Box<dyn Clock>,
     /// Of Socket.IO's namespaces.
     pub(super) shared: Channels,
     /// Of the scopes of plain WebSockets.
@@ -73,14 +49,14 @@ pub(crate) struct Peers {
     /// Where nodes say that they are there.
     pub(super) signs: String,
     pub(super) gateway: Gateway,
-    questions: Mutex<Questions>,
-    /// Something has to be looked at sooner.
-    sooner: Condvar,
+    asked: Arc<Asked>,
+    /// When this node says next that it is there.
+    next_beat: Mutex<Instant>,
     pub(super) presence: Mutex<Presence>,
     others: AtomicU64,
     /// How many servers are of other programs, by namespace, as the last two counts had it.
     foreign: Mutex<HashMap<String, [u64; 2]>>,
-    claims: Mutex<Claims>,
+    pub(super) claims: Mutex<Claims>,
     said: Mutex<Said>,
     pub(super) heard: Mutex<Heard>,
     pub(super) stats: Arc<ClusterStats>,
@@ -91,7 +67,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Peers {
-    /// Connects, and begins to listen. That Redis is away is no error.
+    /// Connects by Redis, and begins to listen. That Redis is away is no error.
     ///
     /// # Errors
     /// Those of [`Link::start`], and a thread that cannot be started.
@@ -102,15 +78,38 @@ impl Peers {
         stats: Arc<ClusterStats>,
     ) -> io::Result<Arc<Peers>> {
         let id = format!("{:016x}", rand_id());
-        let peers = Arc::new(Peers {
+        let peers = Peers::new(id, options, gateway, stats, Box::new(SystemClock));
+        let ears = Arc::downgrade(&peers);
+        let link = Link::start(options.url.clone(), options.link.clone(), wakeup, move |event| {
+            if let Some(peers) = ears.upgrade() {
+                peers.hear(&event);
+            }
+        })?;
+        peers.connect(Box::new(link));
+        let (clock, asked) = (Arc::downgrade(&peers), peers.asked.clone());
+        let builder = std::thread::Builder::new().name("cluster-clock".to_owned());
+        crate::sys::with_signals_blocked(|| builder.spawn(move || keep_time(&clock, &asked)))?;
+        Ok(peers)
+    }
+
+    /// A node with this id, which no other has; it reaches nobody before it is connected.
+    pub(crate) fn new(
+        id: String,
+        options: &ClusterOptions,
+        gateway: Gateway,
+        stats: Arc<ClusterStats>,
+        clock: Box<dyn Clock>,
+    ) -> Arc<Peers> {
+        Arc::new(Peers {
             signs: format!("{}-nodes", options.own_prefix),
             shared: Channels::new(options.prefix.as_str(), options.wire()),
             own: Channels::new(options.own_prefix.as_str(), options.wire()),
             id,
             link: OnceLock::new(),
             gateway,
-            questions: Mutex::default(),
-            sooner: Condvar::new(),
+            asked: Arc::default(),
+            next_beat: Mutex::new(clock.now()),
+            clock,
             presence: Mutex::default(),
             others: AtomicU64::new(0),
             foreign: Mutex::default(),
@@ -118,26 +117,60 @@ impl Peers {
             said: Mutex::default(),
             heard: Mutex::default(),
             stats,
-        });
-        let settings: Settings = options.link.clone();
-        let ears = Arc::downgrade(&peers);
-        let link = Link::start(options.url.clone(), settings, wakeup, move |event| {
-            if let Some(peers) = ears.upgrade() {
-                peers.hear(&event);
-            }
-        })?;
-        link.subscribe(peers.signs.as_str());
-        let namespaces: Vec<String> = peers.gateway.router.namespaces().map(str::to_owned).collect();
+        })
+    }
+
+    /// Begins to listen by a link, whose events it is to be told, by [`hear`](Peers::hear). Once.
+    pub(crate) fn connect(&self, link: Box<dyn Transport>) {
+        link.subscribe(self.signs.clone());
         // Nobody else has it.
-        let _ = peers.link.set(link);
-        peers.listen(NODES, true);
-        for namespace in namespaces {
-            peers.listen(&namespace, true);
+        let _ = self.link.set(link);
+        self.listen(NODES, true);
+        for namespace in self.gateway.router.namespaces() {
+            self.listen(namespace, true);
         }
-        let clock = Arc::downgrade(&peers);
-        let builder = std::thread::Builder::new().name("cluster-clock".to_owned());
-        crate::sys::with_signals_blocked(|| builder.spawn(move || keep_time(&clock)))?;
-        Ok(peers)
+    }
+
+    /// Does what is due: says that this node is there, forgets what is old, ends questions whose time is up. When it has
+    /// to be called again at the latest, unless questions are asked meanwhile.
+    pub(crate) fn tick(&self) -> Instant {
+        let now = self.clock.now();
+        let due = *lock(&self.next_beat);
+        if now >= due {
+            *lock(&self.next_beat) = now + BEAT;
+            self.sign(Sign::Here);
+            // Whoever is not heard while Redis is away may be there.
+            if self.stats.is_up() {
+                lock(&self.presence).forget(now);
+            }
+            let again = {
+                let mut claims = lock(&self.claims);
+                claims.forget(now);
+                claims.take_again()
+            };
+            again.iter().for_each(|(scope, room, at_us)| self.say_claim(scope, room, *at_us));
+            self.note_others();
+            self.note_link();
+            self.take_census();
+        }
+        let mut questions = self.questions();
+        questions.end_late(now);
+        let next_beat = *lock(&self.next_beat);
+        questions.first_late().unwrap_or(next_beat).min(next_beat)
+    }
+
+    /// How many questions wait for answers, and whether something is to be said again.
+    #[cfg(test)]
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.questions().len() + usize::from(lock(&self.claims).again)
+    }
+
+    /// Says goodbye to the others, sends what can still be sent, and ends the link.
+    pub(crate) fn stop(&self) {
+        self.sign(Sign::Bye);
+        if let Some(link) = self.link.get() {
+            link.stop();
+        }
     }
 
     /// A room has its first member on this node, or lost its last; everybody in a scope is the room without a name.
@@ -188,7 +221,7 @@ impl Peers {
     /// Says something to whoever listens; false if it was not taken.
     pub(super) fn say(&self, message: &Message<'_>, ticket: Option<u64>) -> bool {
         let Some((channel, bytes)) = encode(self.channels(&message.scope), message) else { return false };
-        self.link.get().is_some_and(|link| link.publish(channel, bytes, ticket).is_ok())
+        self.link.get().is_some_and(|link| link.publish(channel, bytes, ticket))
     }
 
     /// Says bytes where answers for all servers of a scope are.
@@ -202,7 +235,8 @@ impl Peers {
     pub(super) fn sign(&self, sign: Sign) {
         if let Some(link) = self.link.get() {
             // The next one follows soon.
-            let _ = link.publish(self.signs.as_str(), encode_sign(&self.id, sign), None);
+            let unix_us = lock(&self.claims).time(self.clock.unix_us());
+            let _ = link.publish(self.signs.clone(), encode_sign(&self.id, sign, unix_us), None);
         }
     }
 
@@ -247,7 +281,7 @@ impl Peers {
     }
 
     pub(super) fn questions(&self) -> MutexGuard<'_, Questions> {
-        lock(&self.questions)
+        lock(&self.asked.questions)
     }
 
     /// The id by which answers find a question; no other server has it.
@@ -261,10 +295,18 @@ impl Peers {
         u64::from_str_radix(number, 16).ok()
     }
 
-    /// How many other nodes of this program hear what is said in a scope on a channel that so many are subscribed to.
-    pub(super) fn hearers(&self, receivers: u64, is_own: bool, scope: &str) -> u64 {
-        let all = receivers.saturating_sub(u64::from(is_own));
+    /// How many other nodes of this program hear what was said in a scope, if so many subscriptions got it. Of those that
+    /// are this node's own, the link has told (`own`) whether there is one to the channel.
+    pub(super) fn hearers(&self, receivers: u64, own: bool, scope: &str) -> u64 {
+        let by_pattern = self.is_heard_anyway(scope) && self.listens(scope);
+        let all = receivers.saturating_sub(u64::from(own) + u64::from(by_pattern));
         if self.is_mixed(scope) { all.min(self.others()) } else { all }
+    }
+
+    /// Whether this node is subscribed to what is said in a scope.
+    fn listens(&self, scope: &str) -> bool {
+        self.gateway.router.namespaces().any(|name| name == scope)
+            || !self.gateway.interest.reactors_of(scope, "").is_empty()
     }
 
     pub(super) fn note_others(&self) {
@@ -274,7 +316,7 @@ impl Peers {
     }
 
     fn note_link(&self) {
-        let Some(counters) = self.link.get().map(Link::counters) else { return };
+        let Some(counters) = self.link.get().map(|link| link.counters()) else { return };
         self.stats.published.set(counters.published);
         self.stats.received.set(counters.received);
         self.stats.dropped.set(counters.dropped.iter().sum());
@@ -282,10 +324,27 @@ impl Peers {
         self.stats.waiting_bytes.set(counters.waiting_bytes);
     }
 
-    /// Whether a claim of another node is newer than what this one has of the room.
-    pub(super) fn is_newer(&self, scope: &str, room: &str, claim: &Claim<'_>) -> bool {
-        let own = lock(&self.claims).made(scope, room);
-        own.is_none_or(|at_us| (claim.at_us, &*claim.node) > (at_us, self.id.as_str()))
+    /// Sockets of this node leave a room that another node's claimed later.
+    pub(super) fn replace(&self, scope: &str, room: &str, claim: &Claim<'_>) {
+        let interest = &self.gateway.interest;
+        let mut claims = lock(&self.claims);
+        // Whoever claims here has been noted in the room before it tells of it.
+        let is_there = !interest.reactors_of(scope, room).is_empty();
+        let (theirs, own) = ((claim.at_us, &*claim.node), (self.id.as_str(), self.clock.unix_us()));
+        let heard = claims.heard((scope, room), theirs, own, is_there, || interest.next_claim());
+        drop(claims);
+        match heard {
+            Standing::Newer(sequence) => self.gateway.replace(scope, room, sequence),
+            Standing::Older(at_us) => self.say_claim(scope, room, at_us),
+            Standing::Nothing => {}
+        }
+    }
+
+    fn say_claim(&self, scope: &str, room: &str, at_us: u64) {
+        let claim = Some(Claim { at_us, node: self.id.as_str().into() });
+        let rooms: Names<'_> = vec![room.into()];
+        let opts = Opts { rooms: rooms.clone(), ..Opts::default() };
+        self.say(&self.message(scope, Body::SocketsLeave { opts, rooms, claim }), None);
     }
 
     /// Whether a publish whose report is wanted goes to everybody: among the subscribers of a room's own channel,
@@ -305,17 +364,6 @@ impl Peers {
         }
     }
 
-    /// Whether this node is subscribed to where it says something to these.
-    fn hears(&self, to: &To) -> bool {
-        match to.rooms.as_slice() {
-            [room] if !self.is_heard_anyway(&to.scope) && self.channels(&to.scope).has_own(room) => {
-                !self.gateway.interest.reactors_of(&to.scope, room).is_empty()
-            }
-            _ if to.is_namespace() => true,
-            _ => !self.gateway.interest.reactors_of(&to.scope, "").is_empty(),
-        }
-    }
-
     /// How many others are not told what cannot be said. While Redis is away there may be some that are not known.
     pub(super) fn out_of_reach(&self) -> u64 {
         let others = self.others();
@@ -324,9 +372,26 @@ impl Peers {
 
     fn ask(&self, wanted: Wanted, time: Duration) -> u64 {
         let known = self.out_of_reach();
-        let number = self.questions().ask(wanted, known, Instant::now() + time);
-        self.sooner.notify_one();
+        let (number, is_first) = self.questions().ask(wanted, known, time, self.clock.now());
+        if is_first {
+            self.asked.sooner.notify_one();
+        }
         number
+    }
+
+    /// A question that was not said.
+    pub(super) fn give_up(&self, number: u64) {
+        let others = self.out_of_reach();
+        self.questions().give_up(number, others);
+    }
+
+    /// Says what somebody waits for an answer to.
+    fn say_asking(&self, message: &Message<'_>, number: Option<u64>) {
+        if !self.say(message, number)
+            && let Some(number) = number
+        {
+            self.give_up(number);
+        }
     }
 
     fn publish(
@@ -354,7 +419,7 @@ impl Peers {
         let mut said = lock(&self.said);
         message.seq = Some(said.next(&channel));
         let Some((_, bytes)) = encode(channels, &message) else { return false };
-        self.link.get().is_some_and(|link| link.publish(channel, bytes, number).is_ok())
+        self.link.get().is_some_and(|link| link.publish(channel, bytes, number))
     }
 }
 
@@ -364,21 +429,23 @@ impl Cluster for Peers {
             Order::Publish { to, parcel, back } => {
                 let for_all = back.is_some() && self.is_for_all(&to);
                 let number = back.map(|back| {
-                    let said = (to.scope.clone(), for_all || self.hears(&to));
-                    self.ask(Wanted::Report { back, sum: DeliveryReport::default(), said }, REPORT_TIME)
+                    let scope = to.scope.clone();
+                    self.ask(Wanted::Report { back, sum: DeliveryReport::default(), scope }, REPORT_TIME)
                 });
                 let is_said = self.publish(&to, &parcel, number, false, (for_all, None));
                 // What waits for Redis may be delivered yet, and nobody waits for that.
                 if let Some(number) = number
                     && !(is_said && self.stats.is_up())
                 {
-                    self.questions().is_unsaid(number, self.out_of_reach());
+                    self.give_up(number);
                 }
             }
             Order::Ask { to, parcel, timeout, back } => {
                 let number = self.ask(Wanted::Acks { back, asked: 0, answers: Vec::new() }, timeout);
                 self.count(&to.scope, number);
-                self.publish(&to, &parcel, Some(number), true, (false, Some(timeout)));
+                if !self.publish(&to, &parcel, Some(number), true, (false, Some(timeout))) {
+                    self.give_up(number);
+                }
             }
             Order::Move { to, moves, back } => {
                 // How many sockets that are elsewhere is not told by this wire.
@@ -393,19 +460,19 @@ impl Cluster for Peers {
                 };
                 self.say(&self.message(&to.scope, body), None);
             }
-            Order::Claim { scope, room } => {
-                let at_us = lock(&self.claims).note(&scope, &room, Instant::now());
-                let claim = Some(Claim { at_us, node: self.id.as_str().into() });
-                let rooms: Names<'_> = vec![room.as_str().into()];
-                let opts = Opts { rooms: rooms.clone(), ..Opts::default() };
-                self.say(&self.message(&scope, Body::SocketsLeave { opts, rooms, claim }), None);
+            Order::Claim { scope, room, sequence } => {
+                let wall_us = self.clock.unix_us();
+                let at_us = lock(&self.claims).own(&scope, &room, sequence, wall_us);
+                if let Some(at_us) = at_us {
+                    self.say_claim(&scope, &room, at_us);
+                }
             }
             Order::Fetch { to, back } => {
                 let number = self.ask(Wanted::Sockets { back, all: Vec::new() }, REQUEST_TIME);
                 self.count(&to.scope, number);
                 let request = self.request(number).into();
                 let body = Body::FetchSockets { opts: opts(&to, Flags::default()), request };
-                self.say(&self.message(&to.scope, body), None);
+                self.say_asking(&self.message(&to.scope, body), Some(number));
             }
             Order::ServerSide { scope, event, args, back } => {
                 let number =
@@ -415,7 +482,7 @@ impl Cluster for Peers {
                 }
                 let data = event_payload(&event, &args);
                 let request = number.map(|number| self.request(number).into());
-                self.say(&self.message(&scope, Body::ServerSideEmit { data, request }), None);
+                self.say_asking(&self.message(&scope, Body::ServerSideEmit { data, request }), number);
             }
         }
     }
@@ -427,10 +494,8 @@ impl Cluster for Peers {
 
 impl Drop for Peers {
     fn drop(&mut self) {
-        self.sign(Sign::Bye);
-        if let Some(link) = self.link.get() {
-            link.stop();
-        }
+        self.stop();
+        self.asked.sooner.notify_one();
     }
 }
 
@@ -465,28 +530,16 @@ fn event_payload(event: &str, args: &Args) -> Payload<'static> {
     Payload::new(crate::wire::socketio::event_data(event, args.json()), args.attachments().to_vec())
 }
 
-/// Ends questions whose time is up, and says that this node is there, as long as it is.
-fn keep_time(peers: &Weak<Peers>) {
-    let mut next_beat = Instant::now();
+/// Lets it do what is due, as long as it is there.
+fn keep_time(peers: &Weak<Peers>, asked: &Asked) {
     loop {
-        let Some(peers) = peers.upgrade() else { return };
-        let now = Instant::now();
-        if now >= next_beat {
-            next_beat = now + BEAT;
-            peers.sign(Sign::Here);
-            // Whoever is not heard while Redis is away may be there.
-            if peers.stats.is_up() {
-                lock(&peers.presence).forget(now);
-            }
-            peers.note_others();
-            peers.note_link();
-            peers.take_census();
-        }
-        let mut questions = peers.questions();
-        let due = questions.end_late(now).unwrap_or(next_beat).min(next_beat);
+        // Not while this waits: whoever else lets go of it last ends it.
+        let Some(due) = peers.upgrade().map(|peers| peers.tick()) else { return };
+        let questions = lock(&asked.questions);
+        let due = questions.first_late().map_or(due, |late| late.min(due));
+        // Answers that come in the nick of time are waited for together.
         let wait = due.saturating_duration_since(Instant::now()).max(Duration::from_millis(5));
-        let waited = peers.sooner.wait_timeout(questions, wait);
-        drop(waited);
+        drop(asked.sooner.wait_timeout(questions, wait));
     }
 }
 

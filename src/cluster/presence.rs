@@ -9,12 +9,19 @@ pub(super) const BEAT: Duration = Duration::from_secs(2);
 /// Silence after which a node is taken for gone: three signs that did not come.
 const GONE: Duration = Duration::from_secs(6);
 
+/// Nodes that are known at most; of more, whoever they are, the rest is not counted.
+const MOST_NODES: usize = 1_024;
+/// The longest name that a node may have, in bytes; ours have 16.
+const NAME_BYTES: usize = 64;
+
 /// What a node says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Sign {
     /// It has come: the others answer that they are there.
     Hello,
+    /// It is back, and may have missed what was said meanwhile: the others say again what they claimed lately.
+    Missed,
     /// It is there.
     Here,
     /// It goes.
@@ -25,11 +32,24 @@ pub(super) enum Sign {
 struct Said<'a> {
     node: &'a str,
     sign: Sign,
+    /// Its time, in microseconds since 1970.
+    #[serde(default)]
+    time: u64,
+}
+
+/// What a sign of another node tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) sign: Sign,
+    /// Its node's time, in microseconds since 1970; 0 if it does not say.
+    pub(super) unix_us: u64,
+    /// It was not known, and may not know this node either.
+    pub(super) is_new: bool,
 }
 
 /// A sign as bytes.
-pub(super) fn encode(node: &str, sign: Sign) -> Vec<u8> {
-    serde_json::to_vec(&Said { node, sign }).unwrap_or_default()
+pub(super) fn encode(node: &str, sign: Sign, unix_us: u64) -> Vec<u8> {
+    serde_json::to_vec(&Said { node, sign, time: unix_us }).unwrap_or_default()
 }
 
 /// The nodes that were heard of.
@@ -37,18 +57,24 @@ pub(super) fn encode(node: &str, sign: Sign) -> Vec<u8> {
 pub(super) struct Presence(HashMap<String, Instant>);
 
 impl Presence {
-    /// Somebody said something; whether an answer is wanted.
-    pub(super) fn hear(&mut self, own: &str, bytes: &[u8], now: Instant) -> bool {
-        let Ok(Said { node, sign }) = serde_json::from_slice(bytes) else { return false };
-        if node == own {
-            return false;
+    /// Somebody said something; what that is, if it comes from another node.
+    pub(super) fn hear(&mut self, own: &str, bytes: &[u8], now: Instant) -> Option<Seen> {
+        let Said { node, sign, time: unix_us } = serde_json::from_slice(bytes).ok()?;
+        if node == own || node.len() > NAME_BYTES {
+            return None;
         }
+        let mut is_new = false;
         if sign == Sign::Bye {
             self.0.remove(node);
-        } else {
+        } else if let Some(heard) = self.0.get_mut(node) {
+            *heard = now;
+        } else if self.0.len() < MOST_NODES {
             self.0.insert(node.to_owned(), now);
+            is_new = true;
+        } else {
+            return None;
         }
-        sign == Sign::Hello
+        Some(Seen { sign, unix_us, is_new })
     }
 
     /// Others can be heard again: those that were there may still be.
@@ -70,14 +96,20 @@ impl Presence {
 mod tests {
     use super::*;
 
+    fn hear(presence: &mut Presence, node: &str, sign: Sign, now: Instant) -> Option<Seen> {
+        presence.hear("me", &encode(node, sign, 5), now)
+    }
+
     #[test]
     fn nodes_come_and_go_and_are_forgotten() {
         let start = Instant::now();
         let mut presence = Presence::default();
-        assert!(presence.hear("me", &encode("a", Sign::Hello), start));
-        assert!(!presence.hear("me", &encode("b", Sign::Here), start + BEAT));
-        for own in [encode("me", Sign::Hello), b"{}".to_vec(), b"\xff".to_vec()] {
-            assert!(!presence.hear("me", &own, start));
+        let seen = |sign, is_new| Some(Seen { sign, unix_us: 5, is_new });
+        assert_eq!(hear(&mut presence, "a", Sign::Hello, start), seen(Sign::Hello, true));
+        assert_eq!(hear(&mut presence, "b", Sign::Here, start + BEAT), seen(Sign::Here, true));
+        assert_eq!(hear(&mut presence, "b", Sign::Missed, start + BEAT), seen(Sign::Missed, false));
+        for own in [encode("me", Sign::Hello, 5), b"{}".to_vec(), b"\xff".to_vec()] {
+            assert_eq!(presence.hear("me", &own, start), None);
         }
         assert_eq!(presence.len(), 2);
         presence.forget(start + GONE);
@@ -86,7 +118,21 @@ mod tests {
         presence.hear_again(start + 2 * GONE);
         presence.forget(start + 2 * GONE + BEAT);
         assert_eq!(presence.len(), 1);
-        presence.hear("me", &encode("b", Sign::Bye), start + GONE);
+        assert_eq!(hear(&mut presence, "b", Sign::Bye, start + GONE), seen(Sign::Bye, false));
         assert_eq!(presence.len(), 0);
+    }
+
+    #[test]
+    fn what_others_call_themselves_does_not_grow_it_without_a_bound() {
+        let now = Instant::now();
+        let mut presence = Presence::default();
+        assert_eq!(hear(&mut presence, &"n".repeat(NAME_BYTES + 1), Sign::Hello, now), None);
+        for node in 0..MOST_NODES {
+            assert!(hear(&mut presence, &node.to_string(), Sign::Here, now).is_some());
+        }
+        assert_eq!(hear(&mut presence, "another", Sign::Hello, now), None);
+        assert_eq!(presence.len(), MOST_NODES as u64);
+        // Those that are known go on.
+        assert!(hear(&mut presence, "0", Sign::Here, now).is_some());
     }
 }

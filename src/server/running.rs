@@ -41,7 +41,7 @@ pub struct Running {
     /// How many handles were given.
     handles: AtomicUsize,
     /// Ends when nobody needs it any more, this last.
-    _cluster: Option<Arc<Peers>>,
+    cluster: Option<Arc<Peers>>,
 }
 
 impl std::fmt::Debug for Running {
@@ -100,6 +100,10 @@ impl Running {
         for thread in self.threads {
             let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("a reactor panicked")));
             result = result.and(ended);
+        }
+        // What its reactors said last, the others shall hear.
+        if let Some(cluster) = self.cluster {
+            cluster.stop();
         }
         remove_unix_sockets(self.addrs.iter().chain(&self.admin_addrs));
         result
@@ -304,7 +308,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         stats,
         router,
         handles: AtomicUsize::new(0),
-        _cluster: peers,
+        cluster: peers,
     };
     match failed {
         None => Ok(running),

@@ -184,7 +184,7 @@ impl Teller {
                 Event::Up { gap } => Told::Up(gap),
                 Event::Down { reason } => Told::Down(reason.to_owned()),
                 Event::Message { channel, payload } => Told::Message(text(channel), text(payload)),
-                Event::Published { ticket, receivers } => Told::Published(ticket, receivers),
+                Event::Published { ticket, receivers, .. } => Told::Published(ticket, receivers),
                 Event::Lost { ticket, reason } => Told::Lost(ticket, reason),
                 Event::Counted { ticket, count } => Told::Counted(ticket, count),
                 Event::Dropped { messages, reason, .. } => Told::Dropped(messages, reason),

@@ -133,7 +133,7 @@ impl Driver {
                 self.shared.published.fetch_add(1, Ordering::Relaxed);
                 if let Some(ticket) = message.ticket {
                     let receivers = u64::try_from(receivers).unwrap_or(0);
-                    self.tell(Event::Published { ticket, receivers });
+                    self.tell(Event::Published { ticket, receivers, own: message.own });
                 }
                 Ok(())
             }

@@ -229,7 +229,7 @@ impl Driver {
                 Order::Publish { channel, payload, ticket } => {
                     self.last_message += 1;
                     let number = self.last_message;
-                    self.spool.put(Publish { number, channel, payload, ticket, since: self.now });
+                    self.spool.put(Publish { number, channel, payload, ticket, own: false, since: self.now });
                 }
                 Order::Subscribe { pattern, name, wanted } => {
                     // While the link is down, all that is missing is queued when the servers are found.
@@ -473,9 +473,14 @@ impl Driver {
             if !aged && index.is_none_or(|index| !self.nodes[index].takes_messages()) {
                 break;
             }
-            let Some(message) = self.unspool() else { break };
+            let Some(mut message) = self.unspool() else { break };
             match index {
-                Some(index) if !aged => self.nodes[index].publish(self.settings.sharded, message),
+                Some(index) if !aged => {
+                    let node = &mut self.nodes[index];
+                    // What it was told before, on this connection, is done before.
+                    message.own = message.ticket.is_some() && self.table.is_told(&message.channel, node.id);
+                    node.publish(self.settings.sharded, message);
+                }
                 _ => self.drop_message(&message, Reason::Age),
             }
         }

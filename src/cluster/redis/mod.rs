@@ -108,6 +108,8 @@ pub enum Event<'a> {
         ticket: u64,
         /// How many subscriptions Redis gave it to; of a Cluster, on that node.
         receivers: u64,
+        /// Whether this link was subscribed to the channel by its name then, and so is among them.
+        own: bool,
     },
     /// A message with a ticket was dropped.
     Lost {

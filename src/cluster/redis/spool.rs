@@ -15,6 +15,8 @@ pub(crate) struct Publish {
     pub(crate) channel: Arc<str>,
     pub(crate) payload: Arc<[u8]>,
     pub(crate) ticket: Option<u64>,
+    /// When it was sent, this link was subscribed to its channel.
+    pub(crate) own: bool,
     /// When it came.
     pub(crate) since: Instant,
 }
@@ -81,6 +83,7 @@ mod tests {
             channel: "c".into(),
             payload: vec![0; 10].into(),
             ticket: None,
+            own: false,
             since: Instant::now(),
         };
         let mut spool = Spool::default();

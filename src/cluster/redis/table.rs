@@ -107,6 +107,11 @@ impl Table {
         }
     }
 
+    /// Whether that connection was told to subscribe to a channel, and not to let go of it.
+    pub(crate) fn is_told(&self, channel: &str, node: u32) -> bool {
+        self.channels.get(channel).is_some_and(|entry| entry.node == node)
+    }
+
     /// A change loses its turn.
     pub(crate) fn put_off(&mut self, change: &Change) {
         let names = self.names(change.pattern);

@@ -1,42 +1,40 @@
-//! Two or three reactors, their clients of every protocol, mail and clock in one thread, all from one seed.
+//! Servers of a few reactors, their clients of every protocol, mail and clock in one thread, all from one seed: one server
+//! alone, or several nodes of a cluster with a Redis between them.
 //!
 //! Everything between the application's interface and the bytes is the server's own code; what is made up is the
-//! kernel ([`wires`]), the order of turns and mails, and the clients. A seed that fails is printed;
-//! `FANFARE_SEED` runs one alone.
+//! kernel ([`wires`]), Redis and the links to it ([`redis`], [`line`]), the order of turns and mails, and the clients. A seed
+//! that fails is printed; `FANFARE_SEED` runs one alone, of a cluster `FANFARE_CLUSTER_SEED`. `FANFARE_SEEDS` and
+//! `FANFARE_CLUSTER_SEEDS` say how many there are.
 
 mod carrier;
 mod client;
 mod guest;
+mod line;
 mod machine;
 mod namespace;
+mod node;
 mod play;
+mod redis;
 mod talk;
+mod tally;
 mod verdict;
 mod wires;
 
-use super::worker::{Shared, Worker};
-use crate::app::{
-    CloseCause, Core, EngineOptions, Mail, Mount, ReactorStats, RouteFn, Router, Served, Stats,
-};
-use crate::base::ids::ReactorId;
-use crate::base::limits::Limits;
-use crate::base::sid::SidKey;
-use crate::hub::{Hub, Interest};
+use crate::app::CloseCause;
+use crate::cluster::ClusterOptions;
 use crate::reactor::Handler;
-use crate::reactor::mail::{MAILBOX_BYTES, Mailbox};
-use crate::reactor::outlet::Outlet;
-use crate::sys::Wakeup;
 use carrier::Net;
 use client::Client;
 use guest::Guest;
-use machine::{Around, Machine};
-use play::Play;
+use machine::Around;
+use node::{Node, Setup};
+use play::{Event, Play};
+use redis::Redis;
+use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use verdict::TALLIED;
+use std::sync::atomic::Ordering;
+use tally::{CLUSTER_TALLIED, TALLIED, Tally};
 use wires::{Dice, Pipe};
 
 const IDLE_S: u32 = 30;
@@ -57,21 +55,21 @@ struct World {
     dice: Dice,
     now_ms: u64,
     play: Play,
-    machines: Vec<Machine>,
-    /// By receiver, then by sender; the sender behind the last machine is whoever stops the server.
-    mailboxes: Vec<Vec<Arc<Mailbox<Mail>>>>,
-    shared: Arc<Shared>,
-    interest: Arc<Interest>,
-    stats: Stats,
+    nodes: Vec<Node>,
+    /// What is between them, if this is a cluster.
+    redis: Option<Redis>,
     clients: Vec<Client>,
     /// Those that come by Engine.IO.
     guests: Vec<Guest>,
+    /// The node of each client and guest, by its number: all of its connections come out there.
+    homes: Vec<usize>,
     pipes: Vec<Pipe>,
     /// By connection.
     heard_ms: Vec<u64>,
-    transit: HashMap<u64, usize>,
     /// How long a session may be silent, in milliseconds.
     patience_ms: u64,
+    /// The clocks of the nodes differ.
+    is_skewed: bool,
     /// Nobody goes, breaks or lags until the ending.
     gentle: bool,
     /// Connections may be lost between reactors.
@@ -82,84 +80,54 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> World {
+    fn new(seed: u64, is_cluster: bool) -> World {
         let mut dice = Dice::new(seed);
-        let gentle = dice.chance(25);
-        let count = dice.between(2, 3);
-        let limits = Arc::new(Limits {
-            message_bytes: 4_000,
-            outbox_bytes: if gentle { 1 << 20 } else { dice.between(400, 5_000) },
-            handshake_s: HANDSHAKE_S,
-            idle_s: IDLE_S,
-            rooms_per_socket: ROOMS_PER_SOCKET,
-            ..Limits::default()
-        });
-        let play = Play { farewells: dice.chance(60), ..Play::default() };
-        let mut router = Router::default();
-        router.endpoint("/play", Box::new(play.clone()));
+        let gentle = dice.chance(if is_cluster { 50 } else { 25 });
         let (interval_ms, timeout_ms) = if gentle {
             (25_000, 20_000)
         } else {
             (dice.between(400, 3_000) as u32, dice.between(400, 3_000) as u32)
         };
-        let engine = |path: &str| {
-            EngineOptions::at(path)
-                .ping_interval_ms(interval_ms)
-                .ping_timeout_ms(timeout_ms)
-                .upgrade_timeout_ms(1_000)
-                .max_payload_bytes(8_000)
-        };
-        let bare = Served::Endpoint(Box::new(play.clone()));
-        router.add_mount(Mount { options: engine("/engine/"), served: bare });
-        let connect_ms = if gentle { 45_000 } else { 2_000 };
-        let mut socketio = namespace::socketio(engine("/socket.io/"), connect_ms, &play);
-        let options = socketio.take_engine();
-        router.add_mount(Mount { options, served: Served::SocketIo(Box::new(socketio)) });
-        router.limit_payloads(limits.message_bytes);
-        let routes = play.clone();
-        let path = "/q/{what}/{n}/{number}";
-        let route: RouteFn = Box::new(move |cx, request, params, responder| {
-            routes.route(cx, request, params, responder);
+        let cluster = is_cluster.then(|| {
+            let url = "redis://127.0.0.1".parse().expect("a URL");
+            ClusterOptions::redis(url).sharded(dice.chance(50))
         });
-        router.route("POST", path, false, route);
-        let shared = Arc::new(Shared {
-            router: Arc::new(router),
-            sockets: AtomicUsize::new(0),
-            max_sockets: if dice.chance(15) { dice.between(2, 8) } else { usize::MAX },
-            max_links_per_reactor: usize::MAX,
-        });
-        // Nobody waits for it: turns come when the dice say so.
-        let wakeup = Arc::new(Wakeup::new().unwrap());
-        let mailboxes: Vec<Vec<_>> = (0..count)
-            .map(|_| (0..=count).map(|_| Arc::new(Mailbox::new(wakeup.clone()))).collect())
-            .collect();
-        let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect(), cluster: None };
-        let interest = Arc::new(Interest::new());
-        let sids = Arc::new(SidKey::random());
-        let machine = |number: usize| {
-            let router = shared.router.clone();
-            let reactor = ReactorId(number as u8);
-            let hub = Hub::new(reactor, interest.clone());
-            let outgoing: Arc<[_]> = mailboxes.iter().map(|incoming| incoming[number].clone()).collect();
-            let core = Core::new(reactor, hub, limits.clone(), sids.clone(), router, outgoing, stats.clone());
-            Machine::new(Worker::new(core, shared.clone()), Outlet::new(limits.outbox_bytes))
+        let setup = Setup {
+            play: Play::new(dice.chance(60)),
+            outbox_bytes: if gentle { 1 << 20 } else { dice.between(400, 5_000) },
+            interval_ms,
+            timeout_ms,
+            connect_ms: if gentle { 45_000 } else { 2_000 },
+            cluster,
         };
-        let machines = (0..count).map(machine).collect();
+        let count = if is_cluster { dice.between(2, 4) } else { 1 };
+        let redis = is_cluster.then(|| Redis::new(count, &mut dice));
+        let is_skewed = is_cluster && dice.chance(25);
+        let node = |number| {
+            let reactors = if is_cluster { dice.between(1, 2) } else { dice.between(2, 3) };
+            let max_sockets = if dice.chance(15) { dice.between(2, 8) } else { usize::MAX };
+            let ahead_us = if is_skewed { dice.below(700_000) as u64 } else { 0 };
+            Node::new(number, reactors, max_sockets, ahead_us, &setup)
+        };
+        let nodes: Vec<Node> = (0..count).map(node).collect();
+        if let Some(redis) = &redis {
+            for (number, node) in nodes.iter().enumerate() {
+                node.peers.as_ref().expect("of a cluster").connect(Box::new(redis.tap(number)));
+            }
+        }
         World {
             dice,
             now_ms: 0,
-            play,
-            machines,
-            mailboxes,
-            shared,
-            interest,
-            stats,
+            play: setup.play,
+            nodes,
+            redis,
             clients: Vec::new(),
             guests: Vec::new(),
+            homes: Vec::new(),
             pipes: Vec::new(),
             heard_ms: Vec::new(),
-            transit: HashMap::new(),
             patience_ms: u64::from(interval_ms + timeout_ms),
+            is_skewed,
             gentle,
             lossy: false,
             jammed: false,
@@ -168,7 +136,8 @@ impl World {
     }
 
     fn connect(&mut self) {
-        let n = self.clients.len() + self.guests.len();
+        let n = self.homes.len();
+        self.homes.push(self.dice.below(self.nodes.len()));
         if self.dice.chance(45) {
             self.guests.push(Guest::new(n, self.gentle, &mut self.dice));
             return;
@@ -177,26 +146,33 @@ impl World {
         self.clients.push(Client::new(n, pipe, &mut self.dice));
         let capacity = if self.dice.chance(30) { 150 } else { 20_000 };
         self.pipes.push(Pipe::new(self.dice.between(50, capacity)));
-        self.arrive(pipe);
+        self.arrive(pipe, n);
     }
 
-    /// A connection comes out somewhere.
-    fn arrive(&mut self, pipe: usize) {
-        let machine = self.dice.below(self.machines.len());
+    /// A connection of somebody comes out on some reactor of his node.
+    fn arrive(&mut self, pipe: usize, n: usize) {
+        let machines = &mut self.nodes[self.homes[n]].machines;
+        let machine = self.dice.below(machines.len());
         assert_eq!(self.heard_ms.len(), pipe);
         self.heard_ms.push(self.now_ms);
-        self.machines[machine].backlog.push_back(pipe);
+        machines[machine].backlog.push_back(pipe);
     }
 
-    fn turn(&mut self, number: usize, thorough: bool) {
-        self.play.now_ms.store(self.now_ms, Ordering::Relaxed);
-        let machine = &mut self.machines[number];
+    /// Any reactor.
+    fn some_machine(&mut self) -> (usize, usize) {
+        let node = self.dice.below(self.nodes.len());
+        (node, self.dice.below(self.nodes[node].machines.len()))
+    }
+
+    fn turn(&mut self, node: usize, number: usize, thorough: bool) {
+        let Node { machines, mailboxes, transit, .. } = &mut self.nodes[node];
+        let machine = &mut machines[number];
         machine.turn(&mut Around {
             now_ms: self.now_ms,
             pipes: &mut self.pipes,
             dice: &mut self.dice,
-            mailboxes: &self.mailboxes[number],
-            transit: &mut self.transit,
+            mailboxes: &mailboxes[number],
+            transit,
             thorough,
             lossy: self.lossy,
         });
@@ -205,6 +181,35 @@ impl World {
             self.heard_ms[connection] = at_ms;
         }
         self.check_idle();
+    }
+
+    /// Time passes.
+    fn wait(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.play.now_ms.store(self.now_ms, Ordering::Relaxed);
+    }
+
+    /// Lets the link of a node do something.
+    fn tie(&mut self, node: usize, thorough: bool) {
+        if let Some(redis) = &mut self.redis {
+            self.nodes[node].tie(node, redis, self.now_ms, &mut self.dice, thorough);
+        }
+    }
+
+    /// Everything works again, and comes to rest.
+    fn heal(&mut self) {
+        if let Some(redis) = &mut self.redis {
+            redis.heal();
+        }
+        self.settle();
+    }
+
+    /// Something happens to Redis, or to the way there.
+    fn disturb(&mut self) {
+        let Some(redis) = &mut self.redis else { return };
+        for (node, told) in redis.disturb(self.now_ms, &mut self.dice) {
+            self.nodes[node].hear(&told);
+        }
     }
 
     fn transfer(&mut self, at: usize, thorough: bool) {
@@ -229,20 +234,13 @@ impl World {
         let Net { received, begun, .. } = net;
         // Not the bytes: ids of sessions are never the same.
         (at, received).hash(&mut self.trace);
-        begun.into_iter().for_each(|pipe| self.arrive(pipe));
+        let n = self.guests[at].n;
+        begun.into_iter().for_each(|pipe| self.arrive(pipe, n));
     }
 
     fn everybody_transfers(&mut self) {
         (0..self.clients.len()).for_each(|at| self.transfer(at, true));
         (0..self.guests.len()).for_each(|at| self.visit(at, true, Guest::step));
-    }
-
-    /// Another reactor is so far behind that its mailbox is full until it takes this one.
-    fn jam(&mut self) {
-        self.jammed = true;
-        let (to, from) = (self.dice.below(self.machines.len()), self.dice.below(self.machines.len()));
-        let nobody = Mail::Replace { scope: "nowhere".into(), room: "nobody".into(), sequence: 0 };
-        self.mailboxes[to][from].post_anyway(nobody, MAILBOX_BYTES + 1);
     }
 
     fn step(&mut self, jams: bool) {
@@ -268,11 +266,20 @@ impl World {
                 self.transfer(n, false);
             }
             55..60 if self.clients.len() + self.guests.len() < 18 => self.connect(),
-            60..63 if jams => self.jam(),
+            60..63 if jams => {
+                self.jammed = true;
+                let node = self.dice.below(self.nodes.len());
+                self.nodes[node].jam(&mut self.dice);
+            }
+            63..73 if self.redis.is_some() => {
+                let node = self.dice.below(self.nodes.len());
+                self.tie(node, false);
+            }
             _ => {
-                let number = self.dice.below(self.machines.len());
-                self.turn(number, false);
-                self.now_ms += self.dice.below(20) as u64;
+                let (node, number) = self.some_machine();
+                self.turn(node, number, false);
+                let ms = self.dice.below(20) as u64;
+                self.wait(ms);
             }
         }
     }
@@ -280,8 +287,11 @@ impl World {
     /// Everybody does what there is to do.
     fn round(&mut self) {
         self.everybody_transfers();
-        for number in 0..self.machines.len() {
-            self.turn(number, true);
+        for node in 0..self.nodes.len() {
+            for number in 0..self.nodes[node].machines.len() {
+                self.turn(node, number, true);
+            }
+            self.tie(node, true);
         }
     }
 
@@ -290,7 +300,7 @@ impl World {
         let until = self.now_ms + ms;
         while self.now_ms < until {
             self.round();
-            self.now_ms += 10;
+            self.wait(10);
         }
     }
 
@@ -299,8 +309,9 @@ impl World {
         for round in 0.. {
             assert!(round < 2_000, "it does not come to rest");
             self.round();
-            self.now_ms += 1;
+            self.wait(if self.redis.is_some() { 10 } else { 1 });
             if round > 3 && self.is_at_rest() {
+                self.play.note(Event::Quiet);
                 return;
             }
         }
@@ -312,8 +323,8 @@ impl World {
         let guests = self.guests.iter().filter(|guest| !guest.stalled);
         let listened: HashSet<usize> =
             clients.map(|client| client.pipe).chain(guests.flat_map(|guest| guest.carrier.pipes())).collect();
-        let delivered = self.mailboxes.iter().flatten().all(|mailbox| mailbox.is_empty());
-        let served = self.machines.iter().all(|machine| {
+        let mut machines = self.nodes.iter().flat_map(|node| &node.machines);
+        let served = machines.all(|machine| {
             let sent = machine.links().into_iter().all(|(link, connection)| {
                 machine.outlet.waiting(link) == 0 || !listened.contains(&connection)
             });
@@ -328,7 +339,7 @@ impl World {
             self.guests.iter().filter(|guest| !guest.stalled).flat_map(|guest| guest.carrier.pipes());
         let noticed = lines.all(|pipe| !self.pipes[pipe].server_done);
         let said = self.clients.iter().all(|client| !client.has_to_send());
-        delivered
+        self.has_delivered()
             && served
             && heard
             && listened
@@ -337,7 +348,13 @@ impl World {
             && self.guests.iter().all(Guest::is_at_rest)
     }
 
+    /// Whether nothing is under way between reactors and nodes.
+    fn has_delivered(&self) -> bool {
+        self.nodes.iter().all(Node::has_delivered) && self.redis.as_ref().is_none_or(Redis::is_at_rest)
+    }
+
     fn end(&mut self, ending: Ending) {
+        self.clients.iter_mut().for_each(|client| client.was_away = client.stalled);
         match ending {
             Ending::ClientsLeave => {
                 for client in &mut self.clients {
@@ -353,11 +370,7 @@ impl World {
                     });
                 }
             }
-            Ending::ServerStops => {
-                for incoming in &self.mailboxes {
-                    incoming.last().unwrap().post_anyway(Mail::Stop, 0);
-                }
-            }
+            Ending::ServerStops => self.nodes.iter().for_each(Node::stop),
             Ending::EverybodySleeps => {
                 for client in &mut self.clients {
                     client.stalled &= self.dice.chance(30);
@@ -372,11 +385,12 @@ impl World {
         // Longer than every deadline; it runs out for those only who do nothing.
         for _ in 0..4_000 {
             self.round();
-            let empty = self.machines.iter().all(|machine| machine.outlet.is_empty());
-            if empty && self.mailboxes.iter().flatten().all(|mailbox| mailbox.is_empty()) {
+            let mut machines = self.nodes.iter().flat_map(|node| &node.machines);
+            if machines.all(|machine| machine.outlet.is_empty()) && self.has_delivered() {
                 break;
             }
-            self.now_ms += if self.is_at_rest() { 100 } else { 1 };
+            let pace_ms = if self.redis.is_some() { 20 } else { 1 };
+            self.wait(if self.is_at_rest() { 100 } else { pace_ms });
         }
         // A stop waits for those who are to be told, and not for who may ask some day.
         let took_ms = self.now_ms - begun_ms;
@@ -385,12 +399,9 @@ impl World {
     }
 }
 
-/// How often what a simulation is for happened.
-type Tally = BTreeMap<&'static str, u64>;
-
 /// Runs one seed; the trace is the same whenever and wherever it runs.
 fn run(seed: u64) -> (u64, Tally) {
-    let mut world = World::new(seed);
+    let mut world = World::new(seed, false);
     let jams = !world.gentle && world.dice.chance(35);
     world.lossy = !world.gentle && world.dice.chance(20);
     for _ in 0..world.dice.between(200, 900) {
@@ -400,19 +411,48 @@ fn run(seed: u64) -> (u64, Tally) {
     world.check_rest();
     // Whoever answers heartbeats stays.
     world.check_patience();
-    let endings = [Ending::ClientsLeave, Ending::ServerStops, Ending::EverybodySleeps];
-    let ending = *world.dice.pick(&endings);
-    world.end(ending);
-    world.check_end(ending);
-    world.play.events.lock().unwrap().hash(&mut world.trace);
-    (world.trace.finish(), world.tally())
+    world.finish()
 }
 
-fn run_and_tell(seed: u64) -> (u64, Tally) {
+/// The same of several nodes.
+fn run_cluster(seed: u64) -> (u64, Tally) {
+    let mut world = World::new(seed, true);
+    let jams = !world.gentle && world.dice.chance(20);
+    world.lossy = !world.gentle && world.dice.chance(20);
+    let fails = world.dice.chance(40);
+    world.settle();
+    for _ in 0..world.dice.between(2, 5) {
+        for _ in 0..world.dice.between(60, 250) {
+            world.step(jams);
+            if fails && world.dice.chance(2) {
+                world.disturb();
+            }
+        }
+        world.heal();
+        world.check_rest();
+    }
+    world.finish()
+}
+
+impl World {
+    fn finish(mut self) -> (u64, Tally) {
+        let endings = [Ending::ClientsLeave, Ending::ServerStops, Ending::EverybodySleeps];
+        let ending = *self.dice.pick(&endings);
+        self.end(ending);
+        self.check_end(ending);
+        self.play.events.lock().unwrap().hash(&mut self.trace);
+        (self.trace.finish(), self.tally())
+    }
+}
+
+type Run = fn(u64) -> (u64, Tally);
+
+fn run_and_tell(run: Run, seed: u64) -> (u64, Tally) {
     match std::panic::catch_unwind(|| run(seed)) {
         Ok(outcome) => outcome,
         Err(panic) => {
-            eprintln!("FANFARE_SEED={seed} failed");
+            let cluster = if std::ptr::fn_addr_eq(run, run_cluster as Run) { "CLUSTER_" } else { "" };
+            eprintln!("FANFARE_{cluster}SEED={seed} failed");
             std::panic::resume_unwind(panic);
         }
     }
@@ -423,28 +463,43 @@ fn given(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[test]
-fn a_cluster_keeps_its_promises() {
-    if let Some(seed) = given("FANFARE_SEED") {
-        run_and_tell(seed);
+/// Runs the seeds that are wanted, and looks whether all happened that it is for.
+fn run_all(run: Run, (one, count): (&str, &str), usual: u64, tallied: &[&'static str]) {
+    if let Some(seed) = given(one) {
+        run_and_tell(run, seed);
         return;
     }
     let mut sum = Tally::new();
-    for seed in 0..given("FANFARE_SEEDS").unwrap_or(300) {
-        for (what, count) in run_and_tell(seed).1 {
+    for seed in 0..given(count).unwrap_or(usual) {
+        for (what, count) in run_and_tell(run, seed).1 {
             *sum.entry(what).or_default() += count;
         }
     }
     // A simulation in which nothing happens proves nothing.
-    for what in CloseCause::NAMES.iter().chain(&TALLIED) {
+    for what in tallied {
         assert!(sum.get(what).is_some_and(|count| *count >= 10), "{what} is too rare: {sum:?}");
     }
 }
 
 #[test]
+fn a_server_keeps_its_promises() {
+    let tallied: Vec<_> = CloseCause::NAMES.iter().chain(&TALLIED).copied().collect();
+    run_all(run, ("FANFARE_SEED", "FANFARE_SEEDS"), 300, &tallied);
+}
+
+#[test]
+fn a_cluster_keeps_its_promises() {
+    run_all(run_cluster, ("FANFARE_CLUSTER_SEED", "FANFARE_CLUSTER_SEEDS"), 150, &CLUSTER_TALLIED);
+}
+
+#[test]
 fn the_same_seed_is_the_same_run() {
     for seed in 1_000..1_040 {
-        assert_eq!(run_and_tell(seed), run_and_tell(seed), "seed {seed}");
+        assert_eq!(run_and_tell(run, seed), run_and_tell(run, seed), "seed {seed}");
+    }
+    for seed in 1_000..1_010 {
+        assert_eq!(run_and_tell(run_cluster, seed), run_and_tell(run_cluster, seed), "cluster seed {seed}");
     }
     assert_ne!(run(1), run(2));
+    assert_ne!(run_cluster(1), run_cluster(2));
 }

@@ -8,7 +8,6 @@ use crate::app::socketio::{
     Ack, ArgsRef, EngineOptions, Error, Event as Sent, Namespace, NoAck, Socket, SocketIo,
 };
 use crate::app::{Context, DeliveryReport};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long some sockets have to acknowledge.
@@ -131,7 +130,7 @@ fn said(play: &Play, socket: &mut Socket<'_>, event: &mut Sent<'_>, text: &str) 
 
 fn left(play: &Play, socket: &mut Socket<'_>, cause: &'static str) {
     let n = Member { socket: &mut *socket, ack: None }.number();
-    let at_ms = play.now_ms.load(Ordering::Relaxed);
+    let at_ms = play.now_ms();
     play.note(Event::Closed { n, cause, code: None, at_ms });
     if play.farewells {
         let target = Target::parse("/", "-", "-");

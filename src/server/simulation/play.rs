@@ -11,6 +11,7 @@ use crate::wire::frame::{Opcode, encode};
 use crate::wire::response::Response;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// The number of the message that says goodbye: after all others.
 pub(super) const FAREWELL: u64 = u64::MAX;
@@ -71,12 +72,18 @@ pub(super) enum Event {
         target: Target,
         asked: bool,
         volatile: bool,
+        at_ms: u64,
     },
     Reported {
         n: usize,
         number: u64,
         report: [u64; 7],
+        /// How many nodes were asked, and how many answered.
+        nodes: (u64, u64),
+        at_ms: u64,
     },
+    /// Everything under way has arrived, on all nodes.
+    Quiet,
     /// It was asked something that it has to acknowledge.
     Asked {
         n: usize,
@@ -96,10 +103,14 @@ pub(super) enum Event {
     },
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Play {
     pub(super) events: Arc<Mutex<Vec<Event>>>,
+    /// When the run began, for those who count from somewhere else.
+    pub(super) start: Instant,
     pub(super) now_ms: Arc<AtomicU64>,
+    /// How often somebody wanted to know what time it is.
+    pub(super) looks: Arc<AtomicU64>,
     /// Whoever leaves says goodbye to everybody.
     pub(super) farewells: bool,
 }
@@ -125,6 +136,20 @@ pub(super) trait Person {
 }
 
 impl Play {
+    pub(super) fn new(farewells: bool) -> Play {
+        Play {
+            events: Arc::default(),
+            start: Instant::now(),
+            now_ms: Arc::default(),
+            looks: Arc::default(),
+            farewells,
+        }
+    }
+
+    pub(super) fn now_ms(&self) -> u64 {
+        self.now_ms.load(Ordering::Relaxed)
+    }
+
     pub(super) fn note(&self, event: Event) {
         self.events.lock().unwrap().push(event);
     }
@@ -138,14 +163,17 @@ impl Play {
             dropped_volatile,
             dropped_closed,
             dropped_busy,
-            ..
+            nodes_asked,
+            nodes_answered,
         } = report;
         let report = [matched, written, queued, dropped_slow, dropped_volatile, dropped_closed, dropped_busy];
-        self.note(Event::Reported { n, number, report });
+        let (nodes, at_ms) = ((nodes_asked, nodes_answered), self.now_ms());
+        self.note(Event::Reported { n, number, report, nodes, at_ms });
     }
 
     pub(super) fn published(&self, n: usize, number: u64, target: &Target, asked: bool, volatile: bool) {
-        self.note(Event::Published { n, number, target: target.clone(), asked, volatile });
+        let (target, at_ms) = (target.clone(), self.now_ms());
+        self.note(Event::Published { n, number, target, asked, volatile, at_ms });
     }
 
     /// Does what a client says, if it is one of the words that everybody has.
@@ -302,7 +330,7 @@ impl Endpoint for Play {
             CloseCause::Handler(code) | CloseCause::Protocol(code) => Some(*code),
             _ => None,
         };
-        let at_ms = self.now_ms.load(Ordering::Relaxed);
+        let at_ms = self.now_ms();
         self.note(Event::Closed { n, cause: cause.name(), code, at_ms });
         if self.farewells {
             let target = Target::parse(socket.scope(), "-", "-");
