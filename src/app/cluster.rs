@@ -210,10 +210,10 @@ impl Gateway {
     }
 }
 
-/// What several reactors add to; whoever is the last to let go of it hands it on.
-struct Sum<T: Default>(Mutex<(T, Option<Done<T>>)>);
+type OnSum<T> = Box<dyn FnOnce(T) + Send>;
 
-type Done<T> = Box<dyn FnOnce(T) + Send>;
+/// What several reactors add to; whoever is the last to let go of it hands it on.
+struct Sum<T: Default>(Mutex<(T, Option<OnSum<T>>)>);
 
 impl<T: Default> Sum<T> {
     fn new(done: impl FnOnce(T) + Send + 'static) -> Arc<Sum<T>> {

@@ -1,5 +1,6 @@
 //! Redis dies, stands still, or cannot be reached from one node; a node dies. Clients stay, what is local never waits,
-//! and what is missing elsewhere is counted.
+//! and what is missing elsewhere is counted. An outage lasts no longer than it takes to see that; `FANFARE_OUTAGE_S` makes
+//! each longer, by so many seconds.
 
 use crate::client::Client;
 use crate::load::Load;
@@ -7,6 +8,7 @@ use crate::nodes::{Nodes, metric, nodes_of, publish};
 use crate::proxy::Proxy;
 use crate::servers::{Redis, eventually, signal};
 use crate::support::{Received, Server};
+use std::time::{Duration, Instant};
 
 const UP: &str = "fanfare_cluster_up";
 const DROPPED: &str = "fanfare_cluster_dropped_total";
@@ -15,6 +17,13 @@ const GAPS: &str = "fanfare_cluster_gap_total";
 
 /// To all receivers of the load, and whoever else is there.
 const NEWS: &str = r#"{"bizCode":"d1","mode":300,"content":"news"}"#;
+
+/// Lets an outage last.
+fn last() {
+    let seconds =
+        std::env::var("FANFARE_OUTAGE_S").map_or(0, |text| text.parse().expect("a number of seconds"));
+    std::thread::sleep(Duration::from_secs(seconds));
+}
 
 fn until_up(node: &Server, up: u64) {
     eventually("the link is noticed", || metric(node, UP) == up);
@@ -32,9 +41,11 @@ fn is_alone_and_well(nodes: &Nodes, node: usize, load: &Load) {
 
 /// After an outage of the links of these nodes: all are up again and reach one another; then the numbers add up.
 fn reconcile(nodes: &Nodes, mut load: Load, cut: &[usize]) {
+    let since = Instant::now();
     for node in &nodes.all {
         until_up(node, 1);
     }
+    println!("up again after {:?}", since.elapsed());
     load.until_more(100);
     let count = nodes.all.len() as u64;
     let missing = load.finish_sending();
@@ -87,6 +98,7 @@ fn redis_is_killed_and_comes_back() {
         until_up(&nodes[node], 0);
         is_alone_and_well(&nodes, node, &load);
     }
+    last();
     redis.restart();
     reconcile(&nodes, load, &[0, 1, 2]);
 }
@@ -102,6 +114,7 @@ fn redis_stands_still_and_goes_on() {
         until_up(&nodes[node], 0);
         is_alone_and_well(&nodes, node, &load);
     }
+    last();
     signal(redis.pid(), "CONT");
     reconcile(&nodes, load, &[0, 1, 2]);
 }
@@ -120,6 +133,7 @@ fn one_is_cut_off(break_it: fn(&Proxy), mend_it: fn(&Proxy)) {
     assert_eq!([0, 1].map(|node| metric(&nodes[node], UP)), [1, 1]);
     let before = load.count(0, 1);
     eventually("the others go on", || load.count(0, 1) > before + 100);
+    last();
     mend_it(&proxy);
     reconcile(&nodes, load, &[2]);
 }

@@ -107,8 +107,11 @@ fn listens(namespace: &Namespace) -> bool {
     !namespace.listeners.outgoing.is_empty()
 }
 
-/// The payload of the event of a namespace that these pieces are, if they are one, and its attachments.
-pub(crate) fn event_of<'p>(namespace: &str, pieces: &'p [Piece]) -> Option<(Cow<'p, str>, Vec<Arc<[u8]>>)> {
+/// The payload of an event, and its attachments.
+type Event<'p> = (Cow<'p, str>, Vec<Arc<[u8]>>);
+
+/// The event of a namespace that these pieces are, if they are one.
+pub(crate) fn event_of<'p>(namespace: &str, pieces: &'p [Piece]) -> Option<Event<'p>> {
     match pieces {
         [Piece::Text(text), rest @ ..] => {
             let data = data_of(namespace, text)?;

@@ -54,6 +54,22 @@ const TESTS = {
         await all([n, l, p], 'bytes', { deep: [BYTES, large] });
     },
 
+    'values that JSON has and has not': async (t, cluster) => {
+        const guests = await cluster.all(t);
+        const date = new Date(1_700_000_000_123);
+        const values = [date, undefined, NaN, -0, 2 ** 53 - 1, -(2 ** 53 - 1), 1e-300, -1.5, '', '\u0000\u2028', []];
+        const odd = { date, gone: undefined, deep: [{}, [[]], undefined], '': 1, 'ü"\\': true };
+        const expected = JSON.parse(JSON.stringify([...values, odd]));
+        cluster.io.emit('values', ...values, odd);
+        await all(guests, 'values', ...expected);
+        cluster.io.emit('values', ...values, odd, BYTES);
+        await all(guests, 'values', ...expected, BYTES);
+        const json = JSON.parse(JSON.stringify(expected));
+        await cluster.api('publish', { namespace: '/', event: 'values', args: json });
+        await all(guests, 'values', ...json);
+        await mark((event) => cluster.io.emit(event), ...guests);
+    },
+
     'clients of other generations, transports and parsers': async (t, cluster) => {
         const parser = installed('socket.io-msgpack-parser');
         const open = (where, version, transport, options) => Peer.open(t, cluster[where], version, transport, options);
