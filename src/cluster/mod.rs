@@ -1,9 +1,9 @@
 //! Other nodes: how they are reached, what they are told and asked, and what they say.
 //!
-//! One [`Peers`] is all of that for one node. It speaks the wires of Socket.IO's own adapters ([`crate::wire::adapter`]),
+//! One `Peers` is all of that for one node. It speaks the wires of Socket.IO's own adapters ([`crate::wire::adapter`]),
 //! for namespaces under their prefix, so that servers in JavaScript and emitters in any language are of the same cluster,
-//! and for the scopes of plain WebSockets under one of its own. Reactors tell it by [`crate::app::Cluster`], and it acts on
-//! this node by [`crate::app::Gateway`]; the bytes go through [`redis`].
+//! and for the scopes of plain WebSockets under one of its own. Reactors tell it by `app::Cluster`, and it acts on
+//! this node by `app::Gateway`; the bytes go through [`redis`].
 //!
 //! | file | owns |
 //! |---|---|
