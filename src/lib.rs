@@ -82,7 +82,8 @@
 //! which emits and publishes from anywhere, or the [`Ack`](socketio::Ack) or the [`Responder`] that it answers.
 //!
 //! ```no_run
-//! use fanfare::socketio::{Ack, Error, Namespace};
+//! use fanfare::Server;
+//! use fanfare::socketio::{Ack, Error, Namespace, SocketIo};
 //! use std::sync::{Mutex, mpsc};
 //!
 //! let (work, waiting) = mpsc::channel::<(Ack, u64)>();
@@ -92,15 +93,18 @@
 //!     let ack = event.take_ack().ok_or_else(|| Error::other("nobody wants to know"))?;
 //!     work.lock().unwrap().send((ack, number)).map_err(Error::other)
 //! });
-//! # fn factor(number: u64) -> Vec<u64> { vec![number] }
-//! # fn running() -> fanfare::Running { unimplemented!() }
-//! # let running = running();
+//! let running = Server::builder()
+//!     .listen("127.0.0.1:3000".parse()?)
+//!     .socketio(SocketIo::default().namespace(namespace))
+//!     .start()?;
 //! let handle = running.handle();
+//! # fn factor(number: u64) -> Vec<u64> { (1..=number).filter(|factor| number.is_multiple_of(*factor)).collect() }
 //! std::thread::spawn(move || {
 //!     for (ack, number) in waiting {
 //!         let _ = ack.send(&handle, factor(number));
 //!     }
 //! });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! A reactor has a descriptor table of its own: a file or a socket that another thread opened does not exist there under

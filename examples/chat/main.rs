@@ -34,8 +34,8 @@ fn user(name: &str) -> String {
 }
 
 fn log_in(socket: &mut Socket<'_>, connecting: &Connecting<'_>) -> Result<(), ConnectError> {
-    let login: Login =
-        connecting.parse_auth().map_err(|_| ConnectError::new("a name and a password, please"))?;
+    let login = connecting.parse_auth().ok().filter(|login: &Login| !login.name.is_empty());
+    let login = login.ok_or_else(|| ConnectError::new("a name and a password, please"))?;
     if login.password != "sesame" {
         return Err(ConnectError::new("wrong password"));
     }

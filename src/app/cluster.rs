@@ -34,8 +34,8 @@ pub(crate) enum Order {
     Publish { to: To, parcel: Parcel, back: Option<Back<DeliveryReport>> },
     /// Deliver this and say what the recipients acknowledge.
     Ask { to: To, parcel: Parcel, timeout: Duration, back: Back<Answered> },
-    /// Do this to sockets, and say to how many.
-    Move { to: To, moves: Moves, back: Option<Back<u64>> },
+    /// Do this to sockets; to how many is not told by the wire.
+    Move { to: To, moves: Moves },
     /// Whoever is in this room has left it by now: a socket of this node claimed it, with this number.
     Claim { scope: CompactString, room: CompactString, sequence: u32 },
     /// Say what sockets there are.

@@ -447,9 +447,7 @@ impl Cluster for Peers {
                     self.give_up(number);
                 }
             }
-            Order::Move { to, moves, back } => {
-                // How many sockets that are elsewhere is not told by this wire.
-                drop(back);
+            Order::Move { to, moves } => {
                 let opts = opts(&to, Flags::default());
                 let names =
                     |rooms: &[CompactString]| rooms.iter().map(|room| room.to_string().into()).collect();

@@ -390,7 +390,7 @@ test('chat', async (t) => {
 
 test('chat keeps out who gives no name', async (t) => {
     const server = await startPage(t, 'chat');
-    for (const auth of [undefined, {}, { name: 'ann' }, { name: 7, password: 'sesame' }]) {
+    for (const auth of [undefined, {}, { name: 'ann' }, { name: 7, password: 'sesame' }, { name: '', password: 'sesame' }]) {
         const opened = Peer.open(t, server, 'sio48', 'websocket', { auth });
         await assert.rejects(opened, { message: 'a name and a password, please' });
     }

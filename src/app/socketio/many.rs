@@ -157,7 +157,7 @@ impl<V: Via> Emit<V> {
         self.moves(Moves::Join(owned(rooms)), None);
     }
 
-    /// The same; `done` is told how many sockets that were, once, on a reactor.
+    /// The same; `done` is told how many sockets of this node that were, once, on a reactor.
     pub fn sockets_join_with_report(
         self,
         rooms: impl Rooms,
@@ -171,7 +171,7 @@ impl<V: Via> Emit<V> {
         self.moves(Moves::Leave(owned(rooms)), None);
     }
 
-    /// The same; `done` is told how many sockets that were, once, on a reactor.
+    /// The same; `done` is told how many sockets of this node that were, once, on a reactor.
     pub fn sockets_leave_with_report(
         self,
         rooms: impl Rooms,
@@ -185,7 +185,7 @@ impl<V: Via> Emit<V> {
         self.moves(Moves::Disconnect { close }, None);
     }
 
-    /// The same; `done` is told how many sockets that were, once, on a reactor.
+    /// The same; `done` is told how many sockets of this node that were, once, on a reactor.
     pub fn disconnect_sockets_with_report(
         self,
         close: bool,
@@ -198,12 +198,10 @@ impl<V: Via> Emit<V> {
         let (via, How { sender, to, .. }) = self.into_parts();
         via.carry(to.weight(), move |cx| {
             let cluster = cx.core.cluster_for(&to);
-            let (asker, wants_report) = (cx.core.reactor, done.is_some());
+            let asker = cx.core.reactor;
             let (there, others_do) = (cx.core.named(&to, sender, cx.out), moves.clone());
-            let extra = usize::from(cluster.is_some() && wants_report);
             let joining = moves.are_joins().then(|| cx.core.hub.interest().joining());
-            let number = cx.everywhere_and(
-                extra,
+            cx.everywhere(
                 move |cx| cx.move_sockets(&to, &moves, sender.filter(|_| cx.core.reactor == asker)),
                 move |cx, counts: Vec<u64>| {
                     drop(joining);
@@ -213,8 +211,7 @@ impl<V: Via> Emit<V> {
                 },
             );
             if let Some(cluster) = cluster {
-                let back = wants_report.then(|| cx.core.back(number, answer_of::<u64>));
-                cluster.tell(Order::Move { to: there, moves: others_do, back });
+                cluster.tell(Order::Move { to: there, moves: others_do });
             }
         });
     }
