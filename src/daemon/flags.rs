@@ -1,6 +1,6 @@
 //! The command line. Its flags are the keys of the configuration that have one.
 
-use crate::config::{FILE_VARIABLE, KEYS, Key, Value};
+use crate::config::{FILE_VARIABLE, Key, Value, keys};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
@@ -62,7 +62,7 @@ fn with_settings(command: Command) -> Command {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help(format!("Read the configuration from this TOML file [env: {FILE_VARIABLE}]"));
-    command.arg(config).args(KEYS.iter().filter_map(flag)).after_long_help(table_of_keys())
+    command.arg(config).args(keys().filter_map(flag)).after_long_help(table_of_keys())
 }
 
 fn flag(key: &'static Key) -> Option<Arg> {
@@ -81,7 +81,7 @@ fn flag(key: &'static Key) -> Option<Arg> {
 
 fn given(matches: &ArgMatches) -> Given {
     let mut values = Vec::new();
-    for key in KEYS.iter().filter(|key| key.flag.is_some()) {
+    for key in keys().filter(|key| key.flag.is_some()) {
         let Some(given) = matches.get_many::<String>(key.name) else { continue };
         let given: Vec<String> = given.cloned().collect();
         values.push(match <[String; 1]>::try_from(given) {
@@ -98,7 +98,7 @@ fn table_of_keys() -> String {
         "Every key of the configuration file has an environment variable. Flags win over the environment, the\n\
          environment over the file. Several values have commas between them, or a flag each.\n\nKeys:\n",
     );
-    for key in KEYS {
+    for key in keys() {
         let default = key.show(&crate::config::Config::default()).unwrap_or_else(|| "none".to_owned());
         // Writing to a String does not fail.
         let _ = writeln!(table, "  {} [env: {}] [default: {default}]", key.name, key.variable());

@@ -1,6 +1,6 @@
 //! The configuration file: TOML into keys and values, each with its line.
 
-use super::{ConfigError, KEYS, Key, Origin, Value};
+use super::{ConfigError, Key, Origin, Value, keys};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -73,9 +73,9 @@ fn value_of(value: &DeValue<'_>) -> Value {
 fn known_beside(name: &str) -> String {
     let section = name.rsplit_once('.').map(|(section, _)| section);
     let mut known: Vec<String> =
-        KEYS.iter().filter(|key| key.section() == section).map(|key| key.leaf().to_owned()).collect();
+        keys().filter(|key| key.section() == section).map(|key| key.leaf().to_owned()).collect();
     if section.is_none() {
-        known.extend(KEYS.iter().filter_map(Key::section).map(|section| format!("[{section}]")));
+        known.extend(keys().filter_map(Key::section).map(|section| format!("[{section}]")));
         known.dedup();
     }
     known.join(", ")

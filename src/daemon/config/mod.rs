@@ -8,7 +8,7 @@ mod keys;
 mod slot;
 mod socketio;
 
-pub(crate) use keys::{KEYS, Key};
+pub(crate) use keys::{Key, keys};
 pub(crate) use slot::Value;
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 
@@ -191,7 +191,7 @@ pub(crate) fn load(
             loaded.set(key, &value, origin)?;
         }
     }
-    for key in KEYS {
+    for key in keys() {
         let Some(value) = variables.remove(&key.variable()) else { continue };
         let value = value.into_string().map_or(Value::Other("bytes that are not UTF-8"), Value::Raw);
         loaded.set(key, &value, Origin::Variable(key.variable()))?;
@@ -264,7 +264,7 @@ impl Loaded {
     pub(crate) fn show(&self) -> String {
         let mut shown = String::new();
         let mut section = None;
-        for key in KEYS {
+        for key in keys() {
             if key.section() != section {
                 section = key.section();
                 // Writing to a String does not fail.

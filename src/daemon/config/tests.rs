@@ -10,7 +10,7 @@ fn no_variables() -> impl Iterator<Item = (OsString, OsString)> {
 fn names_and_variables_are_all_different_and_defaults_may_be_set() {
     let mut config = Config::default();
     let mut seen = Vec::new();
-    for key in KEYS {
+    for key in keys() {
         assert_eq!(Key::find(key.name).unwrap().name, key.name);
         assert!(!seen.contains(&key.variable()), "{}", key.variable());
         assert_ne!(key.variable(), FILE_VARIABLE);
