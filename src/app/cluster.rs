@@ -34,8 +34,8 @@ pub(crate) enum Order {
     Publish { to: To, parcel: Parcel, back: Option<Back<DeliveryReport>> },
     /// Deliver this and say what the recipients acknowledge.
     Ask { to: To, parcel: Parcel, timeout: Duration, back: Back<Answered> },
-    /// Do this to sockets; to how many is not told by the wire.
-    Move { to: To, moves: Moves },
+    /// Do this to sockets; to how many, other nodes of this program tell.
+    Move { to: To, moves: Moves, back: Option<Back<DeliveryReport>> },
     /// Whoever is in this room has left it by now: a socket of this node claimed it, with this number.
     Claim { scope: CompactString, room: CompactString, sequence: u32 },
     /// Say what sockets there are.
@@ -151,7 +151,7 @@ impl Gateway {
     }
 
     /// Does this to sockets here, and says to how many.
-    pub(crate) fn move_sockets(&self, to: To, moves: Moves, back: Option<Back<u64>>) {
+    pub(crate) fn move_sockets(&self, to: To, moves: Moves, back: Option<Back<DeliveryReport>>) {
         let bytes = to.weight();
         let (to, moves) = (Arc::new(to), Arc::new(moves));
         let joining = moves.are_joins().then(|| self.interest.joining());
@@ -165,7 +165,7 @@ impl Gateway {
             let (to, moves, sum) = (to.clone(), moves.clone(), sum.clone());
             self.post(reactor, bytes, move |cx| {
                 let count = cx.move_sockets(&to, &moves, None);
-                sum.add(|all: &mut u64| *all += count);
+                sum.add(|all: &mut DeliveryReport| all.matched += count);
             });
         }
     }

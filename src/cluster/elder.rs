@@ -5,7 +5,7 @@
 
 use super::peers::Peers;
 use crate::app::socketio::{Emit, Moves, RemoteSocket};
-use crate::app::{Back, To};
+use crate::app::{Back, DeliveryReport, To};
 use crate::wire::adapter::Names;
 use crate::wire::adapter::old::{Answer, Ask, Old};
 use compact_str::CompactString;
@@ -100,8 +100,8 @@ impl Peers {
     }
 
     fn move_one(&self, to: To, moves: Moves, asked: Asked) {
-        let back = Back::new(move |count: Option<u64>| {
-            if count.is_some_and(|count| count > 0) {
+        let back = Back::new(move |report: Option<DeliveryReport>| {
+            if report.is_some_and(|report| report.matched > 0) {
                 asked.answer(Answer::Done);
             }
         });

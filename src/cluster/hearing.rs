@@ -5,7 +5,7 @@ use super::presence::Sign;
 use super::redis::Event;
 use super::wanted::Wanted;
 use crate::app::socketio::{Answer, Emit, Moves, RemoteSocket};
-use crate::app::{Back, DeliveryReport, NODES, To};
+use crate::app::{Back, Cluster as _, DeliveryReport, NODES, To};
 use crate::wire::adapter::{
     Body, Broadcast, Message, Opts, Payload, RemoteSocket as WireSocket, Report, decode,
 };
@@ -57,16 +57,24 @@ impl Peers {
                 }
                 match count {
                     None => self.give_up(*ticket),
-                    // This one is among them.
-                    Some(count) => self.questions().expect(*ticket, count.saturating_sub(1)),
+                    Some(count) => self.counted(*ticket, *count),
                 }
             }
             Event::Dropped { .. } => {}
         }
     }
 
+    /// So many servers hear a question, this one among them.
+    fn counted(&self, ticket: u64, count: u64) {
+        let others = count.saturating_sub(1);
+        // Those of other programs answer, but report nothing.
+        let report = self.questions().wants_report(ticket);
+        let silent = report.is_some_and(|scope| self.is_mixed(&scope));
+        self.questions().expect(ticket, if silent { others.min(self.others()) } else { others });
+    }
+
     fn published(&self, ticket: u64, receivers: u64, own: bool) {
-        let scope = self.questions().published(ticket);
+        let scope = self.questions().wants_report(ticket);
         if let Some(scope) = scope {
             let count = self.hearers(receivers, own, &scope);
             self.questions().expect(ticket, count);
@@ -131,19 +139,22 @@ impl Peers {
         let scope = &*scope;
         match body {
             Body::Broadcast(broadcast) => self.broadcast(scope, from.as_deref(), &broadcast),
-            Body::SocketsJoin { opts, rooms } => {
-                self.gateway.move_sockets(to(scope, &opts), Moves::Join(owned(&rooms)), None);
+            Body::SocketsJoin { opts, rooms, report } => {
+                let back = self.back_of_report(scope, from.as_deref(), report.as_deref());
+                self.gateway.move_sockets(to(scope, &opts), Moves::Join(owned(&rooms)), back);
             }
             Body::SocketsLeave { rooms, claim: Some(claim), .. } => {
                 for room in &rooms {
                     self.replace(scope, room, &claim);
                 }
             }
-            Body::SocketsLeave { opts, rooms, claim: None } => {
-                self.gateway.move_sockets(to(scope, &opts), Moves::Leave(owned(&rooms)), None);
+            Body::SocketsLeave { opts, rooms, claim: None, report } => {
+                let back = self.back_of_report(scope, from.as_deref(), report.as_deref());
+                self.gateway.move_sockets(to(scope, &opts), Moves::Leave(owned(&rooms)), back);
             }
-            Body::DisconnectSockets { opts, close } => {
-                self.gateway.move_sockets(to(scope, &opts), Moves::Disconnect { close }, None);
+            Body::DisconnectSockets { opts, close, report } => {
+                let back = self.back_of_report(scope, from.as_deref(), report.as_deref());
+                self.gateway.move_sockets(to(scope, &opts), Moves::Disconnect { close }, back);
             }
             Body::FetchSockets { opts, request } => self.fetch(scope, from.as_deref(), &opts, &request),
             Body::ServerSideEmit { data, request } => {
@@ -169,15 +180,7 @@ impl Peers {
         if let Some(request) = request {
             return self.ask_here(to, from, data, opts, request);
         }
-        let back = report.as_ref().map(|request| {
-            let (peers, scope) = (self.clone(), scope.to_owned());
-            let (from, request) = (from.map(str::to_owned), request.to_string());
-            Back::new(move |report: Option<DeliveryReport>| {
-                let report = wire_report(report.unwrap_or_default());
-                let body = Body::BroadcastReport { request: request.into(), report };
-                peers.answer(&scope, from.as_deref(), body);
-            })
-        });
+        let back = self.back_of_report(scope, from, report.as_deref());
         let router = &self.gateway.router;
         if scope.starts_with('/') {
             let event = (data.json(), data.attachments());
@@ -186,6 +189,22 @@ impl Peers {
         } else if let Some(frame) = frame_of(data) {
             self.gateway.publish(to, router.parcel(&frame), back);
         }
+    }
+
+    /// The way back of what became of something here, if its sender wants to know.
+    fn back_of_report(
+        self: &Arc<Self>,
+        scope: &str,
+        from: Option<&str>,
+        request: Option<&str>,
+    ) -> Option<Back<DeliveryReport>> {
+        let request = request?.to_owned();
+        let (peers, scope, from) = (self.clone(), scope.to_owned(), from.map(str::to_owned));
+        Some(Back::new(move |report: Option<DeliveryReport>| {
+            let report = wire_report(report.unwrap_or_default());
+            let body = Body::BroadcastReport { request: request.into(), report };
+            peers.answer(&scope, from.as_deref(), body);
+        }))
     }
 
     /// A broadcast that wants acknowledgements.

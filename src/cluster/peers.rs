@@ -8,7 +8,7 @@ use super::sequence::{Heard, Said};
 use super::transport::{Clock, SystemClock, Transport};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
-use crate::app::{Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To};
+use crate::app::{Back, Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To};
 use crate::sys::Wakeup;
 use crate::wire::adapter::{Body, Broadcast, Channels, Claim, Flags, Message, Names, Opts, Payload, encode};
 use crate::wire::frame::Opcode;
@@ -272,7 +272,7 @@ impl Peers {
 
     /// Whether there are servers of other programs, which say nothing of what becomes of a publish. One that has come may
     /// be counted before it has said that it is one of ours: it takes two counts to be taken for foreign.
-    fn is_mixed(&self, scope: &str) -> bool {
+    pub(super) fn is_mixed(&self, scope: &str) -> bool {
         lock(&self.foreign).get(scope).is_some_and(|counts| counts.iter().all(|count| *count > 0))
     }
 
@@ -344,7 +344,7 @@ impl Peers {
         let claim = Some(Claim { at_us, node: self.id.as_str().into() });
         let rooms: Names<'_> = vec![room.into()];
         let opts = Opts { rooms: rooms.clone(), ..Opts::default() };
-        self.say(&self.message(scope, Body::SocketsLeave { opts, rooms, claim }), None);
+        self.say(&self.message(scope, Body::SocketsLeave { opts, rooms, claim, report: None }), None);
     }
 
     /// Whether a publish whose report is wanted goes to everybody: among the subscribers of a room's own channel,
@@ -383,6 +383,12 @@ impl Peers {
     pub(super) fn give_up(&self, number: u64) {
         let others = self.out_of_reach();
         self.questions().give_up(number, others);
+    }
+
+    /// The number under which other nodes tell what became of something.
+    fn ask_report(&self, back: Back<DeliveryReport>, scope: &CompactString) -> u64 {
+        let scope = scope.clone();
+        self.ask(Wanted::Report { back, sum: DeliveryReport::default(), scope }, REPORT_TIME)
     }
 
     /// Says what somebody waits for an answer to.
@@ -428,10 +434,7 @@ impl Cluster for Peers {
         match order {
             Order::Publish { to, parcel, back } => {
                 let for_all = back.is_some() && self.is_for_all(&to);
-                let number = back.map(|back| {
-                    let scope = to.scope.clone();
-                    self.ask(Wanted::Report { back, sum: DeliveryReport::default(), scope }, REPORT_TIME)
-                });
+                let number = back.map(|back| self.ask_report(back, &to.scope));
                 let is_said = self.publish(&to, &parcel, number, false, (for_all, None));
                 // What waits for Redis may be delivered yet, and nobody waits for that.
                 if let Some(number) = number
@@ -447,16 +450,28 @@ impl Cluster for Peers {
                     self.give_up(number);
                 }
             }
-            Order::Move { to, moves } => {
+            Order::Move { to, moves, back } => {
+                let number = back.map(|back| self.ask_report(back, &to.scope));
+                let report = number.map(|number| self.request(number).into());
                 let opts = opts(&to, Flags::default());
                 let names =
                     |rooms: &[CompactString]| rooms.iter().map(|room| room.to_string().into()).collect();
                 let body = match &moves {
-                    Moves::Join(rooms) => Body::SocketsJoin { opts, rooms: names(rooms) },
-                    Moves::Leave(rooms) => Body::SocketsLeave { opts, rooms: names(rooms), claim: None },
-                    Moves::Disconnect { close } => Body::DisconnectSockets { opts, close: *close },
+                    Moves::Join(rooms) => Body::SocketsJoin { opts, rooms: names(rooms), report },
+                    Moves::Leave(rooms) => {
+                        Body::SocketsLeave { opts, rooms: names(rooms), claim: None, report }
+                    }
+                    Moves::Disconnect { close } => Body::DisconnectSockets { opts, close: *close, report },
                 };
-                self.say(&self.message(&to.scope, body), None);
+                if let Some(number) = number {
+                    self.count(&to.scope, number);
+                }
+                let message = self.message(&to.scope, body);
+                if !self.say(&message, None)
+                    && let Some(number) = number
+                {
+                    self.give_up(number);
+                }
             }
             Order::Claim { scope, room, sequence } => {
                 let wall_us = self.clock.unix_us();

@@ -112,8 +112,8 @@ impl Questions {
         }
     }
 
-    /// It was said; in which scope, if how many got it tells how many have to answer.
-    pub(super) fn published(&self, number: u64) -> Option<CompactString> {
+    /// Of what in which scope a report is wanted, which only servers of this program give.
+    pub(super) fn wants_report(&self, number: u64) -> Option<CompactString> {
         match &self.entries.get(&number)?.wanted {
             Wanted::Report { scope, .. } => Some(scope.clone()),
             _ => None,

@@ -88,7 +88,7 @@ fn server(config: &Config) -> Builder {
         None => builder,
     };
     let builder = events::install(builder, config, &access);
-    let builder = api::install(builder, access, events::namespaces(config));
+    let builder = api::install(builder, access, events::namespaces(config), config.cluster.required);
     let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);
     config.listen.iter().cloned().fold(builder, Builder::listen)
 }

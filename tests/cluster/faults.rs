@@ -7,7 +7,7 @@ use crate::load::Load;
 use crate::nodes::{Nodes, metric, nodes_of, publish};
 use crate::proxy::Proxy;
 use crate::servers::{Redis, eventually, signal};
-use crate::support::{Received, Server};
+use crate::support::{Folder, Received, Server};
 use std::time::{Duration, Instant};
 
 const UP: &str = "fanfare_cluster_up";
@@ -37,6 +37,31 @@ fn is_alone_and_well(nodes: &Nodes, node: usize, load: &Load) {
     assert_eq!(nodes[node].get("/readyz").status, 200);
     let report = publish(&nodes[node], NEWS);
     assert_eq!((report["matched"].as_u64(), nodes_of(&report)), (Some(2), (others + 1, 1)), "{report}");
+}
+
+#[test]
+fn a_server_is_ready_without_redis_unless_it_is_required() {
+    let redis = Redis::start(&[]);
+    let folder = Folder::new();
+    let start = |required: bool| {
+        let name = format!("{required}.toml");
+        let file = folder.write(&name, &format!("[cluster]\nrequired = {required}\n"));
+        let file = file.to_str().expect("a path of this test");
+        Server::start(&["-c", file, "--listen", "127.0.0.1:0", "--redis", &redis.url()])
+    };
+    let (bold, careful) = (start(false), start(true));
+    until_up(&bold, 1);
+    until_up(&careful, 1);
+    assert_eq!((bold.get("/readyz").status, careful.get("/readyz").status), (200, 200));
+    drop(redis);
+    until_up(&bold, 0);
+    until_up(&careful, 0);
+    let refused = careful.get("/readyz");
+    assert_eq!((bold.get("/readyz").status, refused.status), (200, 503));
+    assert!(refused.body.contains("cluster_down"), "{}", refused.body);
+    // It lives, and serves whoever comes all the same.
+    assert_eq!(careful.get("/healthz").status, 200);
+    careful.client("d1", "c1", "");
 }
 
 /// After an outage of the links of these nodes: all are up again and reach one another; then the numbers add up.

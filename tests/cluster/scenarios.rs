@@ -140,9 +140,20 @@ fn events_and_users_are_one() {
         assert_eq!((events(&mut a), events(&mut b)), (vec![], vec![json!(["you", 2])]));
 
         // What other programs do with sockets they do with those of all nodes.
-        post(&nodes[2], "/api/v1/sockets/join", r#"{"in":["g2"],"except":["cid"],"rooms":["g3"]}"#);
+        let done_to = |node: usize, action, body| {
+            let reply = post(&nodes[node], &format!("/api/v1/sockets/{action}"), body);
+            serde_json::from_str::<Value>(&reply.body).expect("an answer in JSON")
+        };
+        let of_all = |matched| json!({"matched": matched, "nodes": {"asked": 3, "answered": 3}});
+        assert_eq!(done_to(2, "join", r#"{"in":["g2"],"except":["cid"],"rooms":["g3"]}"#), of_all(1));
         until_members(&nodes, "g3", 1);
         assert_eq!(b.broadcast("g3", "moved", json!(3)), 1);
         assert_eq!((events(&mut a), events(&mut c)), (vec![json!(["moved", 3])], vec![]));
+        assert_eq!(done_to(1, "leave", r#"{"in":["g1"],"rooms":["g1","g3"]}"#), of_all(3));
+        for room in ["g1", "g3"] {
+            until_members(&nodes, room, 0);
+        }
+        assert_eq!(done_to(0, "disconnect", r#"{"in":["cid","nobody"]}"#), of_all(1));
+        until_members(&nodes, "cid", 0);
     }
 }

@@ -139,18 +139,18 @@ fn sockets_are_moved_and_looked_up() {
     both(
         &CLASSIC_JOIN,
         &SHARDED_JOIN,
-        Body::SocketsJoin { opts: opts(&["r1"], &[]), rooms: names(&["a", "b"]) },
+        Body::SocketsJoin { opts: opts(&["r1"], &[]), rooms: names(&["a", "b"]), report: None },
     );
     let rooms = names(&["a"]);
     both(
         &CLASSIC_LEAVE,
         &SHARDED_LEAVE,
-        Body::SocketsLeave { opts: opts(&["r1"], &["z"]), rooms, claim: None },
+        Body::SocketsLeave { opts: opts(&["r1"], &["z"]), rooms, claim: None, report: None },
     );
     both(
         &CLASSIC_DISCONNECT,
         &SHARDED_DISCONNECT,
-        Body::DisconnectSockets { opts: opts(&["nobody"], &[]), close: true },
+        Body::DisconnectSockets { opts: opts(&["nobody"], &[]), close: true, report: None },
     );
     let fetch = |request| Body::FetchSockets { opts: opts(&["r1"], &[]), request };
     same(Wire::Classic, &CLASSIC_FETCH, &said("/", CLASSIC_UID, fetch("cf_ddL".into())));
@@ -267,10 +267,25 @@ fn emitters() {
     says(&EMITTER_5_ROOM, "/", "emitter", event(data, some));
     let data = json(r#"["ev",{"d":"1970-01-01T00:00:00.000Z"}]"#);
     says(&EMITTER_5_NSP, "/admin", "emitter", event(data, opts(&["a", "b"], &[])));
-    says(&EMITTER_5_JOIN, "/", "", Body::SocketsJoin { opts: opts(&["r1"], &[]), rooms: names(&["a"]) });
+    says(
+        &EMITTER_5_JOIN,
+        "/",
+        "",
+        Body::SocketsJoin { opts: opts(&["r1"], &[]), rooms: names(&["a"]), report: None },
+    );
     let rooms = names(&["a"]);
-    says(&EMITTER_5_LEAVE, "/", "", Body::SocketsLeave { opts: opts(&["r1"], &[]), rooms, claim: None });
-    says(&EMITTER_5_DISCONNECT, "/", "", Body::DisconnectSockets { opts: opts(&[], &[]), close: true });
+    says(
+        &EMITTER_5_LEAVE,
+        "/",
+        "",
+        Body::SocketsLeave { opts: opts(&["r1"], &[]), rooms, claim: None, report: None },
+    );
+    says(
+        &EMITTER_5_DISCONNECT,
+        "/",
+        "",
+        Body::DisconnectSockets { opts: opts(&[], &[]), close: true, report: None },
+    );
     says(
         &EMITTER_5_SSE,
         "/",
@@ -431,8 +446,12 @@ fn our_own_additions() {
     let claim = Claim { at_us: 1_795_270_214_643_123, node: "n1".into() };
     assert!(claim < Claim { node: "n2".into(), ..claim.clone() });
     let leave = |wire| {
-        let body =
-            Body::SocketsLeave { opts: opts(&["u"], &[]), rooms: names(&["u"]), claim: Some(claim.clone()) };
+        let body = Body::SocketsLeave {
+            opts: opts(&["u"], &[]),
+            rooms: names(&["u"]),
+            claim: Some(claim.clone()),
+            report: None,
+        };
         encode(&channels(wire), &Message { seq: Some(7), ..said("/", "n1", body) }).unwrap().1
     };
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -79,10 +79,11 @@ fn body() -> impl Strategy<Value = Body<'static>> {
                 Body::Broadcast(Broadcast { data, opts: Opts { flags, ..opts }, request, report })
             }
         ),
-        1 => (opts(), names()).prop_map(|(opts, rooms)| Body::SocketsJoin { opts, rooms }),
-        1 => (opts(), names(), claim)
-            .prop_map(|(opts, rooms, claim)| Body::SocketsLeave { opts, rooms, claim }),
-        1 => (opts(), any::<bool>()).prop_map(|(opts, close)| Body::DisconnectSockets { opts, close }),
+        1 => (opts(), names(), prop::option::of(text())).prop_map(|(opts, rooms, report)| Body::SocketsJoin { opts, rooms, report }),
+        1 => (opts(), names(), claim, prop::option::of(text()))
+            .prop_map(|(opts, rooms, claim, report)| Body::SocketsLeave { opts, rooms, claim, report }),
+        1 => (opts(), any::<bool>(), prop::option::of(text()))
+            .prop_map(|(opts, close, report)| Body::DisconnectSockets { opts, close, report }),
         1 => (opts(), text()).prop_map(|(opts, request)| Body::FetchSockets { opts, request }),
         1 => (text(), prop::collection::vec(socket(), 0..3))
             .prop_map(|(request, sockets)| Body::FetchSocketsResponse { request, sockets }),

@@ -12,7 +12,7 @@ use crate::app::engine::Transport;
 use crate::app::handle::Via;
 use crate::app::mail::Mail;
 use crate::app::names::{Rooms, owned};
-use crate::app::publish::To;
+use crate::app::publish::{DeliveryReport, To};
 use crate::hub::check_name;
 use crate::reactor::outlet::Outlet;
 use compact_str::CompactString;
@@ -92,7 +92,26 @@ impl<'v> SocketInfo<'v> {
     }
 }
 
-type OnCount = Box<dyn FnOnce(&mut Context<'_>, u64) + Send>;
+/// To how many sockets something was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MoveReport {
+    /// Sockets that were meant.
+    pub matched: u64,
+    /// Nodes that were asked to how many it was done: this one, and those of its cluster that are fanfare's. Other
+    /// Socket.IO servers do it, too, but do not count.
+    pub nodes_asked: u64,
+    /// Nodes that answered in time.
+    pub nodes_answered: u64,
+}
+
+impl From<DeliveryReport> for MoveReport {
+    fn from(report: DeliveryReport) -> MoveReport {
+        let DeliveryReport { matched, nodes_asked, nodes_answered, .. } = report;
+        MoveReport { matched, nodes_asked, nodes_answered }
+    }
+}
+
+type OnMoved = Box<dyn FnOnce(&mut Context<'_>, MoveReport) + Send>;
 
 /// What is done to many sockets.
 #[derive(Clone, Debug)]
@@ -157,11 +176,11 @@ impl<V: Via> Emit<V> {
         self.moves(Moves::Join(owned(rooms)), None);
     }
 
-    /// The same; `done` is told how many sockets of this node that were, once, on a reactor.
+    /// The same; `done` is told how many sockets that were, once, on a reactor.
     pub fn sockets_join_with_report(
         self,
         rooms: impl Rooms,
-        done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
+        done: impl FnOnce(&mut Context<'_>, MoveReport) + Send + 'static,
     ) {
         self.moves(Moves::Join(owned(rooms)), Some(Box::new(done)));
     }
@@ -171,11 +190,11 @@ impl<V: Via> Emit<V> {
         self.moves(Moves::Leave(owned(rooms)), None);
     }
 
-    /// The same; `done` is told how many sockets of this node that were, once, on a reactor.
+    /// The same; `done` is told how many sockets that were, once, on a reactor.
     pub fn sockets_leave_with_report(
         self,
         rooms: impl Rooms,
-        done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
+        done: impl FnOnce(&mut Context<'_>, MoveReport) + Send + 'static,
     ) {
         self.moves(Moves::Leave(owned(rooms)), Some(Box::new(done)));
     }
@@ -185,33 +204,41 @@ impl<V: Via> Emit<V> {
         self.moves(Moves::Disconnect { close }, None);
     }
 
-    /// The same; `done` is told how many sockets of this node that were, once, on a reactor.
+    /// The same; `done` is told how many sockets that were, once, on a reactor.
     pub fn disconnect_sockets_with_report(
         self,
         close: bool,
-        done: impl FnOnce(&mut Context<'_>, u64) + Send + 'static,
+        done: impl FnOnce(&mut Context<'_>, MoveReport) + Send + 'static,
     ) {
         self.moves(Moves::Disconnect { close }, Some(Box::new(done)));
     }
 
-    fn moves(self, moves: Moves, done: Option<OnCount>) {
+    fn moves(self, moves: Moves, done: Option<OnMoved>) {
         let (via, How { sender, to, .. }) = self.into_parts();
         via.carry(to.weight(), move |cx| {
             let cluster = cx.core.cluster_for(&to);
             let asker = cx.core.reactor;
             let (there, others_do) = (cx.core.named(&to, sender, cx.out), moves.clone());
             let joining = moves.are_joins().then(|| cx.core.hub.interest().joining());
-            cx.everywhere(
-                move |cx| cx.move_sockets(&to, &moves, sender.filter(|_| cx.core.reactor == asker)),
-                move |cx, counts: Vec<u64>| {
+            let wants_report = cluster.is_some() && done.is_some();
+            let number = cx.everywhere_and(
+                usize::from(wants_report),
+                move |cx| {
+                    let matched = cx.move_sockets(&to, &moves, sender.filter(|_| cx.core.reactor == asker));
+                    DeliveryReport { matched, ..DeliveryReport::default() }
+                },
+                move |cx, parts: Vec<DeliveryReport>| {
                     drop(joining);
                     if let Some(done) = done {
-                        done(cx, counts.iter().sum());
+                        let mut all = DeliveryReport::begin();
+                        parts.iter().for_each(|part| all.add(part));
+                        done(cx, all.into());
                     }
                 },
             );
             if let Some(cluster) = cluster {
-                cluster.tell(Order::Move { to: there, moves: others_do });
+                let back = wants_report.then(|| cx.core.back(number, answer_of::<DeliveryReport>));
+                cluster.tell(Order::Move { to: there, moves: others_do, back });
             }
         });
     }

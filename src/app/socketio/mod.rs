@@ -37,7 +37,7 @@ pub use emit::Emit;
 pub use error::{Error, NoAck, Outcome};
 pub use event::{Ack, Event};
 pub use handshake::Handshake;
-pub use many::SocketInfo;
+pub use many::{MoveReport, SocketInfo};
 pub use namespace::{ConnectError, Connecting, Namespace, SocketIo};
 pub use one::One;
 pub use outgoing::Outgoing;

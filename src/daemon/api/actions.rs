@@ -4,7 +4,7 @@ use super::Api;
 use super::fields::{BadBody, Fault, Fields, parse_one, text_of};
 use super::publish::Nodes;
 use super::target::Target;
-use fanfare::socketio::Emit;
+use fanfare::socketio::{Emit, MoveReport};
 use fanfare::{Context, Params, Request, Responder, Response};
 use serde::Serialize;
 use std::sync::Arc;
@@ -94,6 +94,9 @@ fn read_rooms(api: &Api, fields: &Fields<'_>) -> Result<(Target, Vec<String>), F
     Ok((Target::read(fields, "in", &api.namespaces)?, rooms))
 }
 
-fn answer(responder: Responder) -> impl FnOnce(&mut Context<'_>, u64) + 'static {
-    move |cx, matched| responder.send(cx, Response::json(200, &Done { matched, nodes: Nodes::THIS }))
+fn answer(responder: Responder) -> impl FnOnce(&mut Context<'_>, MoveReport) + 'static {
+    move |cx, report| {
+        let nodes = Nodes { asked: report.nodes_asked, answered: report.nodes_answered };
+        responder.send(cx, Response::json(200, &Done { matched: report.matched, nodes }));
+    }
 }

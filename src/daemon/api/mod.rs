@@ -27,6 +27,8 @@ struct Api {
     access: Arc<Access>,
     /// Those of Socket.IO that are served, sorted.
     namespaces: Vec<String>,
+    /// Without its cluster the server is not ready.
+    needs_cluster: bool,
     process: Process,
 }
 
@@ -80,10 +82,15 @@ const OPENAPI: &str = include_str!("openapi.json");
 
 const HOME: &str = include_str!("home.html");
 
-/// Adds the routes to a server that serves these namespaces.
-pub(crate) fn install(builder: Builder, access: Arc<Access>, mut namespaces: Vec<String>) -> Builder {
+/// Adds the routes to a server that serves these namespaces, and is ready without its cluster or is not.
+pub(crate) fn install(
+    builder: Builder,
+    access: Arc<Access>,
+    mut namespaces: Vec<String>,
+    needs_cluster: bool,
+) -> Builder {
     namespaces.sort();
-    let api = Arc::new(Api { access, namespaces, process: Process::new() });
+    let api = Arc::new(Api { access, namespaces, needs_cluster, process: Process::new() });
     let builder = self::namespaces::install(lists::install(builder));
     ROUTES.iter().fold(builder, |builder, route| {
         let api = api.clone();
@@ -115,7 +122,10 @@ fn healthy(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, resp
 }
 
 /// Ready is when every reactor answers; one that does not leaves the request to its time limit and 503.
-fn ready(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+fn ready(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    if api.needs_cluster && cx.stats().cluster().is_some_and(|cluster| !cluster.is_up()) {
+        return responder.send(cx, Response::error(503, "cluster_down", "Redis is not reached"));
+    }
     cx.gather(|_| (), |cx, _| responder.send(cx, Response::text(200, "ready\n")));
 }
 

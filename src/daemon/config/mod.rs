@@ -53,6 +53,8 @@ pub(crate) struct ClusterConfig {
     /// For load balancers; `None` is a random one.
     pub(crate) node: Option<usize>,
     pub(crate) sharded: bool,
+    /// Without it the server is not ready.
+    pub(crate) required: bool,
     /// What the names of channels begin with.
     pub(crate) prefix: String,
     /// What may wait while Redis is away, in bytes.
@@ -66,6 +68,7 @@ impl Default for ClusterConfig {
         ClusterConfig {
             node: None,
             sharded: false,
+            required: false,
             prefix: "socket.io".to_owned(),
             spool_bytes: 1 << 20,
             spool_age_ms: 5_000,

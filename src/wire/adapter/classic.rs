@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::channel::tail;
 use super::decode::{
-    broadcast, claim, kind, names, need, optional, opts, opts_with, packet, report, request, server_event,
-    sockets, value,
+    OptsRead, broadcast, claim, kind, names, need, optional, opts, opts_with, packet, report, request,
+    server_event, sockets, value,
 };
 use super::encode::{
     Beside, weight, write_claim, write_opts, write_packet, write_report, write_sockets, writer,
@@ -73,14 +73,18 @@ pub(super) fn decode_request<'a>(node: &str, scope: &'a str, bytes: &'a [u8]) ->
         SOCKETS => Body::Old(Old::read(number, body)?),
         REMOTE_JOIN | REMOTE_LEAVE | REMOTE_DISCONNECT if is_about_one => Body::Old(Old::read(number, body)?),
         ALL_ROOMS => Body::AllRooms { request: request(id)? },
-        REMOTE_JOIN => Body::SocketsJoin { opts: opts(options)?, rooms: names(rooms, "rooms")? },
-        REMOTE_LEAVE => {
-            Body::SocketsLeave { opts: opts(options)?, rooms: names(rooms, "rooms")?, claim: claim(owned)? }
+        REMOTE_JOIN => {
+            let OptsRead { opts, report, .. } = opts_with(options)?;
+            Body::SocketsJoin { opts, rooms: names(rooms, "rooms")?, report }
         }
-        REMOTE_DISCONNECT => Body::DisconnectSockets {
-            opts: opts(options)?,
-            close: close.and_then(Raw::boolean).unwrap_or(false),
-        },
+        REMOTE_LEAVE => {
+            let OptsRead { opts, report, .. } = opts_with(options)?;
+            Body::SocketsLeave { opts, rooms: names(rooms, "rooms")?, claim: claim(owned)?, report }
+        }
+        REMOTE_DISCONNECT => {
+            let OptsRead { opts, report, .. } = opts_with(options)?;
+            Body::DisconnectSockets { opts, close: close.and_then(Raw::boolean).unwrap_or(false), report }
+        }
         REMOTE_FETCH => Body::FetchSockets { opts: opts(options)?, request: request(id)? },
         SERVER_SIDE_EMIT => {
             Body::ServerSideEmit { data: server_event(data, "data")?, request: optional(id, "requestId")? }
@@ -202,27 +206,27 @@ fn write_body(w: &mut Writer, message: &Message<'_>) -> bool {
         w.key("requestId").text(request);
     };
     let none = || Beside { report: None, seq: None };
+    let beside = |report| Beside { report, seq: None };
     match &message.body {
         Body::Broadcast(broadcast) => {
             head(w, broadcast.request.as_deref(), Some(BROADCAST));
             write_packet(w.key("packet"), broadcast, Some(&message.scope));
-            let beside = Beside { report: broadcast.report.as_deref(), seq: None };
-            write_opts(w.key("opts"), &broadcast.opts, true, beside);
+            write_opts(w.key("opts"), &broadcast.opts, true, beside(broadcast.report.as_deref()));
         }
-        Body::SocketsJoin { opts, rooms } => {
+        Body::SocketsJoin { opts, rooms, report } => {
             head(w, None, Some(REMOTE_JOIN));
-            write_opts(w.key("opts"), opts, false, none());
+            write_opts(w.key("opts"), opts, false, beside(report.as_deref()));
             w.key("rooms").names(rooms);
         }
-        Body::SocketsLeave { opts, rooms, claim } => {
+        Body::SocketsLeave { opts, rooms, claim, report } => {
             head(w, None, Some(REMOTE_LEAVE));
-            write_opts(w.key("opts"), opts, false, none());
+            write_opts(w.key("opts"), opts, false, beside(report.as_deref()));
             w.key("rooms").names(rooms);
             write_claim(w, claim);
         }
-        Body::DisconnectSockets { opts, close } => {
+        Body::DisconnectSockets { opts, close, report } => {
             head(w, None, Some(REMOTE_DISCONNECT));
-            write_opts(w.key("opts"), opts, false, none());
+            write_opts(w.key("opts"), opts, false, beside(report.as_deref()));
             w.key("close").boolean(*close);
         }
         Body::FetchSockets { opts, request } => {

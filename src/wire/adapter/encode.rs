@@ -46,7 +46,7 @@ pub(super) fn weight(body: &Body<'_>) -> usize {
     };
     match body {
         Body::Broadcast(broadcast) => of(&broadcast.data) + of_opts(&broadcast.opts),
-        Body::SocketsJoin { opts, rooms } | Body::SocketsLeave { opts, rooms, .. } => {
+        Body::SocketsJoin { opts, rooms, .. } | Body::SocketsLeave { opts, rooms, .. } => {
             of_opts(opts) + of_names(rooms)
         }
         Body::ServerSideEmit { data, .. }

@@ -79,6 +79,8 @@ pub enum Body<'a> {
         opts: Opts<'a>,
         /// Which rooms.
         rooms: Names<'a>,
+        /// As [`Broadcast::report`].
+        report: Option<Cow<'a, str>>,
     },
     /// Sockets shall leave rooms.
     SocketsLeave {
@@ -88,6 +90,8 @@ pub enum Body<'a> {
         rooms: Names<'a>,
         /// Only those that claimed the rooms before this. Our own addition.
         claim: Option<Claim<'a>>,
+        /// As [`Broadcast::report`].
+        report: Option<Cow<'a, str>>,
     },
     /// Sockets shall be disconnected.
     DisconnectSockets {
@@ -95,6 +99,8 @@ pub enum Body<'a> {
         opts: Opts<'a>,
         /// With their connection, or else from this namespace only.
         close: bool,
+        /// As [`Broadcast::report`].
+        report: Option<Cow<'a, str>>,
     },
     /// Which sockets are there?
     FetchSockets {
@@ -138,7 +144,7 @@ pub enum Body<'a> {
         /// The first argument that it gave.
         data: Payload<'a>,
     },
-    /// What became of a broadcast on one server. Our own addition.
+    /// What became of a broadcast, or to how many sockets something was done, on one server. Our own addition.
     BroadcastReport {
         /// The request that was [`Broadcast::report`].
         request: Cow<'a, str>,

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use super::channel::tail;
 use super::decode::{
-    broadcast, claim, kind, names, need, optional, opts, opts_with, packet, report, request, server_event,
-    sockets, value,
+    OptsRead, broadcast, claim, kind, names, need, optional, opts, opts_with, packet, report, request,
+    server_event, sockets, value,
 };
 use super::encode::{Beside, write_claim, write_opts, write_packet, write_report, write_sockets, writer};
 use super::raw::Raw;
@@ -71,14 +71,18 @@ fn decode_data<'a>(number: u64, data: Raw<'a>, scope: &str) -> Result<Body<'a>, 
             let [kind, data] = need(found, "packet")?;
             Body::Broadcast(broadcast(packet(kind, data, scope)?, opts_with(options)?, id)?)
         }
-        SOCKETS_JOIN => Body::SocketsJoin { opts: opts(options)?, rooms: names(rooms, "rooms")? },
-        SOCKETS_LEAVE => {
-            Body::SocketsLeave { opts: opts(options)?, rooms: names(rooms, "rooms")?, claim: claim(owned)? }
+        SOCKETS_JOIN => {
+            let OptsRead { opts, report, .. } = opts_with(options)?;
+            Body::SocketsJoin { opts, rooms: names(rooms, "rooms")?, report }
         }
-        DISCONNECT_SOCKETS => Body::DisconnectSockets {
-            opts: opts(options)?,
-            close: close.and_then(Raw::boolean).unwrap_or(false),
-        },
+        SOCKETS_LEAVE => {
+            let OptsRead { opts, report, .. } = opts_with(options)?;
+            Body::SocketsLeave { opts, rooms: names(rooms, "rooms")?, claim: claim(owned)?, report }
+        }
+        DISCONNECT_SOCKETS => {
+            let OptsRead { opts, report, .. } = opts_with(options)?;
+            Body::DisconnectSockets { opts, close: close.and_then(Raw::boolean).unwrap_or(false), report }
+        }
         FETCH_SOCKETS => Body::FetchSockets { opts: opts(options)?, request: request(id)? },
         FETCH_SOCKETS_RESPONSE => Body::FetchSocketsResponse {
             request: request(id)?,
@@ -147,24 +151,24 @@ fn write_data(w: &mut Writer, body: &Body<'_>) {
         }
     };
     let none = || Beside { report: None, seq: None };
+    let beside = |report| Beside { report, seq: None };
     match body {
         Body::Broadcast(broadcast) => {
             write_packet(w.key("packet"), broadcast, None);
             id(w, broadcast.request.as_deref());
-            let beside = Beside { report: broadcast.report.as_deref(), seq: None };
-            write_opts(w.key("opts"), &broadcast.opts, true, beside);
+            write_opts(w.key("opts"), &broadcast.opts, true, beside(broadcast.report.as_deref()));
         }
-        Body::SocketsJoin { opts, rooms } => {
-            write_opts(w.key("opts"), opts, true, none());
+        Body::SocketsJoin { opts, rooms, report } => {
+            write_opts(w.key("opts"), opts, true, beside(report.as_deref()));
             w.key("rooms").names(rooms);
         }
-        Body::SocketsLeave { opts, rooms, claim } => {
-            write_opts(w.key("opts"), opts, true, none());
+        Body::SocketsLeave { opts, rooms, claim, report } => {
+            write_opts(w.key("opts"), opts, true, beside(report.as_deref()));
             w.key("rooms").names(rooms);
             write_claim(w, claim);
         }
-        Body::DisconnectSockets { opts, close } => {
-            write_opts(w.key("opts"), opts, true, none());
+        Body::DisconnectSockets { opts, close, report } => {
+            write_opts(w.key("opts"), opts, true, beside(report.as_deref()));
             w.key("close").boolean(*close);
         }
         Body::FetchSockets { opts, request } => {

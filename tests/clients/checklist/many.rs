@@ -1,7 +1,7 @@
 //! Sending to many, and moving many: whom a client names, from where it is done, and what.
 
 use crate::answer::Answer;
-use fanfare::socketio::{Answers, Args, Emit, Error, Namespace, RemoteSocket};
+use fanfare::socketio::{Answers, Args, Emit, Error, MoveReport, Namespace, RemoteSocket};
 use fanfare::{Context, Via};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -148,6 +148,10 @@ pub(crate) fn args(values: &[Value]) -> Result<Args, Error> {
 fn act<V: Via>(emit: Emit<V>, what: What, answer: Answer) -> Result<Option<Value>, Error> {
     let later = answer.clone();
     let count = move |cx: &mut Context<'_>, count: u64| later.done(cx, count);
+    let moved = {
+        let count = count.clone();
+        move |cx: &mut Context<'_>, report: MoveReport| count(cx, report.matched)
+    };
     match what {
         What::Emit(event, values) => {
             emit.emit(&event, args(&values)?)?;
@@ -164,9 +168,9 @@ fn act<V: Via>(emit: Emit<V>, what: What, answer: Answer) -> Result<Option<Value
             let dropped = report.dropped_slow + report.dropped_volatile + report.dropped_closed;
             answer.done(cx, [report.written, report.queued, dropped]);
         })?,
-        What::Join(rooms) => emit.sockets_join_with_report(rooms, count),
-        What::Leave(rooms) => emit.sockets_leave_with_report(rooms, count),
-        What::Disconnect(close) => emit.disconnect_sockets_with_report(close, count),
+        What::Join(rooms) => emit.sockets_join_with_report(rooms, moved),
+        What::Leave(rooms) => emit.sockets_leave_with_report(rooms, moved),
+        What::Disconnect(close) => emit.disconnect_sockets_with_report(close, moved),
         What::Ask(event, values) => {
             emit.emit_with_ack(&event, args(&values)?, move |cx, answers| answer.done(cx, told(answers)))?;
         }

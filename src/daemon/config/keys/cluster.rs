@@ -17,6 +17,12 @@ pub(super) const KEYS: &[Key] = &[
         slot: |config| Slot::Count(&mut config.cluster.node, 0..=4_095),
     },
     Key {
+        name: "cluster.required",
+        flag: None,
+        about: "Whether /readyz is 503 while Redis is away",
+        slot: |config| Slot::Switch(&mut config.cluster.required),
+    },
+    Key {
         name: "cluster.prefix",
         flag: None,
         about: "What the names of channels begin with, the same on all servers and emitters of a cluster",
