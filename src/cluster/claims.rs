@@ -3,7 +3,7 @@
 //! Of two claims of a name the newer one holds, on whichever node: all compare the times that the claims carry, and whoever
 //! has the older one lets go. What makes that one holder and not two or none: Nodes tell one another what time it is, and go by
 //! the clock that is ahead. A node that hears an older claim than its own says its own again, and so does every node with
-//! its claims of late when one has missed something. And a claim of another node takes its place among those of this one
+//! its claims since then when one has missed something. And a claim of another node takes its place among those of this one
 //! when it is heard: the hub's numbers ([`Interest::next_claim`](crate::hub::Interest::next_claim)) are drawn, and compared
 //! with the times, under one lock.
 
@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 const CLAIM_TIME: Duration = Duration::from_secs(30);
 /// How far a node's clock may be ahead of this one's to be followed, in microseconds.
 const MOST_AHEAD_US: u64 = 24 * 3_600 * 1_000_000;
-/// Claims that are said again at once, at most.
-const MOST_AGAIN: usize = 4_096;
+/// Claims that are said again at once, at most; the rest waits for the next time.
+const MOST_AGAIN: usize = 16_384;
+/// Claims after which they are forgotten in time although somebody misses them: 100 bytes each, about.
+const MOST_KEPT: usize = 262_144;
 
 type Key = (CompactString, CompactString);
 
@@ -52,7 +54,12 @@ pub(super) struct Claims {
     young: HashMap<Key, Newest>,
     old: HashMap<Key, Newest>,
     turned: Option<Instant>,
+    /// To be said again, the latest first.
+    unsaid: Vec<Own>,
 }
+
+/// A claim of this node: scope, room and time.
+type Own = (CompactString, CompactString, u64);
 
 impl Claims {
     /// A socket of this node has claimed a room; when that was, for the others, later than all that were heard of. `None`
@@ -105,23 +112,38 @@ impl Claims {
         self.ahead_us = self.ahead_us.max(unix_us.saturating_sub(wall_us).min(MOST_AHEAD_US));
     }
 
-    /// The newest claims of rooms that are this node's, with their times, if somebody has missed something.
-    pub(super) fn take_again(&mut self) -> Vec<(CompactString, CompactString, u64)> {
-        if !std::mem::take(&mut self.again) {
-            return Vec::new();
+    /// The newest claims of rooms that are this node's, with their times, if somebody has missed something; a part of them
+    /// if they are many.
+    pub(super) fn take_again(&mut self) -> Vec<Own> {
+        if std::mem::take(&mut self.again) {
+            self.unsaid = self.own_claims();
         }
+        let mut part = self.unsaid.split_off(self.unsaid.len().saturating_sub(MOST_AGAIN));
+        part.reverse();
+        part
+    }
+
+    /// Whether some are to be said again.
+    #[cfg(test)]
+    pub(super) fn has_unsaid(&self) -> bool {
+        self.again || !self.unsaid.is_empty()
+    }
+
+    fn own_claims(&self) -> Vec<Own> {
         let own = |(key, newest): (&Key, &Newest)| {
             newest.node.is_none().then(|| (key.0.clone(), key.1.clone(), newest.at_us))
         };
         let old = self.old.iter().filter(|(key, _)| !self.young.contains_key(*key));
         let mut again: Vec<_> = self.young.iter().chain(old).filter_map(own).collect();
-        again.sort_unstable_by_key(|(_, _, at_us)| *at_us);
-        again.split_off(again.len().saturating_sub(MOST_AGAIN))
+        again.sort_unstable_by_key(|(_, _, at_us)| std::cmp::Reverse(*at_us));
+        again
     }
 
-    /// Forgets what is old.
-    pub(super) fn forget(&mut self, now: Instant) {
-        if now.duration_since(*self.turned.get_or_insert(now)) >= CLAIM_TIME {
+    /// Forgets what is old, but as long as somebody misses what is said, only if there is too much of it.
+    pub(super) fn forget(&mut self, now: Instant, is_missed: bool) {
+        if is_missed && self.young.len() < MOST_KEPT {
+            self.turned = Some(now);
+        } else if now.duration_since(*self.turned.get_or_insert(now)) >= CLAIM_TIME {
             self.turned = Some(now);
             self.old = std::mem::take(&mut self.young);
         }
@@ -177,14 +199,41 @@ mod tests {
     fn own_claims_are_said_again_when_somebody_has_missed_something() {
         let start = Instant::now();
         let mut claims = Claims::default();
-        claims.forget(start);
+        claims.forget(start, false);
         claims.own("d1", "@u", 1, 100);
         claims.own("d1", "@v", 2, 100);
         hear(&mut claims, 200, "a", 3);
         assert_eq!(claims.take_again(), []);
-        claims.forget(start + CLAIM_TIME);
+        claims.forget(start + CLAIM_TIME, false);
         claims.again = true;
         assert_eq!(claims.take_again(), [("d1".into(), "@v".into(), 101)]);
+        assert_eq!(claims.take_again(), []);
+    }
+
+    #[test]
+    fn while_somebody_is_missing_claims_are_kept_and_all_are_said_again() {
+        let start = Instant::now();
+        let mut claims = Claims::default();
+        claims.forget(start, false);
+        let count = MOST_AGAIN + 2;
+        for number in 0..count {
+            claims.own("d1", &format!("@{number}"), number as u32, 100);
+        }
+        for times in 1..10 {
+            claims.forget(start + times * CLAIM_TIME, true);
+        }
+        claims.again = true;
+        let said = claims.take_again();
+        // In their order.
+        assert_eq!((said.len(), &*said[0].1, said[0].2), (MOST_AGAIN, "@0", 100));
+        assert!(claims.has_unsaid());
+        let rest: Vec<_> = claims.take_again().into_iter().map(|(_, room, _)| room).collect();
+        assert_eq!(rest, [format!("@{}", count - 2), format!("@{}", count - 1)]);
+        assert!(!claims.has_unsaid());
+        // That is over: they last as long as ever.
+        claims.forget(start + 11 * CLAIM_TIME, false);
+        claims.forget(start + 12 * CLAIM_TIME, false);
+        claims.again = true;
         assert_eq!(claims.take_again(), []);
     }
 
@@ -202,11 +251,11 @@ mod tests {
     fn claims_are_forgotten_in_time() {
         let start = Instant::now();
         let mut claims = Claims::default();
-        claims.forget(start);
+        claims.forget(start, false);
         claims.own("d1", "@u", 1, 100);
         for generations in 1..=2 {
             assert_eq!(hear(&mut claims, 99, "a", 2), Standing::Older(100));
-            claims.forget(start + generations * CLAIM_TIME);
+            claims.forget(start + generations * CLAIM_TIME, false);
         }
         assert_eq!(hear(&mut claims, 99, "a", 2), Standing::Newer(2));
     }

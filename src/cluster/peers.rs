@@ -144,8 +144,9 @@ impl Peers {
                 lock(&self.presence).forget(now);
             }
             let again = {
+                let is_missed = !self.stats.is_up() || lock(&self.presence).is_missing_one(now);
                 let mut claims = lock(&self.claims);
-                claims.forget(now);
+                claims.forget(now, is_missed);
                 claims.take_again()
             };
             again.iter().for_each(|(scope, room, at_us)| self.say_claim(scope, room, *at_us));
@@ -162,7 +163,7 @@ impl Peers {
     /// How many questions wait for answers, and whether something is to be said again.
     #[cfg(test)]
     pub(crate) fn waiting_count(&self) -> usize {
-        self.questions().len() + usize::from(lock(&self.claims).again)
+        self.questions().len() + usize::from(lock(&self.claims).has_unsaid())
     }
 
     /// Says goodbye to the others, sends what can still be sent, and ends the link.

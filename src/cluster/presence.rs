@@ -52,9 +52,16 @@ pub(super) fn encode(node: &str, sign: Sign, unix_us: u64) -> Vec<u8> {
     serde_json::to_vec(&Said { node, sign, time: unix_us }).unwrap_or_default()
 }
 
+/// How long a node that fell silent may come back and be told what it missed.
+const MISSING: Duration = Duration::from_secs(600);
+
 /// The nodes that were heard of.
 #[derive(Debug, Default)]
-pub(super) struct Presence(HashMap<String, Instant>);
+pub(super) struct Presence {
+    heard: HashMap<String, Instant>,
+    /// When one was forgotten that had not said that it goes.
+    lost: Option<Instant>,
+}
 
 impl Presence {
     /// Somebody said something; what that is, if it comes from another node.
@@ -65,11 +72,11 @@ impl Presence {
         }
         let mut is_new = false;
         if sign == Sign::Bye {
-            self.0.remove(node);
-        } else if let Some(heard) = self.0.get_mut(node) {
+            self.heard.remove(node);
+        } else if let Some(heard) = self.heard.get_mut(node) {
             *heard = now;
-        } else if self.0.len() < MOST_NODES {
-            self.0.insert(node.to_owned(), now);
+        } else if self.heard.len() < MOST_NODES {
+            self.heard.insert(node.to_owned(), now);
             is_new = true;
         } else {
             return None;
@@ -79,16 +86,26 @@ impl Presence {
 
     /// Others can be heard again: those that were there may still be.
     pub(super) fn hear_again(&mut self, now: Instant) {
-        self.0.values_mut().for_each(|heard| *heard = now);
+        self.heard.values_mut().for_each(|heard| *heard = now);
     }
 
     /// Forgets those that were silent for too long.
     pub(super) fn forget(&mut self, now: Instant) {
-        self.0.retain(|_, heard| now.duration_since(*heard) < GONE);
+        let before = self.heard.len();
+        self.heard.retain(|_, heard| now.duration_since(*heard) < GONE);
+        if self.heard.len() < before {
+            self.lost = Some(now);
+        }
+    }
+
+    /// Whether somebody is silent, or was taken for gone not long ago, who may be alive where nothing is heard.
+    pub(super) fn is_missing_one(&self, now: Instant) -> bool {
+        let is_silent = |heard: &Instant| now.duration_since(*heard) > 2 * BEAT;
+        self.heard.values().any(is_silent) || self.lost.is_some_and(|lost| now.duration_since(lost) < MISSING)
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.0.len() as u64
+        self.heard.len() as u64
     }
 }
 
@@ -112,8 +129,11 @@ mod tests {
             assert_eq!(presence.hear("me", &own, start), None);
         }
         assert_eq!(presence.len(), 2);
+        assert!(!presence.is_missing_one(start + 2 * BEAT));
+        assert!(presence.is_missing_one(start + GONE - BEAT / 4));
         presence.forget(start + GONE);
         assert_eq!(presence.len(), 1);
+        assert!(presence.is_missing_one(start + GONE + MISSING / 2));
         // After an outage.
         presence.hear_again(start + 2 * GONE);
         presence.forget(start + 2 * GONE + BEAT);
