@@ -4,7 +4,7 @@ use super::driver;
 use super::spool::weight;
 use super::topology::Seeker;
 use super::url::RedisUrl;
-use super::{Event, Reason, Settings, stream};
+use super::{Event, Reason, Settings};
 use crate::sys::{Bell, Wakeup, with_signals_blocked};
 use crossbeam_queue::SegQueue;
 use std::fmt;
@@ -191,14 +191,8 @@ impl Link {
     ) -> io::Result<Link> {
         // A timer without a period would never rest.
         settings.ping_interval = settings.ping_interval.max(Duration::from_millis(1));
-        let tls = if url.tls { Some(stream::tls(settings.ca_file.as_deref())?) } else { None };
-        let seeker = Seeker {
-            tls,
-            sharded: settings.sharded,
-            frame_bytes: settings.frame_bytes,
-            patience: settings.connect_timeout,
-            url,
-        };
+        let (said, hear) = tokio::sync::mpsc::unbounded_channel();
+        let seeker = Seeker::new(url, &settings, said)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let bell = {
             let _runtime = runtime.enter();
@@ -206,7 +200,7 @@ impl Link {
         };
         let shared = Arc::new(Shared::new(wakeup, settings.backlog_bytes));
         let end = End(shared.clone());
-        let driver = driver::run(shared.clone(), bell, Arc::new(seeker), settings, Box::new(events));
+        let driver = driver::run(shared.clone(), bell, (Arc::new(seeker), hear), settings, Box::new(events));
         let work = move || {
             let _end = end;
             runtime.block_on(driver);
