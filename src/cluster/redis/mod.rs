@@ -27,21 +27,38 @@
 //! | `table` | which subscriptions are wanted, and which are held where |
 //! | `spool` | messages that wait |
 //! | `topology` | which servers there are, and how they are reached |
+//!
+//! Without the feature `redis` there is what a link says and counts, and nowhere to connect to: the simulation has its own.
 
+#[cfg(feature = "redis")]
 mod answers;
+#[cfg(feature = "redis")]
 mod driver;
+#[cfg(feature = "redis")]
 mod link;
+#[cfg(feature = "redis")]
 mod node;
+#[cfg(feature = "redis")]
 mod spool;
+#[cfg(feature = "redis")]
 mod table;
+#[cfg(feature = "redis")]
 mod topology;
+#[cfg(feature = "redis")]
 mod url;
 
-pub use link::{Counters, Link, NotTaken};
+#[cfg(feature = "redis")]
+pub use link::{Link, NotTaken};
+#[cfg(feature = "redis")]
 pub use url::{Address, BadRedisUrl, Login, RedisUrl, Servers};
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Where Redis is: nowhere, without the feature `redis`.
+#[cfg(not(feature = "redis"))]
+#[derive(Clone, Debug)]
+pub enum RedisUrl {}
 
 /// How a link behaves.
 #[derive(Clone, Debug)]
@@ -171,5 +188,31 @@ impl Reason {
             Reason::Refused => "refused",
             Reason::Stopped => "stopped",
         }
+    }
+}
+
+/// What a link has counted since it started, and what it has now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that Redis took.
+    pub published: u64,
+    /// Messages that came.
+    pub received: u64,
+    /// Dropped messages, by reason, in the order of [`Reason::ALL`].
+    pub dropped: [u64; Reason::ALL.len()],
+    /// How often the link came up again after an outage.
+    pub reconnects: u64,
+    /// Channels and patterns that are wanted.
+    pub subscriptions: u64,
+    /// Messages that wait to be sent, with what each counts beside its text, in bytes.
+    pub waiting_bytes: u64,
+    /// Whether the link is up.
+    pub up: bool,
+}
+
+impl Counters {
+    /// Messages dropped for that reason.
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        self.dropped[reason as usize]
     }
 }
