@@ -139,6 +139,8 @@ pub(crate) async fn run(
         if driver.turn(found) {
             break;
         }
+        // A turn may follow at once; what the connections have to do comes in between.
+        tokio::task::yield_now().await;
     }
 }
 
