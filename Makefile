@@ -43,6 +43,7 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) check --locked --lib --no-default-features
+	$(CARGO) check --locked --lib --no-default-features --features redis
 	tools/public_api/check.sh
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
 

@@ -159,7 +159,11 @@
 //!
 //! # Features
 //!
-//! `async`: a [`Reply`] is a future, of any runtime or none. Nothing else changes; without it, threads wait for replies.
+//! | | default | |
+//! |---|---|---|
+//! | `daemon` | yes | The program; it brings `redis`. A crate that uses the library alone takes `default-features = false` |
+//! | `redis` | yes | Many nodes as one: [`Builder::cluster`], [`ClusterOptions`], [`RedisUrl`] and [`LinkSettings`]. It brings tokio and rustls, for one thread of its own |
+//! | `async` | no | A [`Reply`] is a future, of any runtime or none; without it, threads wait for replies |
 
 mod app;
 #[doc(hidden)]
@@ -186,7 +190,9 @@ pub use app::{
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;
+#[cfg(feature = "redis")]
 pub use cluster::ClusterOptions;
+#[cfg(feature = "redis")]
 pub use cluster::redis::{BadRedisUrl, RedisUrl, Settings as LinkSettings};
 pub use hub::NAME_BYTES;
 pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};

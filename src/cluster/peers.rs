@@ -3,9 +3,8 @@
 use super::ClusterOptions;
 use super::claims::{Claims, Standing};
 use super::presence::{BEAT, Presence, Sign, encode as encode_sign};
-use super::redis::Link;
 use super::sequence::{Heard, Said};
-use super::transport::{Clock, SystemClock, Transport};
+use super::transport::{Clock, SystemClock, Transport, open};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
 use crate::app::{Back, Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To};
@@ -70,7 +69,7 @@ impl Peers {
     /// Connects by Redis, and begins to listen. That Redis is away is no error.
     ///
     /// # Errors
-    /// Those of [`Link::start`], and a thread that cannot be started.
+    /// Those of [`open`], and a thread that cannot be started.
     pub(crate) fn start(
         options: &ClusterOptions,
         gateway: Gateway,
@@ -80,12 +79,12 @@ impl Peers {
         let id = format!("{:016x}", rand_id());
         let peers = Peers::new(id, options, gateway, stats, Box::new(SystemClock));
         let ears = Arc::downgrade(&peers);
-        let link = Link::start(options.url.clone(), options.link.clone(), wakeup, move |event| {
+        let link = open(options, wakeup, move |event| {
             if let Some(peers) = ears.upgrade() {
                 peers.hear(&event);
             }
         })?;
-        peers.connect(Box::new(link));
+        peers.connect(link);
         let (clock, asked) = (Arc::downgrade(&peers), peers.asked.clone());
         let builder = std::thread::Builder::new().name("cluster-clock".to_owned());
         crate::sys::with_signals_blocked(|| builder.spawn(move || keep_time(&clock, &asked)))?;

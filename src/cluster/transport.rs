@@ -1,12 +1,18 @@
 //! What [`super::Peers`] has of the world outside: what carries messages to other nodes and back, and what time it is.
 //!
-//! [`Link`] is the one transport of a server. The simulation has a made-up one, which behaves as a link does: what it has
-//! to say are the same [`Event`](super::redis::Event)s, given to [`Peers::hear`](super::Peers::hear) one after the other.
+//! [`redis::Link`](super::redis) is the one transport of a server. The simulation has a made-up one, which behaves as a link does: what it has
+//! to say are the same [`Event`]s, given to [`Peers::hear`](super::Peers::hear) one after the other.
 
-use super::redis::{Counters, Link};
+use super::ClusterOptions;
+#[cfg(feature = "redis")]
+use super::redis::Link;
+use super::redis::{Counters, Event};
+use crate::sys::Wakeup;
+use std::io;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A link to where all nodes publish and subscribe. Nothing here waits; the rules are those of [`Link`].
+/// A link to where all nodes publish and subscribe. Nothing here waits; the rules are those of a link to Redis.
 pub(crate) trait Transport: Send + Sync {
     /// False if the message was not taken.
     fn publish(&self, channel: String, payload: Vec<u8>, ticket: Option<u64>) -> bool;
@@ -20,6 +26,30 @@ pub(crate) trait Transport: Send + Sync {
     fn stop(&self);
 }
 
+/// A link to the Redis of the options; what it has to say is told to `events`.
+///
+/// # Errors
+/// The certificates for TLS cannot be read, or a thread cannot be started.
+#[cfg(feature = "redis")]
+pub(super) fn open(
+    options: &ClusterOptions,
+    wakeup: Arc<Wakeup>,
+    events: impl Fn(Event<'_>) + Send + 'static,
+) -> io::Result<Box<dyn Transport>> {
+    Ok(Box::new(Link::start(options.url.clone(), options.link.clone(), wakeup, events)?))
+}
+
+/// Without the feature `redis` nobody has options.
+#[cfg(not(feature = "redis"))]
+pub(super) fn open(
+    options: &ClusterOptions,
+    _: Arc<Wakeup>,
+    _: impl Fn(Event<'_>) + Send + 'static,
+) -> io::Result<Box<dyn Transport>> {
+    match options.url {}
+}
+
+#[cfg(feature = "redis")]
 impl Transport for Link {
     fn publish(&self, channel: String, payload: Vec<u8>, ticket: Option<u64>) -> bool {
         Link::publish(self, channel, payload, ticket).is_ok()

@@ -119,7 +119,8 @@ impl Builder {
     }
 
     /// Makes this server one with the others that use the same Redis: what is said to a room is said to its members on all
-    /// of them. That Redis is away keeps nothing from starting.
+    /// of them. That Redis is away keeps nothing from starting. With the feature `redis`.
+    #[cfg(feature = "redis")]
     pub fn cluster(mut self, options: ClusterOptions) -> Builder {
         self.cluster = Some(options);
         self

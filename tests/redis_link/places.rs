@@ -6,7 +6,9 @@ use crate::servers::{
 use fanfare::cluster::redis::{Link, Reason, RedisUrl, Settings};
 use std::fs;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Publishes to itself, once.
 fn speaks(teller: &Teller) {
@@ -248,4 +250,73 @@ fn a_cluster_in_both_modes_with_a_slot_that_moves_and_a_node_that_stands_still()
     teller.until_up(ups + 1);
     teller.publish("c7", "back", None);
     teller.until("back", |told| told.contains(&Told::Message("c7".into(), "back".into())));
+}
+
+#[test]
+fn slots_that_move_under_load_mix_up_no_answers() {
+    let nodes = cluster();
+    let url = format!("redis+cluster://127.0.0.1:{}", nodes[0].port);
+    let settings = Settings { sharded: true, spool_bytes: 1 << 30, backlog_bytes: 1 << 30, ..quick() };
+    let teller = Teller::up(&url, settings);
+    // Slots of the first node, with a channel each; the second half of them will move.
+    let of_first =
+        |name: &String| nodes[0].cli(&["CLUSTER", "KEYSLOT", name]).parse::<u32>().unwrap() <= 5_460;
+    let names: Vec<_> = (0..).map(|number| format!("c{number}")).filter(of_first).take(20).collect();
+    let (staying, moving) = names.split_at(10);
+    names.iter().for_each(|name| teller.link.subscribe(name.as_str()));
+    let slots: Vec<_> = moving.iter().map(|name| nodes[0].cli(&["CLUSTER", "KEYSLOT", name])).collect();
+    let target = nodes[1].cli(&["CLUSTER", "MYID"]);
+
+    // An answer says 1 for one who listens and 0 for the others, so that each is known for its question's.
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (link, stop, staying) = (teller.link.clone(), stop.clone(), staying.to_vec());
+        std::thread::spawn(move || {
+            let mut number = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let name = &staying[number as usize % staying.len()];
+                let channel = if number % 3 == 0 { name.clone() } else { format!("{{{name}}}nobody") };
+                link.publish(channel, number.to_string().into_bytes(), Some(number)).unwrap();
+                number += 1;
+                if number % 20 == 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+            number
+        })
+    };
+    for slot in &slots {
+        teller.until("messages go on", {
+            let before = teller.link.counters().published;
+            let link = &teller.link;
+            move |_| link.counters().published > before + 100
+        });
+        for node in [1, 0, 2] {
+            assert_eq!(nodes[node].cli(&["CLUSTER", "SETSLOT", slot, "NODE", &target]), "OK");
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let published = writer.join().unwrap();
+    eventually("every message has its fate", || {
+        let counters = teller.link.counters();
+        counters.published + counters.dropped.iter().sum::<u64>() == published && counters.up
+    });
+    let told = teller.told();
+    let mut unknown = 0;
+    for one in &told {
+        match one {
+            Told::Published(number, receivers) => {
+                assert_eq!(*receivers, u64::from(number % 3 == 0), "{number}");
+            }
+            Told::Lost(_, Reason::Unknown) => unknown += 1,
+            Told::Lost(number, reason) => panic!("{number} is lost: {reason:?}"),
+            _ => {}
+        }
+    }
+    assert!(unknown <= slots.len(), "{unknown} answers were lost");
+    assert!(told.iter().filter(|one| matches!(one, Told::Up(true))).count() > 0);
+    for name in moving {
+        teller.publish(name, "moved", None);
+        teller.until(name, |told| told.contains(&Told::Message(name.clone(), "moved".into())));
+    }
 }

@@ -2,134 +2,129 @@
 
 use super::driver::Driver;
 use super::node::Question;
-use super::resp::{Decoder, Token, Tokens};
 use super::spool::Publish;
-use super::stream::Trouble;
 use super::table::Change;
-use super::topology::is_master;
+use super::topology::{Said, Trouble};
 use super::{Event, Reason};
+use redis::{PushKind, RedisError, Role, ServerError, ServerErrorKind, Value, from_redis_value};
 use std::mem;
 use std::sync::atomic::Ordering;
 
 impl Driver {
-    /// Takes in everything that a connection has brought.
-    pub(crate) fn read(&mut self, index: usize) -> Result<(), Trouble> {
-        // The frames borrow from it while the rest of the link is at work.
-        let mut decoder = mem::replace(&mut self.nodes[index].decoder, Decoder::new(0));
-        let result = loop {
-            match decoder.next() {
-                Ok(None) => break Ok(()),
-                Ok(Some(frame)) => {
-                    if let Err(trouble) = self.on_frame(index, frame) {
-                        break Err(trouble);
-                    }
-                }
-                Err(error) => break Err(error.into()),
-            }
-        };
-        self.nodes[index].decoder = decoder;
-        result
-    }
-
-    fn on_frame(&mut self, index: usize, frame: Tokens<'_>) -> Result<(), Trouble> {
-        let mut tokens = frame.clone();
-        match tokens.next() {
-            Some(Token::Open(b'>', _)) => {
-                self.on_push(index, tokens).ok_or_else(|| Trouble::new("a message that is not understood"))
-            }
-            Some(answer) => self.on_answer(index, answer, frame),
-            None => Err(Trouble::new("an answer that is not understood")),
+    /// Takes in what was said on a connection without a question.
+    pub(crate) fn hear(&mut self, (id, push): Said) {
+        let index = self.nodes.iter().position(|node| node.id == id);
+        if let Some(index) = index {
+            self.nodes[index].heard();
         }
-    }
-
-    fn on_push(&mut self, index: usize, mut tokens: Tokens<'_>) -> Option<()> {
-        let kind = tokens.text()?;
-        match kind {
-            b"message" | b"smessage" | b"pmessage" => {
-                if kind == b"pmessage" {
-                    tokens.text()?;
-                }
-                let (channel, payload) = (tokens.text()?, tokens.text()?);
+        match (&push.kind, &push.data[..]) {
+            (
+                PushKind::Message | PushKind::SMessage,
+                [Value::BulkString(channel), Value::BulkString(payload)],
+            )
+            | (PushKind::PMessage, [_, Value::BulkString(channel), Value::BulkString(payload)]) => {
                 self.shared.received.fetch_add(1, Ordering::Relaxed);
                 self.tell(Event::Message { channel, payload });
             }
-            b"subscribe" | b"ssubscribe" => self.table.confirm(false, tokens.text()?),
-            b"psubscribe" => self.table.confirm(true, tokens.text()?),
-            b"sunsubscribe" => {
-                let name = tokens.text()?;
-                let node = &self.nodes[index];
-                let asked = matches!(node.questions.front(), Some(Question::Changes { changes, .. })
-                    if changes.iter().any(|change| change.name.as_bytes() == name));
-                // Else the slot has left the node.
-                if !asked && self.table.end(name, node.id) {
-                    self.moved = Some(Trouble::new("a slot has moved").at(&self.nodes[index].address));
+            (PushKind::SUnsubscribe, [Value::BulkString(name), ..]) => {
+                if let Some(index) = index {
+                    self.on_left(index, name);
                 }
             }
-            // Confirmations of what nobody waits for, and kinds that were not asked for.
+            (PushKind::Disconnection, _) => {
+                if let Some(index) = index {
+                    let trouble = Trouble::new("the server closed the connection");
+                    self.nodes[index].trouble.get_or_insert(trouble);
+                }
+            }
+            // Confirmations, which are looked at among the answers, and kinds that were not asked for.
             _ => {}
         }
-        Some(())
     }
 
-    fn on_answer(&mut self, index: usize, answer: Token<'_>, frame: Tokens<'_>) -> Result<(), Trouble> {
-        let node = &mut self.nodes[index];
-        // A refused command of the batch; the ping behind it ends the batch.
-        if let (Token::Error(text), Some(Question::Changes { errors, .. })) =
-            (answer, node.questions.front_mut())
-        {
-            errors.push(String::from_utf8_lossy(text).into_owned());
-            return Ok(());
+    /// A sharded channel is left: because that was asked for, or because its slot has left the node.
+    fn on_left(&mut self, index: usize, name: &[u8]) {
+        let node = &self.nodes[index];
+        let asked = std::str::from_utf8(name).is_ok_and(|name| {
+            let mut batches = node.questions.iter();
+            batches.any(|one| matches!(one, Question::Changes { left, .. } if left.contains(name)))
+        });
+        if !asked && self.table.end(name, node.id) {
+            self.moved = Some(Trouble::new("a slot has moved").at(&node.address));
         }
-        let question = node.answered().ok_or_else(|| Trouble::new("an answer to no question"))?;
-        match question {
-            Question::Publish(message, _) => self.on_published(index, answer, message)?,
-            Question::Changes { changes, restores, errors } => {
-                self.on_changed(index, &changes, restores, errors)
+    }
+
+    /// Takes in the answers that a connection has brought.
+    pub(crate) fn read(&mut self, index: usize) -> Result<(), Trouble> {
+        while let Some(answers) = self.nodes[index].land() {
+            for answer in answers? {
+                self.on_answer(index, answer)?;
             }
-            Question::Count(id) => self.counted(id, count_of(frame)),
-            Question::Ping => {
-                if let Token::Error(text) = answer {
-                    return Err(Trouble(String::from_utf8_lossy(text).into_owned()));
-                }
-            }
-            Question::Role => {
-                if !is_master(frame) {
-                    return Err(Trouble::new("it is no longer the master"));
-                }
+            if self.nodes[index].is_short_of_answers() {
+                return Err(Trouble::new("an answer is lost among others"));
             }
         }
         Ok(())
     }
 
-    /// A batch of changes is done, or as much of it as the server will do.
-    fn on_changed(&mut self, index: usize, changes: &[Change], restores: usize, errors: Vec<String>) {
-        let id = self.nodes[index].id;
-        self.nodes[index].restoring -= restores;
-        let failed: Vec<_> = changes.iter().filter(|change| self.table.has_failed(change, id)).collect();
-        if let Some(error) = errors.iter().find(|error| is_elsewhere(error.as_bytes())) {
-            self.moved = Some(Trouble(error.clone()).at(&self.nodes[index].address));
-            return;
+    fn on_answer(&mut self, index: usize, answer: Value) -> Result<(), Trouble> {
+        if let Value::Push { kind, data } = &answer {
+            self.on_confirmation(index, kind, data);
+            return Ok(());
         }
-        for change in failed {
-            if change.alone {
-                // Later.
-                self.failed = true;
-            } else if let Some(again) = self.table.retry(change) {
-                // A name that was refused takes its whole command with it.
-                let node = &mut self.nodes[index];
-                node.todo.push_front(again);
-                node.to_restore += usize::from(restores > 0);
-                node.restoring += usize::from(restores > 0);
+        let node = &mut self.nodes[index];
+        // A refused command of the batch; the ping behind it ends the batch.
+        if let (Value::ServerError(error), Some(Question::Changes { errors, .. })) =
+            (&answer, node.questions.front_mut())
+        {
+            errors.push(error.clone());
+            return Ok(());
+        }
+        let question = node.answered().ok_or_else(|| Trouble::new("an answer to no question"))?;
+        match question {
+            Question::Publish(message) => self.on_published(index, answer, message)?,
+            Question::Changes { changes, restores, errors, ping, .. } => {
+                is_echo(&answer, ping)?;
+                self.on_changed(index, &changes, restores, &errors);
             }
+            Question::Count(id) => self.counted(id, count_of(&answer)),
+            Question::Ping(number) => is_echo(&answer, number)?,
+            Question::Role => match from_redis_value(answer).map_err(RedisError::from)? {
+                Role::Primary { .. } => {}
+                _ => return Err(Trouble::new("it is no longer the master")),
+            },
         }
-        if let Some(error) = errors.first() {
-            self.complain(index, &format!("a subscription: {error}"));
+        Ok(())
+    }
+
+    fn on_confirmation(&mut self, index: usize, kind: &PushKind, data: &[Value]) {
+        let Some(Value::BulkString(name)) = data.first() else { return };
+        let id = self.nodes[index].id;
+        match kind {
+            PushKind::Subscribe | PushKind::SSubscribe => self.table.confirm(false, name, id),
+            PushKind::PSubscribe => self.table.confirm(true, name, id),
+            _ => {}
         }
     }
 
-    fn on_published(&mut self, index: usize, answer: Token<'_>, message: Publish) -> Result<(), Trouble> {
+    /// A batch of changes is done, or as much of it as the server will do.
+    fn on_changed(&mut self, index: usize, changes: &[Change], restores: usize, errors: &[ServerError]) {
+        let id = self.nodes[index].id;
+        self.nodes[index].restoring -= restores;
+        for change in changes {
+            // Those are tried again, later.
+            self.failed |= self.table.has_failed(change, id);
+        }
+        if let Some(error) = errors.iter().find(|error| is_elsewhere(error)) {
+            self.moved = Some(Trouble(text_of(error)).at(&self.nodes[index].address));
+        } else if let Some(error) = errors.first() {
+            self.complain(index, &format!("a subscription: {}", text_of(error)));
+        }
+    }
+
+    fn on_published(&mut self, index: usize, answer: Value, message: Publish) -> Result<(), Trouble> {
         match answer {
-            Token::Integer(receivers) => {
+            Value::Int(receivers) => {
                 self.shared.published.fetch_add(1, Ordering::Relaxed);
                 if let Some(ticket) = message.ticket {
                     let receivers = u64::try_from(receivers).unwrap_or(0);
@@ -137,14 +132,13 @@ impl Driver {
                 }
                 Ok(())
             }
-            Token::Error(text) if is_elsewhere(text) => {
-                let text = String::from_utf8_lossy(text).into_owned();
-                self.moved = Some(Trouble(text).at(&self.nodes[index].address));
+            Value::ServerError(error) if is_elsewhere(&error) => {
+                self.moved = Some(Trouble(text_of(&error)).at(&self.nodes[index].address));
                 self.put_back(message);
                 Ok(())
             }
-            Token::Error(text) => {
-                self.complain(index, &format!("a message: {}", String::from_utf8_lossy(text)));
+            Value::ServerError(error) => {
+                self.complain(index, &format!("a message: {}", text_of(&error)));
                 self.drop_message(&message, Reason::Refused);
                 Ok(())
             }
@@ -175,14 +169,33 @@ impl Driver {
     }
 }
 
+/// What a server says, as it says it.
+fn text_of(error: &ServerError) -> String {
+    format!("{} {}", error.code(), error.details().unwrap_or_default())
+}
+
 /// Whether an error says that a Cluster has the slot elsewhere, or nowhere for now: nothing was done.
-fn is_elsewhere(error: &[u8]) -> bool {
-    [&b"MOVED "[..], b"ASK ", b"TRYAGAIN ", b"CLUSTERDOWN "].iter().any(|code| error.starts_with(code))
+fn is_elsewhere(error: &ServerError) -> bool {
+    use ServerErrorKind::{Ask, ClusterDown, Moved, TryAgain};
+    matches!(error.kind(), Some(Moved | Ask | TryAgain | ClusterDown))
+}
+
+/// A ping with a number is answered with the number; anything else is the answer to something else.
+fn is_echo(answer: &Value, number: u64) -> Result<(), Trouble> {
+    match answer {
+        Value::BulkString(text) if *text == number.to_string().into_bytes() => Ok(()),
+        Value::ServerError(error) => Err(Trouble(text_of(error))),
+        _ => Err(Trouble::new("the answer to another question")),
+    }
 }
 
 /// The number behind the name, in the answer to `PUBSUB NUMSUB` for one name.
-fn count_of(mut tokens: Tokens<'_>) -> Option<u64> {
-    tokens.open()?;
-    tokens.text()?;
-    u64::try_from(tokens.integer()?).ok()
+fn count_of(answer: &Value) -> Option<u64> {
+    match answer {
+        Value::Array(pair) => match &pair[..] {
+            [_, Value::Int(count)] => u64::try_from(*count).ok(),
+            _ => None,
+        },
+        _ => None,
+    }
 }

@@ -1,20 +1,21 @@
 //! The thread of a link: one turn after the other, each begun by bytes, an order, a tick or the end of a pause.
 //!
-//! read and tell -> take orders -> tick -> connect, restore, come up -> change subscriptions -> send -> account.
+//! hear and read -> take orders -> tick -> connect, restore, come up -> change subscriptions -> send -> account.
 //!
 //! Down, it seeks the servers, pauses after each failure, and restores the subscriptions on connections that are new. What
-//! answers mean is in `answers`.
+//! answers mean is in `answers`. The connections' own tasks, which the `redis` crate starts, run on this thread, too,
+//! between the turns.
 
 use super::link::{Order, Shared};
 use super::node::{Node, Question};
 use super::spool::{Publish, Spool};
-use super::stream::Trouble;
 use super::table::{Change, Step, Table};
-use super::topology::{Found, Seeker};
+use super::topology::{Found, Said, Seeker, Trouble};
 use super::url::{Address, Servers};
 use super::{Event, Reason, Settings};
 use crate::sys::Bell;
-use std::collections::{HashMap, VecDeque};
+use redis::cluster_routing::Slot;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval_at, sleep};
 
 /// Orders that are taken in one turn, so that reading does not starve.
@@ -51,13 +53,16 @@ pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
     /// Rung by others when there is something to take.
     bell: Bell,
+    /// What is said on connections. It does not grow: they read no more before the next turn than a task may do at once.
+    said: UnboundedReceiver<Said>,
+    /// Of that, what the next turn looks at.
+    heard: Vec<Said>,
     seeker: Arc<Seeker>,
     pub(crate) settings: Settings,
     events: Box<dyn Fn(Event<'_>) + Send>,
     pub(crate) nodes: Vec<Node>,
-    last_node: u32,
-    /// First slot, last slot, and the id of the node that has them; empty without slots.
-    slots: Vec<(u16, u16, u32)>,
+    /// The ids of the nodes that have them; empty without slots.
+    slots: HashMap<Slot, u32>,
     /// The node of everything that has no slot.
     home: u32,
     pub(crate) table: Table,
@@ -91,7 +96,7 @@ pub(crate) struct Driver {
 pub(crate) async fn run(
     shared: Arc<Shared>,
     bell: Bell,
-    seeker: Arc<Seeker>,
+    (seeker, said): (Arc<Seeker>, UnboundedReceiver<Said>),
     settings: Settings,
     events: Box<dyn Fn(Event<'_>) + Send>,
 ) {
@@ -103,12 +108,13 @@ pub(crate) async fn run(
         pause: settings.pauses.0,
         shared,
         bell,
+        said,
+        heard: Vec::new(),
         seeker,
         settings,
         events,
         nodes: Vec::new(),
-        last_node: 0,
-        slots: Vec::new(),
+        slots: HashMap::new(),
         home: 0,
         table: Table::default(),
         spool: Spool::default(),
@@ -133,6 +139,8 @@ pub(crate) async fn run(
         if driver.turn(found) {
             break;
         }
+        // A turn may follow at once; what the connections have to do comes in between.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -143,12 +151,20 @@ fn seek(seeker: &Arc<Seeker>, nodes: &[Node]) -> State {
 }
 
 impl Driver {
-    /// Waits for something to do, and writes and reads meanwhile; what seeking has found, if that is it.
+    /// Waits for something to do; what seeking has found, if that is it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Found, Trouble>>> {
         let mut ready = mem::take(&mut self.again);
         ready |= self.bell.poll(cx).is_ready();
         self.ticked = self.tick.poll_tick(cx).is_ready();
         ready |= self.ticked;
+        // Before the answers, so that what was said before an answer is heard before it is read.
+        if let Poll::Ready(Some(said)) = self.said.poll_recv(cx) {
+            self.heard.push(said);
+        }
+        while let Ok(said) = self.said.try_recv() {
+            self.heard.push(said);
+        }
+        ready |= !self.heard.is_empty();
         for node in &mut self.nodes {
             ready |= node.poll(cx);
         }
@@ -175,6 +191,9 @@ impl Driver {
     /// One turn; whether it was the last.
     fn turn(&mut self, found: Option<Result<Found, Trouble>>) -> bool {
         self.now = Instant::now();
+        let mut heard = mem::take(&mut self.heard);
+        heard.drain(..).for_each(|said| self.hear(said));
+        self.heard = heard;
         for node in 0..self.nodes.len() {
             if let Err(trouble) = self.read(node) {
                 self.nodes[node].trouble.get_or_insert(trouble);
@@ -201,6 +220,7 @@ impl Driver {
         self.change_subscriptions();
         self.count();
         self.send();
+        self.nodes.iter_mut().for_each(Node::hand_over);
         self.trim();
         let ends = self.is_at_end();
         self.account();
@@ -246,24 +266,22 @@ impl Driver {
 
     /// Gives a change to the node that it is about.
     fn queue(&mut self, change: Change) {
-        let id = if change.node != 0 { change.node } else { self.node_of(change.pattern, change.slot) };
+        let id = if change.node != 0 { change.node } else { self.node_of(change.pattern, &change.name) };
         match self.nodes.iter_mut().find(|node| node.id == id) {
             Some(node) => node.todo.push_back(change),
             None => self.table.put_off(&change),
         }
     }
 
-    fn node_of(&self, pattern: bool, slot: u16) -> u32 {
-        let at = self.slots.partition_point(|(_, last, _)| *last < slot);
-        match self.slots.get(at) {
-            Some((_, _, id)) if !pattern => *id,
-            _ => self.home,
+    fn node_of(&self, pattern: bool, name: &str) -> u32 {
+        if pattern || self.slots.is_empty() {
+            return self.home;
         }
+        self.slots.get(&Slot::for_key(name)).copied().unwrap_or(self.home)
     }
 
     fn index_of(&self, channel: &str) -> Option<usize> {
-        let slot = if self.slots.is_empty() { 0 } else { super::slot::slot_of(channel) };
-        let id = self.node_of(false, slot);
+        let id = self.node_of(false, channel);
         self.nodes.iter().position(|node| node.id == id)
     }
 
@@ -325,15 +343,11 @@ impl Driver {
     }
 
     fn lose(&mut self, mut node: Node) {
-        let taken = node.taken_bytes();
         for question in mem::take(&mut node.questions) {
             match question {
-                Question::Publish(message, end) if end <= taken => {
-                    self.drop_message(&message, Reason::Unknown)
-                }
-                Question::Publish(message, _) => self.put_back(message),
+                Question::Publish(message) => self.drop_message(&message, Reason::Unknown),
                 Question::Count(id) => self.counted(id, None),
-                Question::Changes { .. } | Question::Ping | Question::Role => {}
+                Question::Changes { .. } | Question::Ping(_) | Question::Role => {}
             }
         }
         self.table.lose(node.id);
@@ -364,9 +378,8 @@ impl Driver {
 
     /// The servers were found and are connected: subscriptions are next.
     fn settle(&mut self, found: Found) {
-        for (address, opened) in found.fresh {
-            self.last_node += 1;
-            self.nodes.push(Node::new(self.last_node, address, opened));
+        for opened in found.fresh {
+            self.nodes.push(Node::new(opened.id, opened.address, opened.connection));
         }
         let places = &found.map.servers;
         while let Some(index) =
@@ -385,12 +398,8 @@ impl Driver {
         }
         self.home =
             places.iter().zip(&ids).find(|(place, _)| place.needed).map_or(0, |(_, id)| id.unwrap_or(0));
-        self.slots = found
-            .map
-            .slots
-            .iter()
-            .map(|(first, last, place)| (*first, *last, ids[*place].unwrap_or(0)))
-            .collect();
+        let slots = found.map.slots.iter();
+        self.slots = slots.map(|(slot, place)| (*slot, ids[*place].unwrap_or(0))).collect();
         self.state = State::Restoring;
         self.table.missing().into_iter().for_each(|change| self.queue(change));
         for node in &mut self.nodes {
@@ -419,46 +428,37 @@ impl Driver {
     }
 
     fn change_subscriptions(&mut self) {
-        let has_slots = !self.slots.is_empty();
-        for index in 0..self.nodes.len() {
-            while self.nodes[index].has_room() && !self.nodes[index].todo.is_empty() {
-                let node = &mut self.nodes[index];
-                let mut changes: Vec<_> = {
-                    let names = BATCH_NAMES.min(node.todo.len());
-                    node.todo.drain(..names).collect()
-                };
-                let restores = node.to_restore.min(changes.len());
+        let sharded = self.settings.sharded;
+        for node in &mut self.nodes {
+            while node.has_room() && !node.todo.is_empty() {
+                let names = BATCH_NAMES.min(node.todo.len());
+                let changes: Vec<_> = node.todo.drain(..names).collect();
+                let restores = node.to_restore.min(names);
                 node.to_restore -= restores;
-                let id = node.id;
-                let mut steps: Vec<_> =
-                    changes.iter().map(|change| (self.table.decide(change, id), change)).collect();
-                steps.retain(|(step, _)| *step != Step::Nothing);
-                // One command is about one slot in a Cluster, and about one kind of names anywhere.
-                let kind = |(step, change): &(Step, &Change)| {
-                    (*step == Step::Subscribe, change.pattern, if has_slots { change.slot } else { 0 })
-                };
-                steps.sort_by_key(kind);
-                let together =
-                    |a: &(Step, &Change), b: &(Step, &Change)| kind(a) == kind(b) && !a.1.alone && !b.1.alone;
-                for group in steps.chunk_by(together) {
-                    let (subscribe, pattern, _) = kind(&group[0]);
-                    let command = match (pattern, self.settings.sharded, subscribe) {
-                        (true, _, true) => "PSUBSCRIBE",
-                        (true, _, false) => "PUNSUBSCRIBE",
-                        (false, true, true) => "SSUBSCRIBE",
-                        (false, true, false) => "SUNSUBSCRIBE",
-                        (false, false, true) => "SUBSCRIBE",
-                        (false, false, false) => "UNSUBSCRIBE",
+                let mut left = HashSet::new();
+                let mut steps = 0;
+                for change in &changes {
+                    let step = self.table.decide(change, node.id);
+                    let command = match (step, change.pattern, sharded) {
+                        (Step::Nothing, ..) => continue,
+                        (Step::Subscribe, true, _) => "PSUBSCRIBE",
+                        (Step::Unsubscribe, true, _) => "PUNSUBSCRIBE",
+                        (Step::Subscribe, false, true) => "SSUBSCRIBE",
+                        (Step::Unsubscribe, false, true) => "SUNSUBSCRIBE",
+                        (Step::Subscribe, false, false) => "SUBSCRIBE",
+                        (Step::Unsubscribe, false, false) => "UNSUBSCRIBE",
                     };
-                    node.command(command, group.iter().map(|(_, change)| &change.name));
+                    if command == "SUNSUBSCRIBE" {
+                        left.insert(change.name.clone());
+                    }
+                    node.change(command, &change.name);
+                    steps += 1;
                 }
-                if steps.is_empty() {
+                if steps == 0 {
                     node.restoring -= restores;
-                    continue;
+                } else {
+                    node.end_changes(changes, left, restores);
                 }
-                drop(steps);
-                changes.shrink_to_fit();
-                node.end_changes(changes, restores);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::driver;
 use super::spool::weight;
 use super::topology::Seeker;
 use super::url::RedisUrl;
-use super::{Event, Reason, Settings, stream};
+use super::{Counters, Event, Reason, Settings};
 use crate::sys::{Bell, Wakeup, with_signals_blocked};
 use crossbeam_queue::SegQueue;
 use std::fmt;
@@ -19,32 +19,6 @@ pub(crate) enum Order {
     Publish { channel: Arc<str>, payload: Arc<[u8]>, ticket: Option<u64> },
     Subscribe { pattern: bool, name: Arc<str>, wanted: bool },
     Count { channel: Arc<str>, ticket: u64 },
-}
-
-/// What a link has counted since it started, and what it has now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages that Redis took.
-    pub published: u64,
-    /// Messages that came.
-    pub received: u64,
-    /// Dropped messages, by reason, in the order of [`Reason::ALL`].
-    pub dropped: [u64; Reason::ALL.len()],
-    /// How often the link came up again after an outage.
-    pub reconnects: u64,
-    /// Channels and patterns that are wanted.
-    pub subscriptions: u64,
-    /// Messages that wait to be sent, with what each counts beside its text, in bytes.
-    pub waiting_bytes: u64,
-    /// Whether the link is up.
-    pub up: bool,
-}
-
-impl Counters {
-    /// Messages dropped for that reason.
-    pub fn dropped(&self, reason: Reason) -> u64 {
-        self.dropped[reason as usize]
-    }
 }
 
 /// What the handles and the thread share.
@@ -191,14 +165,8 @@ impl Link {
     ) -> io::Result<Link> {
         // A timer without a period would never rest.
         settings.ping_interval = settings.ping_interval.max(Duration::from_millis(1));
-        let tls = if url.tls { Some(stream::tls(settings.ca_file.as_deref())?) } else { None };
-        let seeker = Seeker {
-            tls,
-            sharded: settings.sharded,
-            frame_bytes: settings.frame_bytes,
-            patience: settings.connect_timeout,
-            url,
-        };
+        let (said, hear) = tokio::sync::mpsc::unbounded_channel();
+        let seeker = Seeker::new(url, &settings, said)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let bell = {
             let _runtime = runtime.enter();
@@ -206,7 +174,7 @@ impl Link {
         };
         let shared = Arc::new(Shared::new(wakeup, settings.backlog_bytes));
         let end = End(shared.clone());
-        let driver = driver::run(shared.clone(), bell, Arc::new(seeker), settings, Box::new(events));
+        let driver = driver::run(shared.clone(), bell, (Arc::new(seeker), hear), settings, Box::new(events));
         let work = move || {
             let _end = end;
             runtime.block_on(driver);

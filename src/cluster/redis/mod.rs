@@ -1,41 +1,64 @@
 //! The link to Redis: messages out to channels, messages in from channels, and an account of what was lost.
 //!
 //! A [`Link`] has a thread of its own. Whoever publishes or subscribes pushes onto a queue and goes on; a callback gets the
-//! [`Event`]s on the link's thread, straight from the buffer of the socket. What a message says, and who is interested in
-//! which channel, is for others to know.
+//! [`Event`]s on the link's thread. What a message says, and who is interested in which channel, is for others to know.
 //!
-//! It speaks RESP3 (Redis 6 and newer; sharded Pub/Sub takes 7) by itself: at most once needs to know of every message
-//! whether the socket took it, and `sunsubscribe`, which a Cluster's node sends unasked when a slot leaves it, must not be
-//! taken for an answer. One connection to each server carries everything: subscriptions are back before a message leaves.
+//! The `redis` crate speaks with Redis: TLS, the login, RESP3 (Redis 6 and newer; sharded Pub/Sub takes 7), Sentinel. What
+//! its connections do runs on the link's thread and nowhere else. What it leaves open is done here: which subscriptions
+//! there shall be, when a silent server is given up, what waits, and what became of each message. Its own Cluster client
+//! is not used, because it keeps to itself which of its connections broke and what was lost with it: there is a connection
+//! of ours to each node instead.
+//!
+//! One connection to a server carries everything, so that its order decides whether a message found this link subscribed;
+//! subscriptions are back before a message leaves. There is one thing in which the crate errs: when a slot leaves a node of
+//! a Cluster, the node says `sunsubscribe` unasked, and the crate takes that for the answer to the oldest question. So
+//! answers are matched here by what they are, not by the pipeline that they came for (`node`, `answers`); each ping has a
+//! number that must come back; and the answer that is missing in the end costs its one message, which counts as unknown.
+//!
+//! The crate has no bound for the length of what Redis sends; memory for it grows only as it comes.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `url` | where Redis is |
 //! | `link` | the handle, the queue, the counters |
-//! | `driver` | the thread's turns: up and down, what is sent when, what answers mean |
-//! | `node` | one connection: bytes out and in, what is awaited, silence |
+//! | `driver` | the thread's turns: up and down, what is sent when |
+//! | `answers` | what comes from a server, and what it means |
+//! | `node` | one connection: pipelines under way, what is awaited, silence |
 //! | `table` | which subscriptions are wanted, and which are held where |
 //! | `spool` | messages that wait |
-//! | `topology` | which servers there are |
-//! | `stream`, `resp`, `slot` | connections, the protocol, the slots of a Cluster |
+//! | `topology` | which servers there are, and how they are reached |
+//!
+//! Without the feature `redis` there is what a link says and counts, and nowhere to connect to: the simulation has its own.
 
+#[cfg(feature = "redis")]
 mod answers;
+#[cfg(feature = "redis")]
 mod driver;
+#[cfg(feature = "redis")]
 mod link;
+#[cfg(feature = "redis")]
 mod node;
-mod resp;
-mod slot;
+#[cfg(feature = "redis")]
 mod spool;
-mod stream;
+#[cfg(feature = "redis")]
 mod table;
+#[cfg(feature = "redis")]
 mod topology;
+#[cfg(feature = "redis")]
 mod url;
 
-pub use link::{Counters, Link, NotTaken};
+#[cfg(feature = "redis")]
+pub use link::{Link, NotTaken};
+#[cfg(feature = "redis")]
 pub use url::{Address, BadRedisUrl, Login, RedisUrl, Servers};
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Where Redis is: nowhere, without the feature `redis`.
+#[cfg(not(feature = "redis"))]
+#[derive(Clone, Debug)]
+pub enum RedisUrl {}
 
 /// How a link behaves.
 #[derive(Clone, Debug)]
@@ -58,8 +81,6 @@ pub struct Settings {
     /// The bounds of the pause before the next attempt; the pause is drawn at random below a bound that doubles from
     /// the first to the second. Default 50 ms and 2 s.
     pub pauses: (Duration, Duration),
-    /// The longest message that Redis may send, in bytes; a longer one ends the connection. Default 64 MiB.
-    pub frame_bytes: usize,
     /// Certificates, in PEM, of the authorities that TLS trusts instead of those of the system.
     pub ca_file: Option<PathBuf>,
 }
@@ -75,7 +96,6 @@ impl Default for Settings {
             ping_deadline: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(2),
             pauses: (Duration::from_millis(50), Duration::from_secs(2)),
-            frame_bytes: 64 << 20,
             ca_file: None,
         }
     }
@@ -145,7 +165,7 @@ pub enum Reason {
     Spool,
     /// It waited longer than [`Settings::spool_age`].
     Age,
-    /// The connection broke after the message was sent and before it was answered: it may have arrived.
+    /// The connection broke after the message was handed to it and before it was answered: it may have arrived.
     Unknown,
     /// Redis refused it.
     Refused,
@@ -168,5 +188,31 @@ impl Reason {
             Reason::Refused => "refused",
             Reason::Stopped => "stopped",
         }
+    }
+}
+
+/// What a link has counted since it started, and what it has now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that Redis took.
+    pub published: u64,
+    /// Messages that came.
+    pub received: u64,
+    /// Dropped messages, by reason, in the order of [`Reason::ALL`].
+    pub dropped: [u64; Reason::ALL.len()],
+    /// How often the link came up again after an outage.
+    pub reconnects: u64,
+    /// Channels and patterns that are wanted.
+    pub subscriptions: u64,
+    /// Messages that wait to be sent, with what each counts beside its text, in bytes.
+    pub waiting_bytes: u64,
+    /// Whether the link is up.
+    pub up: bool,
+}
+
+impl Counters {
+    /// Messages dropped for that reason.
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        self.dropped[reason as usize]
     }
 }

@@ -1,36 +1,51 @@
-//! One connection: what waits to be written, what was asked and is not answered, and whether the server is silent.
+//! One connection: what waits for its turn, what was asked and is not answered, and whether the server is silent.
+//!
+//! Commands are collected and handed to the connection as pipelines of the `redis` crate, a few of which are under way at
+//! once. Answers are taken from all pipelines as one row, in the order of the questions: a `sunsubscribe` that nobody asked
+//! for, which the crate counts as somebody's answer, is passed over there, and moves no other answer to a wrong question.
 
-use super::resp::{self, Decoder};
 use super::spool::Publish;
-use super::stream::{Opened, Stream, Trouble};
 use super::table::Change;
+use super::topology::Trouble;
 use super::url::Address;
-use std::collections::VecDeque;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, RedisResult, ServerError, Value, cmd};
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that may be ready for the socket. What is not there yet is surely not sent.
-const STAGED_BYTES: usize = 64 << 10;
-/// Messages, and what they count, that may be sent and not answered: what an outage makes unknown.
-const WINDOW_MESSAGES: usize = 8_192;
-const WINDOW_BYTES: usize = 1 << 20;
+/// What one pipeline has at the most, but for its last command. What is not in one yet is surely not sent.
+const PIPELINE_COMMANDS: usize = 512;
+const PIPELINE_BYTES: usize = 128 << 10;
+/// Pipelines that may be under way: what an outage makes unknown.
+const PIPELINES: usize = 3;
 
 /// A question to the server. Answers come in the order of the questions.
 #[derive(Debug)]
 pub(crate) enum Question {
-    /// A message whose last byte has that place among all bytes of the connection.
-    Publish(Publish, u64),
+    Publish(Publish),
     /// Changes of subscriptions and a ping behind them, which is answered when all were tried.
     Changes {
         changes: Vec<Change>,
+        /// The names that are left.
+        left: HashSet<Arc<str>>,
         restores: usize,
-        errors: Vec<String>,
+        errors: Vec<ServerError>,
+        ping: u64,
     },
     Count(u64),
-    Ping,
+    /// The answer is the number.
+    Ping(u64),
     Role,
+}
+
+/// A pipeline that was handed over.
+enum Flight {
+    Under(Pin<Box<dyn Future<Output = RedisResult<Vec<Value>>> + Send>>),
+    Landed(RedisResult<Vec<Value>>),
 }
 
 /// The connection to one server.
@@ -39,22 +54,20 @@ pub(crate) struct Node {
     pub(crate) id: u32,
     pub(crate) address: Address,
     pub(crate) needed: bool,
-    stream: Stream,
-    pub(crate) decoder: Decoder,
-    output: Vec<u8>,
-    /// Of the output.
-    written: usize,
-    /// Bytes that were written and are no longer in the output.
-    gone: u64,
-    flushed: bool,
+    connection: MultiplexedConnection,
+    /// The next pipeline.
+    collected: Pipeline,
+    collected_bytes: usize,
+    flights: VecDeque<Flight>,
     pub(crate) questions: VecDeque<Question>,
+    /// Messages that are not answered.
     in_flight: usize,
-    in_flight_bytes: usize,
     /// Names whose turn has not come.
     pub(crate) todo: VecDeque<Change>,
     /// Of the changes to do and those in questions: so many of the first must be done before the link is up.
     pub(crate) to_restore: usize,
     pub(crate) restoring: usize,
+    last_ping: u64,
     /// Something came since the last tick; a question was answered.
     heard: bool,
     answered: bool,
@@ -65,23 +78,21 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(id: u32, address: Address, opened: Opened) -> Node {
+    pub(crate) fn new(id: u32, address: Address, connection: MultiplexedConnection) -> Node {
         Node {
             id,
             address,
             needed: true,
-            stream: opened.stream,
-            decoder: opened.decoder,
-            output: Vec::new(),
-            written: 0,
-            gone: 0,
-            flushed: true,
+            connection,
+            collected: Pipeline::new(),
+            collected_bytes: 0,
+            flights: VecDeque::new(),
             questions: VecDeque::new(),
             in_flight: 0,
-            in_flight_bytes: 0,
             todo: VecDeque::new(),
             to_restore: 0,
             restoring: 0,
+            last_ping: 0,
             heard: true,
             answered: true,
             silent: 0,
@@ -90,65 +101,52 @@ impl Node {
         }
     }
 
-    /// Writes and reads what can be; whether there is something to look at.
+    /// Sends what was handed over; whether there is something to look at.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.trouble.is_some() {
-            return true;
+        for flight in &mut self.flights {
+            if let Flight::Under(answers) = flight
+                && let Poll::Ready(answers) = answers.as_mut().poll(cx)
+            {
+                *flight = Flight::Landed(answers);
+            }
         }
-        match self.poll_io(cx) {
-            Ok(ready) => ready,
-            Err(trouble) => {
-                self.trouble = Some(trouble);
-                true
+        self.trouble.is_some() || matches!(self.flights.front(), Some(Flight::Landed(_)))
+    }
+
+    /// The answers of the next pipeline, if they have come.
+    pub(crate) fn land(&mut self) -> Option<RedisResult<Vec<Value>>> {
+        let flight = self.flights.pop_front()?;
+        match flight {
+            Flight::Landed(answers) => {
+                self.heard();
+                self.answered = true;
+                Some(answers)
+            }
+            Flight::Under(_) => {
+                self.flights.push_front(flight);
+                None
             }
         }
     }
 
-    fn poll_io(&mut self, cx: &mut Context<'_>) -> Result<bool, Trouble> {
-        let mut ready = false;
-        while self.written < self.output.len() {
-            let unwritten = &self.output[self.written..];
-            let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, unwritten)? else { break };
-            if written == 0 {
-                return Err(Trouble::new("the connection takes nothing"));
-            }
-            self.written += written;
-            self.flushed = false;
-            ready = true;
-        }
-        if self.written == self.output.len() || self.written > STAGED_BYTES {
-            self.output.drain(..self.written);
-            self.output.shrink_to(4 * STAGED_BYTES);
-            self.gone += self.written as u64;
-            self.written = 0;
-        }
-        if !self.flushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
-            self.flushed = true;
-        }
-        let mut space = ReadBuf::new(self.decoder.space());
-        if Pin::new(&mut self.stream).poll_read(cx, &mut space)?.is_ready() {
-            let bytes = space.filled().len();
-            if bytes == 0 {
-                return Err(Trouble::new("the server closed the connection"));
-            }
-            self.decoder.filled(bytes);
-            self.heard = true;
-            ready = true;
-        }
-        Ok(ready)
+    /// Whether an answer will not come any more: an unasked one took its place at the end of the row.
+    pub(crate) fn is_short_of_answers(&self) -> bool {
+        self.flights.is_empty() && self.collected.is_empty() && !self.questions.is_empty()
     }
 
-    /// Whether more may be made ready for the socket.
+    /// The server has said something.
+    pub(crate) fn heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// Whether more may be asked.
     pub(crate) fn has_room(&self) -> bool {
-        self.output.len() - self.written < STAGED_BYTES
+        self.flights.len() < PIPELINES
     }
 
     /// Whether another message may be sent: changes of subscriptions go first.
     pub(crate) fn takes_messages(&self) -> bool {
-        self.todo.is_empty()
-            && self.has_room()
-            && self.in_flight < WINDOW_MESSAGES
-            && self.in_flight_bytes < WINDOW_BYTES
+        self.todo.is_empty() && self.has_room()
     }
 
     /// Messages that are not answered.
@@ -156,41 +154,71 @@ impl Node {
         self.in_flight
     }
 
+    fn ask(&mut self, command: Cmd, bytes: usize) {
+        self.collected.add_command(command);
+        self.collected_bytes += bytes;
+        if self.collected.len() >= PIPELINE_COMMANDS || self.collected_bytes >= PIPELINE_BYTES {
+            self.hand_over();
+        }
+    }
+
+    /// Makes a pipeline of what was collected.
+    pub(crate) fn hand_over(&mut self) {
+        if self.collected.is_empty() {
+            return;
+        }
+        let pipeline = mem::take(&mut self.collected);
+        self.collected_bytes = 0;
+        let mut connection = self.connection.clone();
+        let answers = async move { connection.send_packed_commands(&pipeline, 0, pipeline.len()).await };
+        self.flights.push_back(Flight::Under(Box::pin(answers)));
+    }
+
     pub(crate) fn publish(&mut self, sharded: bool, message: Publish) {
-        resp::begin(&mut self.output, 3);
-        resp::argument(&mut self.output, if sharded { b"SPUBLISH" } else { b"PUBLISH" });
-        resp::argument(&mut self.output, message.channel.as_bytes());
-        resp::argument(&mut self.output, &message.payload);
+        let weight = message.weight();
+        let mut command = Cmd::with_capacity(3, weight);
+        command
+            .arg(if sharded { "SPUBLISH" } else { "PUBLISH" })
+            .arg(&*message.channel)
+            .arg(&*message.payload);
         self.in_flight += 1;
-        self.in_flight_bytes += message.weight();
-        self.questions.push_back(Question::Publish(message, self.gone + self.output.len() as u64));
+        self.questions.push_back(Question::Publish(message));
+        self.ask(command, weight);
     }
 
-    /// Writes one command with all of the names.
-    pub(crate) fn command<'a>(&mut self, command: &str, names: impl ExactSizeIterator<Item = &'a Arc<str>>) {
-        resp::begin(&mut self.output, 1 + names.len());
-        resp::argument(&mut self.output, command.as_bytes());
-        names.for_each(|name| resp::argument(&mut self.output, name.as_bytes()));
+    /// Changes the subscription to one name, so that a refusal is about nothing else.
+    pub(crate) fn change(&mut self, command: &str, name: &str) {
+        let mut command = cmd(command);
+        command.arg(name);
+        self.ask(command, name.len());
     }
 
-    /// Ends a batch of commands that change subscriptions.
-    pub(crate) fn end_changes(&mut self, changes: Vec<Change>, restores: usize) {
-        resp::command(&mut self.output, &["PING"]);
-        self.questions.push_back(Question::Changes { changes, restores, errors: Vec::new() });
+    /// Ends a batch of commands that change subscriptions; some of the names are left.
+    pub(crate) fn end_changes(&mut self, changes: Vec<Change>, left: HashSet<Arc<str>>, restores: usize) {
+        let (command, ping) = self.next_ping();
+        self.questions.push_back(Question::Changes { changes, left, restores, errors: Vec::new(), ping });
+        self.ask(command, 0);
+    }
+
+    fn next_ping(&mut self) -> (Cmd, u64) {
+        self.last_ping += 1;
+        let mut command = cmd("PING");
+        command.arg(self.last_ping);
+        (command, self.last_ping)
     }
 
     pub(crate) fn count(&mut self, sharded: bool, channel: &str, ticket: u64) {
-        resp::command(&mut self.output, &["PUBSUB", if sharded { "SHARDNUMSUB" } else { "NUMSUB" }, channel]);
+        let mut command = cmd("PUBSUB");
+        command.arg(if sharded { "SHARDNUMSUB" } else { "NUMSUB" }).arg(channel);
         self.questions.push_back(Question::Count(ticket));
+        self.ask(command, channel.len());
     }
 
     /// The question that the next answer is for, taken.
     pub(crate) fn answered(&mut self) -> Option<Question> {
-        self.answered = true;
         let question = self.questions.pop_front()?;
-        if let Question::Publish(message, _) = &question {
+        if let Question::Publish(_) = &question {
             self.in_flight -= 1;
-            self.in_flight_bytes -= message.weight();
         }
         Some(question)
     }
@@ -206,15 +234,17 @@ impl Node {
         if self.silent >= deadline || self.owing >= 4 * deadline {
             return Err(Trouble::new("it does not answer"));
         }
-        if self.has_room() {
-            resp::command(&mut self.output, &[if role { "ROLE" } else { "PING" }]);
-            self.questions.push_back(if role { Question::Role } else { Question::Ping });
+        if !self.has_room() {
+            return Ok(());
+        }
+        if role {
+            self.questions.push_back(Question::Role);
+            self.ask(cmd("ROLE"), 0);
+        } else {
+            let (command, ping) = self.next_ping();
+            self.questions.push_back(Question::Ping(ping));
+            self.ask(command, 0);
         }
         Ok(())
-    }
-
-    /// How many bytes the socket took so far: what ends behind them has surely not arrived.
-    pub(crate) fn taken_bytes(&self) -> u64 {
-        self.gone + self.written as u64
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! A name that changes is queued once, however often it changes until its turn; what it is then decides.
 
-use super::slot::slot_of;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,11 +10,8 @@ use std::sync::Arc;
 pub(crate) struct Change {
     pub(crate) pattern: bool,
     pub(crate) name: Arc<str>,
-    pub(crate) slot: u16,
     /// The connection that holds it; 0 for none.
     pub(crate) node: u32,
-    /// It was refused, perhaps because of another name in the same command: it gets a command of its own.
-    pub(crate) alone: bool,
 }
 
 /// What a change comes to.
@@ -30,12 +26,10 @@ pub(crate) enum Step {
 struct Entry {
     /// The connection that was told to subscribe; 0 for none.
     node: u32,
-    slot: u16,
     wanted: bool,
     /// The server has confirmed it.
     held: bool,
     queued: bool,
-    refused: bool,
 }
 
 impl Entry {
@@ -72,12 +66,11 @@ impl Table {
     ) -> Option<Change> {
         let names = self.names(pattern);
         if wanted && !names.contains_key(&name) {
-            let slot = slot_of(&name);
-            let entry = Entry { node: 0, slot, wanted: false, held: false, queued: false, refused: false };
+            let entry = Entry { node: 0, wanted: false, held: false, queued: false };
             names.insert(name.clone(), entry);
         }
         let entry = names.get_mut(&name)?;
-        let (was, node, slot, alone) = (entry.wanted, entry.node, entry.slot, entry.refused);
+        let (was, node) = (entry.wanted, entry.node);
         entry.wanted = wanted;
         let due = queue && !entry.queued && !entry.is_as_wanted();
         entry.queued |= due;
@@ -85,7 +78,7 @@ impl Table {
             names.remove(&name);
         }
         self.wanted = self.wanted + usize::from(wanted) - usize::from(was);
-        due.then_some(Change { pattern, name, slot, node, alone })
+        due.then_some(Change { pattern, name, node })
     }
 
     /// The turn of a change has come, on that connection.
@@ -123,11 +116,10 @@ impl Table {
     }
 
     /// A server confirms a subscription.
-    pub(crate) fn confirm(&mut self, pattern: bool, name: &[u8]) {
+    pub(crate) fn confirm(&mut self, pattern: bool, name: &[u8], node: u32) {
         let entry = std::str::from_utf8(name).ok().and_then(|name| self.names(pattern).get_mut(name));
-        if let Some(entry) = entry {
+        if let Some(entry) = entry.filter(|entry| entry.node == node) {
             entry.held = true;
-            entry.refused = false;
         }
     }
 
@@ -144,19 +136,10 @@ impl Table {
         match self.names(change.pattern).get_mut(&change.name) {
             Some(entry) if entry.wanted && !entry.held && entry.node == node => {
                 entry.node = 0;
-                entry.refused = true;
                 true
             }
             _ => false,
         }
-    }
-
-    /// Queues a change that failed together with others once more, alone.
-    pub(crate) fn retry(&mut self, change: &Change) -> Option<Change> {
-        let entry = self.names(change.pattern).get_mut(&change.name)?;
-        let due = !entry.queued && !entry.is_as_wanted();
-        entry.queued |= due;
-        due.then(|| Change { node: 0, alone: true, ..change.clone() })
     }
 
     /// The connection is gone, and with it its subscriptions.
@@ -178,8 +161,7 @@ impl Table {
             for (name, entry) in names.iter_mut().filter(|(_, entry)| !entry.queued && !entry.is_as_wanted())
             {
                 entry.queued = true;
-                let (slot, node, alone) = (entry.slot, entry.node, entry.refused);
-                changes.push(Change { pattern, name: name.clone(), slot, node, alone });
+                changes.push(Change { pattern, name: name.clone(), node: entry.node });
             }
         }
         changes
@@ -241,13 +223,14 @@ mod tests {
         let mut table = Table::default();
         let change = want(&mut table, true).unwrap();
         table.decide(&change, 1);
-        assert!(table.has_failed(&change, 1));
-        let change = table.retry(&change).unwrap();
-        assert!(change.alone && table.retry(&change).is_none() && table.missing().is_empty());
+        assert!(table.has_failed(&change, 1) && !table.has_failed(&change, 1));
+        let again = table.missing();
+        assert_eq!(again, [Change { node: 0, ..change.clone() }]);
         table.decide(&change, 1);
-        table.confirm(false, b"c");
+        table.confirm(false, b"c", 2);
+        table.confirm(false, b"c", 1);
         assert!(!table.has_failed(&change, 1));
         assert!(!table.end(b"c", 2) && !table.end(b"\xff", 1) && table.end(b"c", 1));
-        assert_eq!(table.missing(), [Change { node: 0, alone: false, ..change }]);
+        assert_eq!(table.missing(), again);
     }
 }
