@@ -299,7 +299,7 @@ impl Worker {
     }
 
     /// A socket closes, maybe one that moves: it does that here.
-    pub(super) fn stays(&mut self, link: LinkId) {
+    pub(super) fn stays(&mut self, link: LinkId, out: &mut Outlet) {
         let (Some(place), Some(leaving)) = (self.moving.place_of(link), &mut self.moving.leaving) else {
             return;
         };
@@ -307,6 +307,8 @@ impl Worker {
         let (id, to) = (*id, *to);
         links[place] = None;
         self.core.transfers.forget(id, link.slot);
+        // It may have to hear the answer to its close frame.
+        out.resume_reading(link);
         self.post_step(to, id, Step::Stays { place }, 0);
         self.end_if_all_left();
     }

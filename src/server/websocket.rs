@@ -151,7 +151,7 @@ impl Worker {
             return;
         }
         // Its handlers may publish: not to itself, where it was going.
-        self.stays(link);
+        self.stays(link, out);
         if let CloseCause::Handler(code) = cause {
             out.note(link, log::Level::Info, || format!("{}: closed with {code}", self.name_of(link)));
         }

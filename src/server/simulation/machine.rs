@@ -26,6 +26,8 @@ pub(super) struct Machine {
     departed: u64,
     /// When each connection was last heard of, in milliseconds; told by turns.
     pub(super) heard: Vec<(usize, u64)>,
+    /// Connections that did not arrive here.
+    pub(super) lost: Vec<usize>,
 }
 
 /// What a turn happens in.
@@ -52,6 +54,7 @@ impl Machine {
             backlog: VecDeque::new(),
             departed: 0,
             heard: Vec::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -156,6 +159,7 @@ impl Machine {
                         around.transit.remove(&number).expect("it was passed before it was told");
                     if around.lossy && around.dice.chance(5) {
                         // The table of descriptors was full.
+                        self.lost.push(connection);
                         close(&mut around.pipes[connection]);
                         self.outlet.abort(link);
                     } else {

@@ -382,7 +382,8 @@ impl World {
             assert!(guest.carrier.is_over() || fresh, "{}: {:?}, {ending:?}", guest.n, guest.carrier.state);
         }
         for client in &self.clients {
-            if client.lost || client.stalled || client.was_away {
+            let did_not_arrive = self.machines().any(|machine| machine.lost.contains(&client.pipe));
+            if client.lost || client.stalled || client.was_away || did_not_arrive {
                 continue;
             }
             match client.kind {
