@@ -96,11 +96,11 @@ impl Moving {
 }
 
 impl Worker {
-    /// Whether a link can move: nothing of it is under way, and nobody has something for it alone.
+    /// Whether a link can move: nothing that it says is half there, nor waits to be acted on. What it is still to be sent
+    /// goes along.
     pub(super) fn may_move(&self, link: LinkId, out: &Outlet) -> bool {
         let Some(Session::WebSocket(ws)) = self.sessions.get(link.slot as usize) else { return false };
-        let is_idle = ws.is_idle() && out.state(link) == LinkState::Open && out.waiting(link) == 0;
-        is_idle && !out.is_paused(link)
+        ws.is_idle() && out.state(link) == LinkState::Open && !out.is_paused(link)
     }
 
     /// Begins to move some links, which may, to another reactor. Not while others do.
