@@ -9,6 +9,7 @@ use super::publish::{DeliveryReport, To};
 use super::router::Router;
 use super::socketio::{Answer, Moves, RemoteSocket};
 use super::stats::Stats;
+use super::transfer::{Source, Step, TransferId};
 use crate::base::ids::{ReactorId, ReactorSet};
 use crate::base::sid::SidKey;
 use crate::hub::Interest;
@@ -16,7 +17,7 @@ use crate::reactor::mail::Mailbox;
 use crate::wire::parcel::Parcel;
 use crate::wire::socketio::args::Args;
 use compact_str::CompactString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How other nodes are reached.
@@ -26,6 +27,10 @@ pub(crate) trait Cluster: Send + Sync {
 
     /// How many other nodes of this program there are, as far as is known.
     fn others(&self) -> u64;
+
+    /// What comes from other nodes is for the second reactor from now on, as far as the move is concerned: both are told
+    /// where that begins.
+    fn switch(&self, id: TransferId, from: ReactorId, to: ReactorId);
 }
 
 /// What other nodes are told, in the order in which one reactor gives it.
@@ -113,15 +118,20 @@ pub(crate) struct Gateway {
     pub(crate) router: Arc<Router>,
     pub(crate) sids: Arc<SidKey>,
     pub(crate) stats: Stats,
+    /// Held from looking who is interested until all of them are told: between two messages, then, all reactors agree on
+    /// which came first.
+    pub(crate) order: Arc<Mutex<()>>,
 }
 
 impl Gateway {
     /// Delivers to whom it means here; what became of it is told if somebody wants to know.
     pub(crate) fn publish(&self, to: To, parcel: Parcel, back: Option<Back<DeliveryReport>>) {
-        let reactors = self.reactors(&to);
         let bytes = to.weight() + parcel.len();
+        let in_order = self.in_order();
+        let reactors = self.reactors(&to);
         let Some(back) = back else {
-            let publish = Arc::new(Publish { to, parcel, report: None, quiet: false });
+            let source = Source::Cluster;
+            let publish = Arc::new(Publish { to, parcel, source, report: None, quiet: false });
             for reactor in reactors.iter() {
                 if self.mailbox(reactor).post(Mail::Publish(publish.clone()), bytes).is_err() {
                     self.stats.reactors[usize::from(reactor.0)].dropped_busy.add(1);
@@ -140,10 +150,22 @@ impl Gateway {
             };
             self.post(reactor, bytes, call);
         }
+        // Whoever lets go of the sum last answers.
+        drop(in_order);
+    }
+
+    /// Of what comes from now on, the second reactor delivers what is for the sockets of a move.
+    pub(crate) fn switch(&self, id: TransferId, from: ReactorId, to: ReactorId) {
+        let _in_order = self.in_order();
+        for reactor in [from, to] {
+            let step = Step::Switched { source: Source::Cluster };
+            self.mailbox(reactor).post_anyway(Mail::Transfer(id, step), 64);
+        }
     }
 
     /// Sockets that claimed a room here before that number was drawn leave it.
     pub(crate) fn replace(&self, scope: &str, room: &str, sequence: u32) {
+        let _in_order = self.in_order();
         for reactor in self.interest.reactors_of(scope, room).iter() {
             let (scope, room) = (scope.into(), room.into());
             self.mailbox(reactor).post_anyway(Mail::Replace { scope, room, sequence }, 64);
@@ -199,6 +221,10 @@ impl Gateway {
             }
         }
         all
+    }
+
+    fn in_order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn post(&self, reactor: ReactorId, bytes: usize, f: impl FnOnce(&mut Context<'_>) + Send + 'static) {

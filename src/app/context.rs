@@ -12,6 +12,7 @@ use super::socketio::{
     Asking, ConnectError, Leaving, Listening, LiveNames, SioSessions, SocketInfo, WaitingId,
 };
 use super::stats::{ReactorStats, Stats};
+use super::transfer::{Source, Transfers};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
 use crate::base::sid::{Place, SidKey};
@@ -36,7 +37,7 @@ type OnAnswers = Box<dyn FnOnce(&mut Context<'_>, Vec<Answer>)>;
 
 /// Something that other reactors have still to say.
 enum Waiting {
-    Report { missing: usize, report: DeliveryReport, since: Instant, done: OnReport },
+    Report { missing: usize, sender: Option<u32>, report: DeliveryReport, since: Instant, done: OnReport },
     Answers { missing: usize, answers: Vec<Answer>, done: OnAnswers },
 }
 
@@ -122,6 +123,7 @@ pub(crate) struct Core {
     /// A mailbox that was posted to was crowded.
     crowded: bool,
     waiting: Slab<Waiting>,
+    pub(crate) transfers: Transfers,
 }
 
 impl Core {
@@ -157,6 +159,7 @@ impl Core {
             later: VecDeque::new(),
             crowded: false,
             waiting: Slab::new(),
+            transfers: Transfers::default(),
         }
     }
 
@@ -305,9 +308,17 @@ impl Core {
     }
 
     /// Waits for so many reports of one publish; the number under which they come.
-    fn wait_for_reports(&mut self, missing: usize, done: OnReport) -> u32 {
-        let report = DeliveryReport::begin();
-        self.waiting.insert(Waiting::Report { missing, report, since: Instant::now(), done }) as u32
+    fn wait_for_reports(&mut self, missing: usize, sender: Option<u32>, done: OnReport) -> u32 {
+        let (report, since) = (DeliveryReport::begin(), Instant::now());
+        self.waiting.insert(Waiting::Report { missing, sender, report, since, done }) as u32
+    }
+
+    /// Those who wait to be told what became of a publish of theirs; in no order.
+    pub(crate) fn who_waits(&self) -> impl Iterator<Item = u32> {
+        self.waiting.iter().filter_map(|(_, waiting)| match waiting {
+            Waiting::Report { sender, .. } => *sender,
+            Waiting::Answers { .. } => None,
+        })
     }
 
     /// The same recipients as other nodes know them: who sends to others is excepted by his id.
@@ -453,9 +464,11 @@ impl<'a> Context<'a> {
         done: Option<OnReport>,
     ) {
         let elsewhere = self.elsewhere(to);
+        let source = Source::Reactor(self.core.reactor);
         let cluster = self.core.cluster_for(to);
         let number = done.map(|done| {
-            self.core.wait_for_reports(elsewhere.len() + 1 + usize::from(cluster.is_some()), done)
+            let others = elsewhere.len() + usize::from(cluster.is_some());
+            self.core.wait_for_reports(others + 1, sender, done)
         });
         if let Some(cluster) = cluster {
             let unanswered = DeliveryReport::unanswered(cluster.others());
@@ -471,7 +484,7 @@ impl<'a> Context<'a> {
         if !elsewhere.is_empty() {
             let report = number.map(|number| (self.core.reactor, number));
             let quiet = self.core.listening.is_quiet();
-            let publish = Arc::new(Publish { to: to.clone(), parcel: parcel.clone(), report, quiet });
+            let publish = Arc::new(Publish { to: to.clone(), parcel: parcel.clone(), source, report, quiet });
             let weight = to.weight() + parcel.len();
             for reactor in elsewhere.iter() {
                 if !self.core.post(reactor, Mail::Publish(publish.clone()), weight)
@@ -482,7 +495,7 @@ impl<'a> Context<'a> {
             }
         }
         let ticket = number.map(|number| ticket(self.core.reactor, number));
-        let recipients = self.core.select(to, self.out);
+        let recipients = self.core.transfers.sift(source, self.core.select(to, self.out));
         let skip = sender.or_else(|| self.core.leaving_from(&to.scope));
         self.tell_outgoing(&to.scope, &recipients, skip, parcel);
         self.out.fan_out(recipients, skip, parcel, ticket);
@@ -510,14 +523,15 @@ impl<'a> Context<'a> {
         parcel: &Parcel,
         done: impl FnOnce(&mut Context<'_>, DeliveryReport) + 'static,
     ) {
-        let number = self.core.wait_for_reports(1, Box::new(done));
-        let report = Some((self.core.reactor, number));
-        self.deliver(&Publish { to: to.clone(), parcel: parcel.clone(), report, quiet: false });
+        let number = self.core.wait_for_reports(1, None, Box::new(done));
+        let (to, parcel, report) = (to.clone(), parcel.clone(), Some((self.core.reactor, number)));
+        self.deliver(&Publish { to, parcel, source: Source::Cluster, report, quiet: false });
     }
 
     /// A publish of another reactor.
     pub(crate) fn deliver(&mut self, publish: &Publish) {
         let recipients = self.core.select(&publish.to, self.out);
+        let recipients = self.core.transfers.sift(publish.source, recipients);
         let ticket = publish.report.map(|(reactor, number)| ticket(reactor, number));
         if !publish.quiet {
             self.tell_outgoing(&publish.to.scope, &recipients, None, &publish.parcel);

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::gather::{Answer, Ask};
 use super::publish::{DeliveryReport, To};
+use super::transfer::{Source, Step, TransferId};
 use crate::base::ids::ReactorId;
 use crate::wire::parcel::Parcel;
 use compact_str::CompactString;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub(crate) struct Publish {
     pub(crate) to: To,
     pub(crate) parcel: Parcel,
+    pub(crate) source: Source,
     /// Who wants to know what became of it, and under which number.
     pub(crate) report: Option<(ReactorId, u32)>,
     /// It is not told to those who listen to what is sent.
@@ -34,6 +36,8 @@ pub(crate) enum Mail {
     Answer { number: u32, answer: Answer },
     /// A connection whose descriptor is under way with this number.
     Link { number: u64, session: Box<dyn Any + Send> },
+    /// Of a move of sockets.
+    Transfer(TransferId, Step),
     /// Do this.
     Call(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     /// Accept no more, close everything, end.
@@ -49,6 +53,7 @@ impl std::fmt::Debug for Mail {
             Mail::Ask { .. } => "Ask",
             Mail::Answer { .. } => "Answer",
             Mail::Link { .. } => "Link",
+            Mail::Transfer(..) => "Transfer",
             Mail::Call(_) => "Call",
             Mail::Stop => "Stop",
         })

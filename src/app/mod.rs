@@ -21,6 +21,7 @@ mod router;
 mod socket;
 pub mod socketio;
 mod stats;
+mod transfer;
 
 pub use context::Context;
 pub use endpoint::{Admission, CloseCause, Endpoint, Message};
@@ -35,7 +36,7 @@ pub use publish::{DeliveryReport, To};
 pub use reply::{Gone, Reply, reply};
 pub use router::Params;
 pub use socket::{JoinError, Socket};
-pub use stats::{ClusterStats, ReactorStats, Refusal, Stats};
+pub use stats::{ClusterStats, Moved, ReactorStats, Refusal, Stats};
 
 pub(crate) use cluster::{Answered, Back, Cluster, Gateway, Order};
 pub(crate) use context::{Core, Job, Later};
@@ -49,3 +50,4 @@ pub(crate) use nodes::NODES;
 pub(crate) use router::RouteFn;
 pub(crate) use router::{Found, Router};
 pub(crate) use socket::CLOSE_MS;
+pub(crate) use transfer::{Passenger, Source, Sources, Step, TransferId};

@@ -59,12 +59,14 @@ impl<'a> Socket<'a> {
         &mut self.cx
     }
 
-    /// The number of the connection on its reactor; used again after it closed.
+    /// The number of the connection on its reactor; used again after it closed. A connection that
+    /// [moves](crate::Builder::balance) gets another one.
     pub fn slot(&self) -> u32 {
         self.link.slot
     }
 
-    /// An id that nobody can guess; that of an Engine.IO session is its `sid`.
+    /// An id that nobody can guess; that of an Engine.IO session is its `sid`. A connection of a plain endpoint that
+    /// [moves](crate::Builder::balance) gets another one.
     pub fn id(&self) -> String {
         let Context { core, .. } = &self.cx;
         core.sids.sid(Place::of(core.reactor, self.link, 0), "").as_str().into()

@@ -32,6 +32,25 @@ impl Refusal {
     }
 }
 
+/// Why a connection moved to another reactor than the one that accepted it, or that had it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// When it was accepted, because the one that accepted it had more.
+    Accepted,
+    /// Later, as the one that had it had too many.
+    Balanced,
+}
+
+impl Moved {
+    /// Both.
+    pub const ALL: [Moved; 2] = [Moved::Accepted, Moved::Balanced];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        ["accepted", "balanced"][self as usize]
+    }
+}
+
 /// The counters of one reactor.
 #[derive(Debug, Default)]
 pub struct ReactorStats {
@@ -42,6 +61,7 @@ pub struct ReactorStats {
     pub(crate) messages_in: Gauge,
     pub(crate) refused: [Gauge; Refusal::ALL.len()],
     pub(crate) closed: [Gauge; CloseCause::NAMES.len()],
+    pub(crate) moved: [Gauge; Moved::ALL.len()],
     pub(crate) dropped_busy: Gauge,
     pub(crate) panics: Gauge,
     pub(crate) publish: Durations,
@@ -170,6 +190,12 @@ impl ReactorStats {
     /// Closed sockets, by the names of [`CloseCause::NAMES`].
     pub fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
         CloseCause::NAMES.iter().zip(&self.closed).map(|(name, gauge)| (*name, gauge.get()))
+    }
+
+    /// Connections that came from other reactors so that all have about as many, by reason. See
+    /// [`Builder::balance`](crate::Builder::balance).
+    pub fn moved(&self, reason: Moved) -> u64 {
+        self.moved[reason as usize].get()
     }
 
     /// Publishes that another reactor did not get because its mailbox was full.

@@ -7,7 +7,8 @@ use super::sequence::{Heard, Said};
 use super::transport::{Clock, SystemClock, Transport, open};
 use super::wanted::{Questions, Wanted};
 use crate::app::socketio::{Moves, event_of};
-use crate::app::{Back, Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To};
+use crate::app::{Back, Cluster, ClusterStats, DeliveryReport, Gateway, NODES, Order, To, TransferId};
+use crate::base::ids::ReactorId;
 use crate::sys::Wakeup;
 use crate::wire::adapter::{Body, Broadcast, Channels, Claim, Flags, Message, Names, Opts, Payload, encode};
 use crate::wire::frame::Opcode;
@@ -502,6 +503,10 @@ impl Cluster for Peers {
 
     fn others(&self) -> u64 {
         self.others.load(Ordering::Relaxed)
+    }
+
+    fn switch(&self, id: TransferId, from: ReactorId, to: ReactorId) {
+        self.gateway.switch(id, from, to);
     }
 }
 

@@ -75,6 +75,7 @@ fn server(config: &Config) -> Builder {
     });
     let builder = Server::builder()
         .reactors(config.reactors)
+        .balance(config.balance)
         .limits(config.limits.clone())
         .endpoint("/ws", gateway::Gateway::new(access.clone(), config.limits.rooms_per_socket));
     let builder = if config.ws_compression { builder.compression(config.compression) } else { builder };

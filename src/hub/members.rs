@@ -41,6 +41,22 @@ impl Members {
         }
     }
 
+    /// Whether somebody has claimed it after a claim with this number.
+    pub(super) fn is_claimed_after(&self, sequence: u32) -> bool {
+        // A wrapped difference, because the sequence is 32 bits of a counter that never stops.
+        self.claim() != 0 && (self.claim().wrapping_sub(sequence) as i32) > 0
+    }
+
+    /// A member has come that was there, elsewhere, when it was claimed with this number or later.
+    pub(super) fn raise_claim(&mut self, sequence: u32) {
+        if sequence == 0 || self.is_claimed_after(sequence) {
+            return;
+        }
+        if let Members::One { claim, .. } | Members::Set { claim, .. } = self {
+            *claim = sequence;
+        }
+    }
+
     pub(super) fn contains(&self, slot: u32) -> bool {
         match self {
             Members::None => false,
@@ -134,6 +150,15 @@ impl Recipients {
             Recipients::None => false,
             Recipients::One(only) => *only == slot,
             Recipients::Set(set) => set.contains(slot),
+        }
+    }
+
+    /// Whether a slot is among both.
+    pub fn meets(&self, other: &Recipients) -> bool {
+        match (self, other) {
+            (Recipients::None, _) | (_, Recipients::None) => false,
+            (Recipients::One(slot), any) | (any, Recipients::One(slot)) => any.contains(*slot),
+            (Recipients::Set(a), Recipients::Set(b)) => !a.is_disjoint(b),
         }
     }
 

@@ -5,11 +5,13 @@
 //! pair (slot, room) needs no third number. Every reactor has a hub of its own; the [`Interest`] table,
 //! which they share, tells which reactors have a member of a room.
 
+mod berths;
 mod interest;
 mod members;
 mod rooms;
 mod watch;
 
+pub use berths::Berth;
 pub use interest::{Interest, Joining};
 pub use members::Recipients;
 pub use rooms::{RoomId, ScopeId};
@@ -185,9 +187,7 @@ impl Hub {
     pub fn evict(&mut self, scope: &str, room: &str, sequence: u32) -> SmallVec<[u32; 1]> {
         let Some(found) = self.rooms.find(scope, room) else { return SmallVec::new() };
         let members = self.rooms.members(found);
-        // A wrapped difference, because the sequence is 32 bits of a counter that never stops.
-        let older = (sequence.wrapping_sub(members.claim()) as i32) > 0;
-        if members.claim() != 0 && !older {
+        if members.claim() == sequence || members.is_claimed_after(sequence) {
             return SmallVec::new();
         }
         let gone: SmallVec<[u32; 1]> = members.iter().collect();

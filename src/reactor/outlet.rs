@@ -16,7 +16,7 @@ use crate::hub::Recipients;
 use crate::wire::dialect::Dialect;
 use crate::wire::frame::Frame;
 use crate::wire::parcel::Parcel;
-pub use park::Move;
+pub use park::{Move, Unsent};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

@@ -31,6 +31,7 @@ impl Server {
             router: Router::default(),
             cluster: None,
             node: None,
+            balance: true,
         }
     }
 }
@@ -82,6 +83,7 @@ pub struct Builder {
     pub(super) router: Router,
     pub(super) cluster: Option<ClusterOptions>,
     pub(super) node: Option<u16>,
+    pub(super) balance: bool,
 }
 
 impl Builder {
@@ -131,6 +133,17 @@ impl Builder {
     /// random one without this.
     pub fn node(mut self, number: u16) -> Builder {
         self.node = Some(number);
+        self
+    }
+
+    /// Whether the reactors share the load: a new connection then goes to one that has clearly fewer, and idle WebSockets of
+    /// plain endpoints move when one reactor has many more than the others. Default yes.
+    ///
+    /// Nobody notices, except that [`Socket::id`](crate::Socket::id) and [`Socket::slot`](crate::Socket::slot) of such a
+    /// WebSocket are others afterwards. Sessions of Engine.IO and Socket.IO stay where they began, as their ids say where
+    /// they live.
+    pub fn balance(mut self, share: bool) -> Builder {
+        self.balance = share;
         self
     }
 

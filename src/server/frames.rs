@@ -116,7 +116,7 @@ impl Worker {
             Session::WebSocket(ws) => (std::mem::take(&mut ws.session), limit),
             Session::Engine(engine) => (std::mem::take(&mut engine.ws), payload(engine.mount)),
             Session::Probe(probe) => (std::mem::take(&mut probe.ws), payload(probe.mount)),
-            Session::Gone | Session::Http(_) => return None,
+            Session::Gone | Session::Http(_) | Session::Arriving => return None,
         })
     }
 

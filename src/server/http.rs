@@ -2,7 +2,7 @@
 
 use super::engine::{self, Call, Wants};
 use super::worker::{Session, Shared, Worker};
-use crate::app::{Admission, Context, Core, Found, Job, Refusal, Request, Responder, guard};
+use crate::app::{Admission, Context, Core, Found, Job, Moved, Refusal, Request, Responder, guard};
 use crate::base::ids::{LinkId, ReactorId};
 use crate::base::limits::Limits;
 use crate::base::sid::Place;
@@ -50,6 +50,8 @@ pub(super) struct Http {
     begun: bool,
     /// It is to go to this reactor, whose session the request is for, or has just come to it.
     pub(super) moving: Option<ReactorId>,
+    /// It goes there, or went, before anything was read.
+    pub(super) handed_over: bool,
     stage: Stage,
 }
 
@@ -75,6 +77,7 @@ impl Http {
             posts: None,
             begun: false,
             moving: None,
+            handed_over: false,
             stage: Stage::Idle,
         }
     }
@@ -441,11 +444,20 @@ impl Worker {
         }
     }
 
-    /// A connection that another reactor passed on because of whose session its request is for.
+    /// A connection that another reactor passed on because of whose session its request is for, or before it had one.
     pub(super) fn arrived(&mut self, number: u64, session: Box<dyn Any + Send>, out: &mut Outlet) {
         let Ok(mut http) = session.downcast::<Http>() else { return };
         let link = out.arrive(number);
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
+        if std::mem::take(&mut http.handed_over) {
+            self.shared.arrived(self.core.reactor, 1);
+            self.core.own_stats().moved[Moved::Accepted as usize].add(1);
+            self.set_session(link, Session::Http(http));
+            if self.stopping {
+                self.end_http(link, out);
+            }
+            return;
+        }
         http.moving = Some(self.core.reactor);
         self.set_session(link, Session::Http(http));
         self.arrivals.push_back((self.turn, link));

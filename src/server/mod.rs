@@ -1,5 +1,6 @@
 //! Where reactor, session, hub and handlers meet: the builder, the worker of a reactor, start and stop.
 
+mod balance;
 mod builder;
 mod decisions;
 mod engine;
@@ -9,6 +10,7 @@ mod running;
 #[cfg(test)]
 mod simulation;
 mod socketio;
+mod transfer;
 mod websocket;
 mod worker;
 

@@ -5,6 +5,7 @@
 //! common table and closes its copies of everything else, and this thread closes its copies of what the
 //! reactors took over.
 
+use super::balance::Coming;
 use super::builder::{Builder, StartError};
 use super::worker::{Shared, Worker};
 use crate::app::{Cluster, Core, Gateway, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread};
@@ -153,7 +154,8 @@ fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
 /// `addrs` gets what is listened on, one by one.
 fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, compression, mut router, cluster, node } = builder;
+    let Builder { listen, admin, reactors, limits, compression, mut router, cluster, node, balance } =
+        builder;
     router.limit_payloads(limits.message_bytes);
     router.compression = compression;
     if listen.is_empty() {
@@ -197,6 +199,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         sockets: AtomicUsize::new(0),
         max_sockets: limits.connections.unwrap_or(usize::MAX),
         max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
+        coming: Coming::new(count, balance),
     });
     let limits = Arc::new(limits);
     let sids = Arc::new(node.map_or_else(SidKey::random, SidKey::of_node));
@@ -217,7 +220,8 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
             let wakeup = Arc::new(sys::Wakeup::new().map_err(system("cannot create an eventfd"))?);
             cluster_fd = Some(wakeup.fd());
             let (mailboxes, interest, router) = (mailboxes.clone(), interest.clone(), shared.router.clone());
-            let gateway = Gateway { mailboxes, interest, router, sids: sids.clone(), stats: stats.clone() };
+            let (sids, stats, order) = (sids.clone(), stats.clone(), Arc::default());
+            let gateway = Gateway { mailboxes, interest, router, sids, stats, order };
             let peers = Peers::start(options, gateway, wakeup, counts.clone())
                 .map_err(system("cannot start the link to Redis"))?;
             // It is set once.

@@ -24,6 +24,11 @@ impl Ws {
     pub(super) fn new(endpoint: u16, deflate: bool) -> Ws {
         Ws { session: websocket(deflate), endpoint, left: false }
     }
+
+    /// Whether nothing of it is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.left && self.session.is_idle()
+    }
 }
 
 impl Worker {
@@ -112,6 +117,7 @@ impl Worker {
             {
                 self.engine_close(link, &cause, out);
             }
+            Some(Session::Arriving) => self.replaced_early(link, room),
             // In a namespace it has left the room, and that is all.
             _ => {}
         }
@@ -144,6 +150,8 @@ impl Worker {
         if std::mem::replace(left, true) {
             return;
         }
+        // Its handlers may publish: not to itself, where it was going.
+        self.stays(link, out);
         if let CloseCause::Handler(code) = cause {
             out.note(link, log::Level::Info, || format!("{}: closed with {code}", self.name_of(link)));
         }

@@ -3,8 +3,10 @@
 //! This file owns the table of sessions and sends each event of the reactor to the stage that the link is in;
 //! the stages are [`super::http`] and [`super::websocket`].
 
+use super::balance::{Coming, Evening};
 use super::engine::{Engine, Newcomer, Probe};
 use super::http::Http;
+use super::transfer::Moving;
 use super::websocket::Ws;
 use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Router};
 use crate::base::ids::LinkId;
@@ -36,6 +38,7 @@ pub(super) struct Shared {
     /// The most links that one reactor may have with a socket on them; its table has a few descriptors more, so
     /// that whoever comes then is told.
     pub(super) max_links_per_reactor: usize,
+    pub(super) coming: Coming,
 }
 
 impl Shared {
@@ -62,6 +65,8 @@ pub(super) enum Session {
     Engine(Box<Engine>),
     /// It is a WebSocket that an Engine.IO session may adopt.
     Probe(Box<Probe>),
+    /// It is a WebSocket of another reactor still, and about to come.
+    Arriving,
 }
 
 /// The worker of one reactor.
@@ -83,11 +88,16 @@ pub(super) struct Worker {
     pub(super) arrivals: VecDeque<(u64, LinkId)>,
     /// Sessions that begin on a WebSocket and wait a moment, since when, in milliseconds.
     pub(super) greeted: VecDeque<(u32, LinkId, Newcomer)>,
+    /// WebSockets on their way to other reactors and from there.
+    pub(super) moving: Moving,
+    pub(super) evening: Evening,
 }
 
 impl Worker {
     pub(super) fn new(core: Core, shared: Arc<Shared>) -> Worker {
         Worker {
+            moving: Moving::default(),
+            evening: Evening::new(core.reactor),
             core,
             sessions: Vec::new(),
             shared,
@@ -167,8 +177,8 @@ impl Worker {
                 Some(Session::WebSocket(_)) => {
                     self.close_websocket(link, 1001, "server shutting down", &CloseCause::Shutdown, out);
                 }
-                // A probe went with its session.
-                Some(Session::Engine(_) | Session::Probe(_)) => {}
+                // A probe went with its session, and what comes is closed when it is here.
+                Some(Session::Engine(_) | Session::Probe(_) | Session::Arriving) => {}
                 Some(Session::Http(_)) => self.end_http(link, out),
                 Some(Session::Gone) | None => out.abort(link),
             }
@@ -197,6 +207,10 @@ impl Handler for Worker {
                 self.run_jobs(out);
             }
             Mail::Link { number, session } => self.arrived(number, session, out),
+            Mail::Transfer(id, step) => {
+                self.transfer(id, step, out);
+                self.run_jobs(out);
+            }
             Mail::Call(f) => self.with_context(out, |cx| cx.guarded("a call of another thread", f)),
             Mail::Stop => {
                 self.stop(out);
@@ -208,6 +222,9 @@ impl Handler for Worker {
     fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet) {
         self.set_session(link, Session::Http(Box::new(Http::new(&self.core.limits, peer, admin))));
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
+        if !admin && let Some(to) = self.lighter(out) {
+            self.hand_over(link, to, out);
+        }
     }
 
     fn received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet) {
@@ -216,7 +233,9 @@ impl Handler for Worker {
             Some(Session::WebSocket(_) | Session::Engine(_) | Session::Probe(_)) => {
                 self.frames_received(link, bytes, out);
             }
-            Some(Session::Gone) | None => debug_assert!(false, "bytes on a link without a session"),
+            Some(Session::Gone | Session::Arriving) | None => {
+                debug_assert!(false, "bytes on a link without a session");
+            }
         }
         self.run_jobs(out);
     }
@@ -231,6 +250,7 @@ impl Handler for Worker {
     fn expired(&mut self, link: LinkId, out: &mut Outlet) {
         match self.sessions.get(link.slot as usize) {
             Some(Session::Http(_)) => self.http_expired(link, out),
+            Some(Session::WebSocket(_)) if self.expired_on_its_way(link, out) => {}
             Some(Session::WebSocket(_)) if out.state(link) == LinkState::Open => {
                 out.note(link, log::Level::Info, || {
                     format!("{}: idle, closed with 1001", self.name_of(link))
@@ -270,11 +290,15 @@ impl Handler for Worker {
 
     fn departed(&mut self, link: LinkId, number: u64, out: &mut Outlet) {
         let session = std::mem::replace(&mut self.sessions[link.slot as usize], Session::Gone);
-        if let Session::Http(mut http) = session
-            && let Some(reactor) = http.moving.take()
-        {
-            self.core.mailboxes[usize::from(reactor.0)]
-                .post_anyway(Mail::Link { number, session: http }, 1_024);
+        match session {
+            Session::Http(mut http) => {
+                if let Some(reactor) = http.moving.take() {
+                    self.core.mailboxes[usize::from(reactor.0)]
+                        .post_anyway(Mail::Link { number, session: http }, 1_024);
+                }
+            }
+            Session::WebSocket(ws) => self.departed_socket(link, number, ws, out),
+            _ => debug_assert!(false, "something departs that cannot"),
         }
         self.run_jobs(out);
     }
@@ -287,6 +311,7 @@ impl Handler for Worker {
         match self.sessions.get(link.slot as usize) {
             Some(Session::Http(http)) => {
                 let (polls, posts) = (http.polls, http.posts);
+                self.not_handed_over(http);
                 self.polling_broken(link, polls, posts, out);
             }
             Some(Session::Probe(_)) => self.probe_gone(link),
@@ -309,6 +334,7 @@ impl Handler for Worker {
             self.greet(out);
             self.run_jobs(out);
         }
+        self.even_out(out);
         // Only what was put off before: what is put off now waits for the next flush.
         for _ in 0..self.core.later.len().min(PUT_OFF_A_TURN) {
             if out.is_urgent() || self.core.is_crowded() {
@@ -337,7 +363,8 @@ impl Handler for Worker {
         let greeting = (!self.greeted.is_empty()).then_some(GREETING_PAUSE);
         let arrivals = (!self.arrivals.is_empty()).then_some(Duration::ZERO);
         let late = self.core.asking.until_due(self.core.now).map(|ms| Duration::from_millis(u64::from(ms)));
-        put_off.into_iter().chain(greeting).chain(arrivals).chain(late).min()
+        let evening = self.until_evening();
+        put_off.into_iter().chain(greeting).chain(arrivals).chain(late).chain(evening).min()
     }
 
     fn trim(&mut self) {

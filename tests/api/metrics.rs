@@ -161,6 +161,7 @@ fn every_family_is_there_and_keeps_the_rules() {
         "fanfare_connections",
         "fanfare_sockets",
         "fanfare_accepted_total",
+        "fanfare_moved_total",
         "fanfare_refused_total",
         "fanfare_closed_total",
         "fanfare_messages_in_total",

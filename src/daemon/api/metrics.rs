@@ -8,7 +8,7 @@ use super::exposition::{CONTENT_TYPE, Exposition, Kind};
 use super::stats::{dropped, refused};
 use crate::gateway::domain_of;
 use fanfare::{
-    ClusterStats, Context, Params, Phase, ReactorStats, Request, Responder, Response, Stats, View,
+    ClusterStats, Context, Moved, Params, Phase, ReactorStats, Request, Responder, Response, Stats, View,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -112,6 +112,14 @@ fn connections(page: &mut Exposition, stats: &Stats, scopes: &Scopes) {
 
     page.family("fanfare_accepted_total", Kind::Counter, "Connections accepted.")
         .sample(&[], stats.sum(|reactor| reactor.gauges.accepted.get()));
+    let help = "Connections that came from other reactors so that all have about as many.";
+    let mut family = page.family("fanfare_moved_total", Kind::Counter, help);
+    for (number, reactor) in stats.reactors().iter().enumerate() {
+        for reason in Moved::ALL {
+            let labels = [("reason", reason.name()), ("reactor", &number.to_string())];
+            family.sample(&labels, reactor.moved(reason));
+        }
+    }
     let help = "Connections and requests refused before they became sockets.";
     by(page, "reason", "fanfare_refused_total", help, stats, |reactor| refused(reactor).collect());
     let help = "Sockets closed.";

@@ -28,6 +28,8 @@ pub(crate) const FILE_VARIABLE: &str = "FANFARE_CONFIG";
 pub(crate) struct Config {
     pub(crate) listen: Vec<ListenAddr>,
     pub(crate) reactors: usize,
+    /// They share the load.
+    pub(crate) balance: bool,
     pub(crate) log: LevelFilter,
     /// Others may come in without authentication.
     pub(crate) open: bool,
@@ -81,6 +83,7 @@ impl Default for Config {
         Config {
             listen: vec![ListenAddr::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], 3000)))],
             reactors: 0,
+            balance: true,
             log: LevelFilter::Info,
             open: false,
             token: None,

@@ -67,6 +67,14 @@ fn zero_connections_are_as_many_as_there_can_be() {
 }
 
 #[test]
+fn the_load_is_shared_unless_that_is_switched_off() {
+    assert!(Config::default().balance);
+    assert_eq!(taken("balance", Value::Switch(false)).as_deref(), Some("false"));
+    assert_eq!(taken("balance", Value::Raw("1".to_owned())).as_deref(), Some("true"));
+    assert_eq!(taken("balance", Value::Number(2)), None);
+}
+
+#[test]
 fn origins_are_what_browsers_send() {
     let key = Key::find("auth.origins").unwrap();
     let mut config = Config::default();

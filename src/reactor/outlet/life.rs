@@ -73,6 +73,11 @@ impl Outlet {
         }
     }
 
+    /// When it expires; [`Tick::NEVER`] if it does not.
+    pub fn deadline(&self, link: LinkId) -> Tick {
+        self.get(link).map_or(Tick::NEVER, |found| found.deadline)
+    }
+
     /// Reads no more from the link until [`Outlet::resume_reading`].
     pub fn pause_reading(&mut self, link: LinkId) {
         if let Some(found) = self.get_mut(link) {

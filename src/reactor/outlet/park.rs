@@ -7,6 +7,7 @@
 
 use super::{LinkState, Marks, Outlet};
 use crate::base::ids::{LinkId, ReactorId};
+use crate::reactor::outbox::Outbox;
 use crate::wire::dialect::Dialect;
 
 /// What the reactor has to do with a descriptor.
@@ -19,6 +20,10 @@ pub enum Move {
     /// The wire that another reactor passed on under this number becomes the link's.
     Arrive(LinkId, u64),
 }
+
+/// What a link that goes to another reactor has still to send.
+#[derive(Debug)]
+pub struct Unsent(Option<Box<Outbox>>);
 
 impl Outlet {
     /// A new link without a wire.
@@ -81,26 +86,13 @@ impl Outlet {
         if self.state(parked) == LinkState::Dead || self.state(other) != LinkState::Open {
             return self.abort(other);
         }
-        self.settle(parked.slot);
         self.settle(other.slot);
         let first = self.links[other.slot as usize].outbox.take();
-        let found = &mut self.links[parked.slot as usize];
-        self.counts.parked -= u64::from(found.marks.take(Marks::PARKED));
-        found.marks.set(Marks::AWAITED, false);
-        let (mut sent, mut shift) = (0, 0);
-        if let Some(mut first) = first {
-            if let Some(second) = found.outbox.take() {
-                (sent, shift) = (second.sent(), first.mark());
-                first.append(*second);
-            }
-            found.outbox = Some(first);
-        }
+        self.unpark(parked, first);
         // Publishes of this turn find their messages where they are now.
         for watch in &mut self.watches {
             if watch.slot == other.slot {
                 watch.slot = parked.slot;
-            } else if watch.slot == parked.slot {
-                watch.mark = if watch.mark > sent { watch.mark - sent + shift } else { 0 };
             }
         }
         self.links[other.slot as usize].state = LinkState::Dead;
@@ -111,9 +103,27 @@ impl Outlet {
         self.note_ready(parked, true);
     }
 
-    /// Passes the wire of a link for which nothing waits on to another reactor.
+    /// Parked no more; what it has goes behind something else.
+    fn unpark(&mut self, parked: LinkId, first: Option<Box<Outbox>>) {
+        self.settle(parked.slot);
+        let found = &mut self.links[parked.slot as usize];
+        self.counts.parked -= u64::from(found.marks.take(Marks::PARKED));
+        found.marks.set(Marks::AWAITED, false);
+        let Some(mut first) = first else { return };
+        let (mut sent, mut shift) = (0, 0);
+        if let Some(second) = found.outbox.take() {
+            (sent, shift) = (second.sent(), first.mark());
+            first.append(*second);
+        }
+        found.outbox = Some(first);
+        for watch in self.watches.iter_mut().filter(|watch| watch.slot == parked.slot) {
+            watch.mark = if watch.mark > sent { watch.mark - sent + shift } else { 0 };
+        }
+    }
+
+    /// Passes the wire of a link on to another reactor. What waits for it then is the handler's to take along: see
+    /// [`Outlet::take_unsent`].
     pub fn depart(&mut self, link: LinkId, reactor: ReactorId) {
-        debug_assert_eq!(self.waiting(link), 0);
         self.moves.push(Move::Depart(link, reactor));
     }
 
@@ -122,6 +132,38 @@ impl Outlet {
         let link = self.open();
         self.moves.push(Move::Arrive(link, number));
         link
+    }
+
+    /// Takes what waits for a link that departs. For publishes of this turn it counts as queued.
+    pub fn take_unsent(&mut self, link: LinkId) -> Unsent {
+        if self.get(link).is_none() {
+            return Unsent(None);
+        }
+        self.settle(link.slot);
+        let unsent = self.links[link.slot as usize].outbox.take();
+        let Outlet { watches, tallies, counts, .. } = self;
+        watches.retain(|watch| {
+            if watch.slot != link.slot {
+                return true;
+            }
+            let tally = &mut tallies[watch.tally as usize].1;
+            match &unsent {
+                Some(outbox) if !outbox.is_sent(watch.mark) => tally.queued += 1,
+                _ => tally.written += 1,
+            }
+            false
+        });
+        counts.queued_bytes -= unsent.as_deref().map_or(0, Outbox::waiting) as u64;
+        Unsent(unsent)
+    }
+
+    /// Gives a parked link the wire that another reactor passed on. What was not sent there goes out first.
+    pub fn arrive_parked(&mut self, parked: LinkId, number: u64, Unsent(first): Unsent) {
+        debug_assert!(self.is_parked(parked));
+        self.counts.queued_bytes += first.as_deref().map_or(0, Outbox::waiting) as u64;
+        self.unpark(parked, first);
+        self.moves.push(Move::Arrive(parked, number));
+        self.mark_dirty(parked.slot);
     }
 
     /// What the reactor has to do with descriptors before anything else is read or sent.

@@ -2,7 +2,7 @@
 
 use super::wires::{Dice, Kernel, Pipe};
 use crate::app::Mail;
-use crate::base::ids::LinkId;
+use crate::base::ids::{LinkId, ReactorId};
 use crate::base::time::{Now, TICK_MS, Tick};
 use crate::reactor::Handler;
 use crate::reactor::mail::Mailbox;
@@ -26,6 +26,8 @@ pub(super) struct Machine {
     departed: u64,
     /// When each connection was last heard of, in milliseconds; told by turns.
     pub(super) heard: Vec<(usize, u64)>,
+    /// Connections that did not arrive here.
+    pub(super) lost: Vec<usize>,
 }
 
 /// What a turn happens in.
@@ -52,6 +54,7 @@ impl Machine {
             backlog: VecDeque::new(),
             departed: 0,
             heard: Vec::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -61,6 +64,7 @@ impl Machine {
         self.worker.begin_turn(Now { tick, ms: around.now_ms as u32, unix_ms: 1_000_000 + around.now_ms });
         self.take_mail(around);
         self.worker.catch_up(&mut self.outlet);
+        self.give_away(around);
         self.flush_if_urgent(around);
         self.note_writable(around);
         self.accept(around);
@@ -90,6 +94,28 @@ impl Machine {
             self.make_moves(around);
             self.flush_if_urgent(around);
         }
+    }
+
+    /// Another reactor, if there is one.
+    fn other(&self, dice: &mut Dice) -> Option<ReactorId> {
+        let own = usize::from(self.worker.core.reactor.0);
+        let others: Vec<_> = (0..self.worker.core.mailboxes.len()).filter(|other| *other != own).collect();
+        (!others.is_empty()).then(|| ReactorId(*dice.pick(&others) as u8))
+    }
+
+    /// Lets some WebSockets move, whoever has more of them.
+    fn give_away(&mut self, around: &mut Around<'_>) {
+        let may = !around.thorough && !self.worker.stopping && !self.worker.moving.is_leaving();
+        if !may || !around.dice.chance(15) {
+            return;
+        }
+        let Some(to) = self.other(around.dice) else { return };
+        let share = around.dice.between(20, 100);
+        let links = self.outlet.ids().into_iter();
+        let chosen =
+            links.filter(|link| self.worker.may_move(*link, &self.outlet) && around.dice.chance(share));
+        let chosen = chosen.collect();
+        self.worker.begin_transfer(to, chosen, &mut self.outlet);
     }
 
     /// As [`crate::reactor`] does it with descriptors.
@@ -133,6 +159,7 @@ impl Machine {
                         around.transit.remove(&number).expect("it was passed before it was told");
                     if around.lossy && around.dice.chance(5) {
                         // The table of descriptors was full.
+                        self.lost.push(connection);
                         close(&mut around.pipes[connection]);
                         self.outlet.abort(link);
                     } else {
@@ -183,6 +210,12 @@ impl Machine {
             let before = self.place(link).replace(connection);
             assert_eq!(before, None, "a slot is given away twice");
             self.worker.opened(link, Peer::Unknown, false, &mut self.outlet);
+            if !around.thorough
+                && around.dice.chance(20)
+                && let Some(to) = self.other(around.dice)
+            {
+                self.worker.hand_over(link, to, &mut self.outlet);
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use crate::cluster::{Clock, ClusterOptions, Peers};
 use crate::hub::{Hub, Interest};
 use crate::reactor::mail::{MAILBOX_BYTES, Mailbox};
 use crate::reactor::outlet::Outlet;
+use crate::server::balance::Coming;
 use crate::server::worker::{Shared, Worker};
 use crate::sys::Wakeup;
 use std::collections::HashMap;
@@ -61,6 +62,8 @@ impl Node {
             sockets: AtomicUsize::new(0),
             max_sockets,
             max_links_per_reactor: usize::MAX,
+            // The dice decide who moves.
+            coming: Coming::new(count, false),
         });
         // Nobody waits for it: turns come when the dice say so.
         let wakeup = Arc::new(Wakeup::new().unwrap());
@@ -99,11 +102,11 @@ impl Node {
         };
         if let Some(options) = &setup.cluster {
             let mailboxes = node.mailboxes.iter().map(|incoming| incoming[count + 1].clone()).collect();
-            let gateway =
-                Gateway { mailboxes, interest, router: shared.router.clone(), sids, stats: stats.clone() };
+            let counts = stats.cluster.clone().expect("there is a cluster");
+            let (router, stats, order) = (shared.router.clone(), stats.clone(), Arc::default());
+            let gateway = Gateway { mailboxes, interest, router, sids, stats, order };
             let clock = PlayClock { play: setup.play.clone(), ahead_us };
             let id = format!("{number:016x}");
-            let counts = stats.cluster.clone().expect("there is a cluster");
             let peers = Peers::new(id, options, gateway, counts, Box::new(clock));
             ears.set(Arc::downgrade(&peers)).expect("nobody else sets it");
             for machine in &mut node.machines {

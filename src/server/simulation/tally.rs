@@ -4,13 +4,14 @@ use super::World;
 use super::carrier::State;
 use super::client::Stage;
 use super::play::Event;
+use crate::app::Moved;
 use std::collections::BTreeMap;
 
 /// What was counted, by name.
 pub(super) type Tally = BTreeMap<&'static str, u64>;
 
 /// What [`World::tally`] counts besides the causes of closing.
-pub(super) const TALLIED: [&str; 21] = [
+pub(super) const TALLIED: [&str; 23] = [
     "delivered",
     "report",
     "report with queued",
@@ -28,6 +29,8 @@ pub(super) const TALLIED: [&str; 21] = [
     "not acknowledged",
     "told",
     "refused",
+    "handed over",
+    "moved",
     // Of sockets of Socket.IO; the rest are those of all others.
     "transport close",
     "transport error",
@@ -100,6 +103,8 @@ impl World {
             }
         }
         for node in &self.nodes {
+            count("handed over", node.stats.sum(|reactor| reactor.moved(Moved::Accepted)) as usize);
+            count("moved", node.stats.sum(|reactor| reactor.moved(Moved::Balanced)) as usize);
             count("gap", node.stats.cluster().map_or(0, |cluster| cluster.gaps() as usize));
         }
         if let Some(redis) = &self.redis {

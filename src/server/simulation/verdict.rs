@@ -358,6 +358,11 @@ impl World {
         self.check_goodbyes(&events, ending);
     }
 
+    /// Whether its connection was lost, on its side or between two reactors.
+    fn was_cut_off(&self, client: &Client) -> bool {
+        client.lost || self.machines().any(|machine| machine.lost.contains(&client.pipe))
+    }
+
     /// What a client was told at the end is what happened.
     fn check_goodbyes(&self, events: &[Event], ending: Ending) {
         for event in events {
@@ -373,7 +378,7 @@ impl World {
             match &client.stage {
                 Stage::Closed(seen) => assert_eq!(Some(*seen), expected, "{n}: {cause}"),
                 // One that reads to the end is told why, unless the line broke or the server gave it up.
-                _ if client.lost || client.stalled || client.was_away || *cause == "lost" => {}
+                _ if self.was_cut_off(client) || client.stalled || client.was_away || *cause == "lost" => {}
                 stage => panic!("{n}: {cause}, and was not told: {stage:?}"),
             }
         }
@@ -382,7 +387,7 @@ impl World {
             assert!(guest.carrier.is_over() || fresh, "{}: {:?}, {ending:?}", guest.n, guest.carrier.state);
         }
         for client in &self.clients {
-            if client.lost || client.stalled || client.was_away {
+            if self.was_cut_off(client) || client.stalled || client.was_away {
                 continue;
             }
             match client.kind {

@@ -17,6 +17,12 @@ pub(super) const KEYS: &[Key] = &[
         slot: |config| Slot::Size(&mut config.reactors, 0..=64),
     },
     Key {
+        name: "balance",
+        flag: None,
+        about: "Whether the reactors share the load: connections go, and idle ones of /ws move, to one that has clearly fewer",
+        slot: |config| Slot::Switch(&mut config.balance),
+    },
+    Key {
         name: "log",
         flag: Some(("log", "LEVEL")),
         about: "What is logged: off, error, warn, info, debug or trace",
