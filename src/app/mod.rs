@@ -35,7 +35,7 @@ pub use publish::{DeliveryReport, To};
 pub use reply::{Gone, Reply, reply};
 pub use router::Params;
 pub use socket::{JoinError, Socket};
-pub use stats::{ClusterStats, ReactorStats, Refusal, Stats};
+pub use stats::{ClusterStats, Memory, ReactorStats, Refusal, Stats};
 
 pub(crate) use cluster::{Answered, Back, Cluster, Gateway, Order};
 pub(crate) use context::{Core, Job, Later};

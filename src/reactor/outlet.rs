@@ -7,6 +7,7 @@
 mod flush;
 mod life;
 mod park;
+mod room;
 
 use super::fanout::Fanout;
 use super::outbox::Outbox;
@@ -17,6 +18,7 @@ use crate::wire::dialect::Dialect;
 use crate::wire::frame::Frame;
 use crate::wire::parcel::Parcel;
 pub use park::Move;
+pub(super) use room::Waiter;
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -90,6 +92,8 @@ impl Marks {
     const PARKED: Marks = Marks(8);
     /// Somebody waits for what comes next for a parked link.
     const AWAITED: Marks = Marks(16);
+    /// It ends with a reset.
+    const RESET: Marks = Marks(32);
 
     fn has(self, mark: Marks) -> bool {
         self.0 & mark.0 != 0
@@ -181,7 +185,12 @@ pub struct OutletCounts {
 pub struct Outlet {
     links: Slab<Link>,
     generation: u32,
+    /// What may wait for one link now. Invariant: at most `outbox_most`.
     outbox_bytes: usize,
+    /// What may wait for one link while there is memory.
+    outbox_most: usize,
+    /// Bytes that may be sent before memory is looked at again. See [`room`].
+    room: usize,
     now: Tick,
     /// No link has a deadline before this.
     next_deadline: Tick,
@@ -217,6 +226,8 @@ impl Outlet {
             links: Slab::new(),
             generation: 0,
             outbox_bytes,
+            outbox_most: outbox_bytes,
+            room: usize::MAX,
             now: Tick(1),
             next_deadline: Tick::NEVER,
             fanout: None,
@@ -322,7 +333,8 @@ impl Outlet {
         }
         if let Some(fanout) = &mut self.fanout {
             fanout.push(parcel, tally, skip);
-            self.urgent |= fanout.bytes() >= FANOUT_BYTES;
+            self.urgent |= fanout.bytes() >= FANOUT_BYTES
+                || fanout.bytes().saturating_mul(matched as usize) >= self.room;
         }
     }
 

@@ -1,15 +1,17 @@
 //! The only `unsafe` of the crate, and the only raw system calls: descriptor tables and passing between them, limits, signals, the allocator.
 
+mod charge;
 mod descriptors;
 mod memory;
 mod passing;
 mod signals;
 mod wakeup;
 
+pub use charge::{charged_bytes, unsent_bytes};
 pub use descriptors::{
     close_all_but, close_one, descriptor_limit, own_descriptor_table, raise_descriptor_limit,
 };
-pub use memory::{proportional_bytes, return_free_memory, steady_allocator, warm_up_code};
+pub use memory::{Resident, proportional_bytes, return_free_memory, steady_allocator, warm_up_code};
 pub use passing::{DoorIn, DoorOut, door};
 pub use signals::with_signals_blocked;
 pub use wakeup::{Bell, Wakeup};

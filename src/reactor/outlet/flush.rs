@@ -44,9 +44,13 @@ impl Outlet {
     pub fn flush(&mut self, wires: &mut impl Wires) {
         self.flush_fanout(wires);
         let mut dirty = std::mem::take(&mut self.dirty);
-        for slot in dirty.drain(..) {
-            self.flush_link(slot, wires);
+        // Behind the last one for whom there was room, everybody waits for the next look.
+        let mut flushed = 0;
+        while flushed < dirty.len() && self.room > 0 {
+            self.flush_link(dirty[flushed], wires);
+            flushed += 1;
         }
+        dirty.drain(..flushed);
         // The capacity is used again, and nothing was marked meanwhile.
         debug_assert!(self.dirty.is_empty());
         self.dirty = dirty;
@@ -64,6 +68,7 @@ impl Outlet {
         // First the table alone, then the kernel alone: each call evicts what the processor knows of the table, so
         // that looking up one link at a time would miss the cache every time.
         let mut free = std::mem::take(&mut self.free);
+        let mut room = self.room;
         fanout.recipients().for_each(|slot| {
             if fanout.is_settled(slot) {
                 return;
@@ -80,10 +85,11 @@ impl Outlet {
             }
             let bytes = fanout.contiguous(dialect, &mut scratch, &mut self.counts.encoded);
             for slot in free.drain(..) {
-                let Some(bytes) = bytes else {
+                let Some(bytes) = bytes.filter(|_| room > 0) else {
                     self.queue_rest(slot, fanout.parcels(), 0, false);
                     continue;
                 };
+                room = room.saturating_sub(bytes.len());
                 match wires.write(slot, bytes) {
                     Ok(count) if count == bytes.len() => all_written += 1,
                     Ok(count) => self.queue_rest(slot, fanout.parcels(), count, false),
@@ -92,6 +98,7 @@ impl Outlet {
             }
         }
         self.free = free;
+        self.room = room;
         for slot in fanout.settled_slots() {
             for (parcel, tally) in fanout.settle(slot) {
                 self.push_tallied(slot, parcel, *tally, false);
@@ -154,6 +161,7 @@ impl Outlet {
                     Ok(sent) => {
                         outbox.advance(sent);
                         self.counts.queued_bytes -= sent as u64;
+                        self.room = self.room.saturating_sub(sent);
                         if sent < bytes {
                             break;
                         }

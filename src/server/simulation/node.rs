@@ -15,6 +15,8 @@ use crate::cluster::{Clock, ClusterOptions, Peers};
 use crate::hub::{Hub, Interest};
 use crate::reactor::mail::{MAILBOX_BYTES, Mailbox};
 use crate::reactor::outlet::Outlet;
+use crate::reactor::pressure::Pressure;
+use crate::server::addresses::Addresses;
 use crate::server::worker::{Shared, Worker};
 use crate::sys::Wakeup;
 use std::collections::HashMap;
@@ -56,11 +58,14 @@ impl Node {
             rooms_per_socket: ROOMS_PER_SOCKET,
             ..Limits::default()
         });
+        let memory = Arc::new(Pressure::new(count, None));
         let shared = Arc::new(Shared {
             router: Arc::new(router(setup, &limits)),
             sockets: AtomicUsize::new(0),
             max_sockets,
             max_links_per_reactor: usize::MAX,
+            addresses: Addresses::new(),
+            pressure: memory.clone(),
         });
         // Nobody waits for it: turns come when the dice say so.
         let wakeup = Arc::new(Wakeup::new().unwrap());
@@ -68,7 +73,8 @@ impl Node {
             .map(|_| (0..count + 2).map(|_| Arc::new(Mailbox::new(wakeup.clone()))).collect())
             .collect();
         let cluster = setup.cluster.as_ref().map(|_| Arc::default());
-        let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect(), cluster };
+        let stats =
+            Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect(), cluster, memory };
         let ears: Arc<OnceLock<Weak<Peers>>> = Arc::default();
         let mut interest = Interest::new();
         if setup.cluster.is_some() {
