@@ -126,8 +126,6 @@ mod tests {
     #[test]
     fn ten_times_too_much_is_a_flood_and_twice_too_much_is_none() {
         // 100 a second may come, and 200 at once.
-        let (taken, flood) = send(&mut Bucket::FULL, 0, 60_000, 0, 100, 200);
-        assert_eq!((taken, flood), (0, false));
         let mut twice = Bucket::FULL;
         let (mut taken, mut flood) = (0, false);
         for ms in (0..60_000).step_by(5) {
@@ -136,7 +134,8 @@ mod tests {
             flood |= pace == Pace::Flood;
         }
         assert!(!flood && (5_000..=6_200).contains(&taken), "{taken}");
-        let (taken, flood) = send(&mut Bucket::FULL, 0, 60_000, 2, 100, 200);
+        let mut often = Bucket::FULL;
+        let (taken, flood) = send(&mut often, 0, 60_000, 2, 100, 200);
         assert!(flood && taken < 300, "{taken}");
     }
 

@@ -1,0 +1,196 @@
+//! The ceiling on memory: readers that never read cost what it allows, and others nothing.
+
+mod raw;
+mod support;
+
+use raw::{Got, Raw, Server, upgrade_head};
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const CEILING: u64 = 160 << 20;
+const STALLED: usize = 200;
+const GOOD: usize = 4;
+/// Bytes of one message: 200 readers and 16 MiB of the ceiling are five of them.
+const CONTENT: usize = 16 << 10;
+/// How far ahead of the slowest good reader the sender may be: less than an outbox holds, so that none is slow.
+const AHEAD: u64 = 16;
+
+/// What the kernel takes for an idle connection, from tuning.md.
+const IDLE: u64 = 4_160;
+
+/// The most that process and kernel took at once, looked at from outside while the value lives.
+struct Watched {
+    most: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+    watcher: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Watched {
+    fn start(server: &Server) -> Watched {
+        let (pid, port) = (server.pid(), server.addr.port());
+        let (most, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (seen, ends) = (most.clone(), over.clone());
+        let watcher = std::thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                let (connections, queued) = kernel(port);
+                let used = resident(pid) + connections * IDLE + queued;
+                seen.fetch_max(used, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        Watched { most, over, watcher: Some(watcher) }
+    }
+
+    fn most(mut self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.watcher.take().unwrap().join().unwrap();
+        self.most.load(Ordering::Relaxed)
+    }
+}
+
+/// What is resident of a process, in bytes.
+fn resident(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
+    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
+}
+
+/// How many connections the server has, and the bytes in their queues: those that were not acknowledged, without what the
+/// kernel adds.
+fn kernel(port: u16) -> (u64, u64) {
+    let text = fs::read_to_string("/proc/net/tcp").unwrap();
+    let (mut connections, mut queued) = (0, 0);
+    for line in text.lines().skip(1) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let local = u16::from_str_radix(fields[1].rsplit(':').next().unwrap(), 16).unwrap();
+        // 0A is a listener.
+        if local == port && fields[3] != "0A" {
+            let (sent, received) = fields[4].split_once(':').unwrap();
+            connections += 1;
+            queued += u64::from_str_radix(sent, 16).unwrap() + u64::from_str_radix(received, 16).unwrap();
+        }
+    }
+    (connections, queued)
+}
+
+fn get(server: &Server, target: &str) -> raw::Answer {
+    raw::sio::ask(server, &raw::sio::request("GET", target, "", b""))
+}
+
+fn metrics(server: &Server) -> BTreeMap<String, f64> {
+    let text = String::from_utf8(get(server, "/metrics").body).unwrap();
+    let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+    samples.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+}
+
+/// Whether a newcomer is taken; one that is not is told when to come back.
+fn is_taken(server: &Server) -> bool {
+    let mut raw = server.connect();
+    raw.send(upgrade_head("bizCode=other&clientId=newcomer", "").as_bytes());
+    let answer = raw.answer().expect("an answer to a newcomer");
+    if answer.status == 101 {
+        return true;
+    }
+    assert_eq!(answer.status, 503, "{}", answer.head);
+    assert!(answer.body.starts_with(br#"{"code":"memory","#), "{:?}", String::from_utf8_lossy(&answer.body));
+    let pause: u32 = answer.header("retry-after").expect("Retry-After").parse().expect("seconds");
+    assert!((1..=60).contains(&pause));
+    raw.expect_end("a newcomer that was refused");
+    false
+}
+
+/// A good reader: every message, once and in order. Says how many it has.
+fn read(mut raw: Raw, has: &AtomicU64) -> Raw {
+    for number in 0u64.. {
+        match raw.frame() {
+            Got::Text(text) if text.contains(r#""content":"end""#) => return raw,
+            Got::Text(text) => {
+                let start = format!(r#"{{"msgId":{number},"mode":300,"#);
+                assert!(text.starts_with(&start), "expected {start}, got {text:.60}");
+                assert_eq!(text.len() - start.len(), CONTENT + r#""from":"sender","content":""}"#.len());
+                has.fetch_add(1, Ordering::Relaxed);
+            }
+            other => panic!("a good reader got {other:?}"),
+        }
+    }
+    unreachable!("numbers end later")
+}
+
+fn flood(reactors: usize, config: &str) {
+    let server = Server::start(reactors, &format!("[limits]\nmemory_bytes = {CEILING}\nidle_s = 0\n{config}"));
+    assert_eq!(get(&server, "/readyz").status, 200);
+    let stalled: Vec<Raw> =
+        (0..STALLED).map(|n| server.client(&format!("bizCode=d&clientId=stalled{n}"))).collect();
+    let counts: Vec<Arc<AtomicU64>> = (0..GOOD).map(|_| Arc::default()).collect();
+    let readers: Vec<_> = counts
+        .iter()
+        .enumerate()
+        .map(|(n, count)| {
+            let (raw, count) = (server.client(&format!("bizCode=d&clientId=good{n}")), count.clone());
+            std::thread::spawn(move || read(raw, &count))
+        })
+        .collect();
+    let mut sender = server.client("bizCode=d&clientId=sender");
+    let watched = Watched::start(&server);
+
+    let filler = "x".repeat(CONTENT);
+    let mut sent = 0;
+    let mut send = |messages: u64| {
+        for _ in 0..messages {
+            let start = Instant::now();
+            while counts.iter().any(|has| sent - has.load(Ordering::Relaxed) > AHEAD) {
+                assert!(start.elapsed() < raw::PATIENCE, "a good reader does not get what was sent");
+                std::thread::yield_now();
+            }
+            sender.text(&format!(r#"{{"msgId":{sent},"mode":300,"content":"{filler}"}}"#));
+            sent += 1;
+        }
+        sent
+    };
+    // Until newcomers are refused, again and again: others go on meanwhile.
+    let mut refused = 0;
+    while refused < 20 {
+        let sent = send(4);
+        if !is_taken(&server) {
+            refused += 1;
+            let ready = get(&server, "/readyz");
+            // It may have passed by now.
+            assert!(matches!(ready.status, 200 | 503), "{ready:?}");
+        }
+        assert!(sent < 20_000, "nobody is refused: {:?}", metrics(&server));
+    }
+    // Until who never reads is gone.
+    let slow = r#"fanfare_closed_total{reason="slow"}"#;
+    while metrics(&server)[slow] < STALLED as f64 {
+        let sent = send(50);
+        assert!(sent < 100_000, "they are never closed: {:?}", metrics(&server));
+    }
+    let sent = send(100);
+    let found = metrics(&server);
+    let most = watched.most();
+    println!("{reactors} reactors: {sent} messages, at most {} MiB, {found:?}", most >> 20);
+    assert!(most < CEILING, "{most} bytes were taken of {CEILING}");
+    assert_eq!(found[slow], STALLED as f64, "only they were closed");
+    assert!(found[r#"fanfare_refused_total{reason="memory"}"#] >= 20.0);
+    sender.text(r#"{"mode":300,"content":"end"}"#);
+    for reader in readers {
+        reader.join().expect("a good reader").say_goodbye("a good reader");
+    }
+    assert!(counts.iter().all(|has| has.load(Ordering::Relaxed) == sent), "{sent} messages: {counts:?}");
+    // Newcomers are welcome again, and the server says so.
+    let start = Instant::now();
+    while !is_taken(&server) || get(&server, "/readyz").status != 200 {
+        assert!(start.elapsed() < raw::PATIENCE, "nobody is taken any more: {:?}", metrics(&server));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    server.serves_a_good_client("after the flood");
+    drop(stalled);
+}
+
+#[test]
+fn a_flood_for_readers_that_never_read_stays_below_the_ceiling() {
+    flood(1, "");
+    flood(2, "");
+}
