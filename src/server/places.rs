@@ -46,7 +46,11 @@ impl Worker {
         match count.saturating_sub(most) {
             0 => Counted::Within,
             over if over <= TOLD => Counted::Beyond,
-            _ => Counted::FarBeyond,
+            _ => {
+                // It takes nobody's place for being told.
+                self.uncount_address(link.slot);
+                Counted::FarBeyond
+            }
         }
     }
 
