@@ -5,9 +5,11 @@ mod support;
 
 use raw::{Got, Raw, Server, upgrade_head};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const CEILING: u64 = 160 << 20;
@@ -23,28 +25,35 @@ const IDLE: u64 = 4_160;
 struct Watched {
     most: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
-    watcher: Option<std::thread::JoinHandle<()>>,
+    watchers: Vec<JoinHandle<()>>,
 }
 
 impl Watched {
     fn start(server: &Server) -> Watched {
         let (pid, port) = (server.pid(), server.addr.port());
         let (most, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (seen, ends) = (most.clone(), over.clone());
-        let watcher = std::thread::spawn(move || {
+        let kernel: Arc<AtomicU64> = Arc::default();
+        let (seen, ends, outside) = (most.clone(), over.clone(), kernel.clone());
+        let process = std::thread::spawn(move || {
             while !ends.load(Ordering::Relaxed) {
-                let (connections, queued) = kernel(port);
-                let used = resident(pid) + connections * IDLE + queued;
-                seen.fetch_max(used, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(5));
+                seen.fetch_max(resident(pid) + outside.load(Ordering::Relaxed), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(2));
             }
         });
-        Watched { most, over, watcher: Some(watcher) }
+        // The table has the connections of everybody on this machine: reading it may take long.
+        let ends = over.clone();
+        let connections = std::thread::spawn(move || {
+            while let Some(bytes) = charged(port, &ends) {
+                kernel.store(bytes, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        Watched { most, over, watchers: vec![process, connections] }
     }
 
-    fn most(mut self) -> u64 {
+    fn most(self) -> u64 {
         self.over.store(true, Ordering::Relaxed);
-        self.watcher.take().unwrap().join().unwrap();
+        self.watchers.into_iter().for_each(|watcher| watcher.join().unwrap());
         self.most.load(Ordering::Relaxed)
     }
 }
@@ -55,32 +64,40 @@ fn resident(pid: u32) -> u64 {
     text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
 }
 
-/// How many connections the server has, and the bytes in their queues: those that were not acknowledged, without what the
-/// kernel adds.
-fn kernel(port: u16) -> (u64, u64) {
-    let text = fs::read_to_string("/proc/net/tcp").unwrap();
-    let (mut connections, mut queued) = (0, 0);
-    for line in text.lines().skip(1) {
+/// What the kernel has for the server's connections, without what it adds to the bytes in their queues; nothing if that is
+/// not wanted any more.
+fn charged(port: u16, ends: &AtomicBool) -> Option<u64> {
+    let mut bytes = 0;
+    for line in BufReader::new(File::open("/proc/net/tcp").unwrap()).lines().skip(1) {
+        let line = line.unwrap();
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let local = u16::from_str_radix(fields[1].rsplit(':').next().unwrap(), 16).unwrap();
+        let local = fields[1].rsplit(':').next().unwrap();
         // 0A is a listener.
-        if local == port && fields[3] != "0A" {
-            let (sent, received) = fields[4].split_once(':').unwrap();
-            connections += 1;
-            queued += u64::from_str_radix(sent, 16).unwrap() + u64::from_str_radix(received, 16).unwrap();
+        if u16::from_str_radix(local, 16) == Ok(port) && fields[3] != "0A" {
+            let queues = fields[4].split(':').map(|queue| u64::from_str_radix(queue, 16).unwrap());
+            bytes += IDLE + queues.sum::<u64>();
+        }
+        if ends.load(Ordering::Relaxed) {
+            return None;
         }
     }
-    (connections, queued)
+    Some(bytes)
 }
 
 fn get(server: &Server, target: &str) -> raw::Answer {
     raw::sio::ask(server, &raw::sio::request("GET", target, "", b""))
 }
 
+/// What the server says, also that it is below its ceiling.
 fn metrics(server: &Server) -> BTreeMap<String, f64> {
     let text = String::from_utf8(get(server, "/metrics").body).unwrap();
     let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
-    samples.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+    let found: BTreeMap<String, f64> =
+        samples.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect();
+    let memory = |part: &str| found[&format!("fanfare_memory_bytes{{part=\"{part}\"}}")];
+    let used = memory("rss") + memory("kernel");
+    assert!(memory("ceiling") == CEILING as f64 && used < CEILING as f64, "{used} of {CEILING}");
+    found
 }
 
 /// Whether a newcomer is taken; one that is not is told when to come back.
@@ -153,28 +170,29 @@ fn flood(reactors: usize, content: usize, config: &str) {
     let mut refused = 0;
     while refused < 20 {
         let sent = send((64 << 10) / content as u64);
+        metrics(&server);
         if !is_taken(&server) {
             refused += 1;
             let ready = get(&server, "/readyz");
             // It may have passed by now.
             assert!(matches!(ready.status, 200 | 503), "{ready:?}");
         }
-        assert!(sent < 200_000, "nobody is refused: {:?}", metrics(&server));
+        assert!(sent < 200_000, "nobody is refused");
     }
     // Until who never reads is gone.
     let slow = r#"fanfare_closed_total{reason="slow"}"#;
     while metrics(&server)[slow] < STALLED as f64 {
         let sent = send((1 << 20) / content as u64);
-        assert!(sent < 400_000, "they are never closed: {:?}", metrics(&server));
+        assert!(sent < 400_000, "they are never closed");
     }
     let sent = send(100);
+    sender.text(r#"{"mode":300,"content":"end"}"#);
     let found = metrics(&server);
     let most = watched.most();
     println!("{reactors} reactors: {sent} messages of {content} bytes, at most {} MiB", most >> 20);
     assert!(most < CEILING, "{most} bytes were taken of {CEILING}");
     assert_eq!(found[slow], STALLED as f64, "only they were closed");
     assert!(found[r#"fanfare_refused_total{reason="memory"}"#] >= 20.0);
-    sender.text(r#"{"mode":300,"content":"end"}"#);
     for reader in readers {
         reader.join().expect("a good reader").say_goodbye("a good reader");
     }
@@ -182,7 +200,7 @@ fn flood(reactors: usize, content: usize, config: &str) {
     // Newcomers are welcome again, and the server says so.
     let start = Instant::now();
     while !is_taken(&server) || get(&server, "/readyz").status != 200 {
-        assert!(start.elapsed() < raw::PATIENCE, "nobody is taken any more: {:?}", metrics(&server));
+        assert!(start.elapsed() < raw::PATIENCE, "nobody is taken any more");
         std::thread::sleep(Duration::from_millis(50));
     }
     server.serves_a_good_client("after the flood");

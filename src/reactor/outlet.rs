@@ -185,11 +185,8 @@ pub struct OutletCounts {
 pub struct Outlet {
     links: Slab<Link>,
     generation: u32,
-    /// What may wait for one link now. Invariant: at most `outbox_most`.
     outbox_bytes: usize,
-    /// What may wait for one link while there is memory.
-    outbox_most: usize,
-    /// Bytes that may be sent before memory is looked at again. See [`room`].
+    /// Bytes that may be queued and sent before memory is looked at again. See [`room`].
     room: usize,
     now: Tick,
     /// No link has a deadline before this.
@@ -226,7 +223,6 @@ impl Outlet {
             links: Slab::new(),
             generation: 0,
             outbox_bytes,
-            outbox_most: outbox_bytes,
             room: usize::MAX,
             now: Tick(1),
             next_deadline: Tick::NEVER,
@@ -471,7 +467,9 @@ impl Outlet {
         let outbox = link.outbox.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
         outbox.push(frame, is_message);
         self.unflushed += frame.len();
-        self.urgent |= outbox.waiting() > self.outbox_bytes || self.unflushed > UNFLUSHED_BYTES;
+        self.room = self.room.saturating_sub(frame.len());
+        self.urgent |=
+            outbox.waiting() > self.outbox_bytes || self.unflushed > UNFLUSHED_BYTES || self.room == 0;
         self.counts.queued_bytes += frame.len() as u64;
         self.mark_dirty(slot);
     }

@@ -48,6 +48,8 @@ pub struct Pressure {
     /// What is resident of the process.
     process: AtomicU64,
     reactors: Box<[Cells]>,
+    /// Bytes of links that were shed and are still counted as taken.
+    freeing: AtomicU64,
     level: AtomicU8,
 }
 
@@ -55,11 +57,11 @@ impl Pressure {
     /// Of a server with so many reactors, with a ceiling in bytes or without.
     pub fn new(reactors: usize, ceiling: Option<u64>) -> Pressure {
         let reactors = (0..reactors).map(|_| Cells::default()).collect();
-        let process = AtomicU64::new(0);
         let pressure = Pressure {
             ceiling: AtomicU64::new(0),
-            process,
+            process: AtomicU64::new(0),
             reactors,
+            freeing: AtomicU64::new(0),
             level: AtomicU8::new(Level::Fine as u8),
         };
         pressure.set_ceiling(ceiling);
@@ -103,7 +105,7 @@ impl Pressure {
         cells.waiting.store(weight.waiting, Ordering::Relaxed);
         self.process.store(process, Ordering::Relaxed);
         let Some(ceiling) = self.ceiling() else { return Level::Fine };
-        let (used, before) = (process + self.kernel(), self.level.load(Ordering::Relaxed));
+        let (used, before) = (self.used(), self.level.load(Ordering::Relaxed));
         let level = match used {
             _ if used >= part(ceiling, SHED) => Level::Shed,
             _ if used >= part(ceiling, REFUSE) => Level::Refuse,
@@ -121,10 +123,24 @@ impl Pressure {
         self.reactors.len()
     }
 
+    /// A reactor has shed links of so many bytes: they are free as soon as it has closed them.
+    pub(super) fn begin_freeing(&self, bytes: u64) {
+        self.freeing.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// They are free, and whoever looks next sees it.
+    pub(super) fn end_freeing(&self, bytes: u64) {
+        self.freeing.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn used(&self) -> u64 {
+        (self.process() + self.kernel()).saturating_sub(self.freeing.load(Ordering::Relaxed))
+    }
+
     /// What may come until links are shed, in bytes.
     pub(super) fn headroom(&self) -> u64 {
         let ceiling = self.ceiling().unwrap_or(u64::MAX);
-        part(ceiling, SHED).saturating_sub(self.process() + self.kernel())
+        part(ceiling, SHED).saturating_sub(self.used())
     }
 
     /// What a reactor has to free, in bytes, so that all together free enough: as much of it as its links have of what
@@ -134,8 +150,7 @@ impl Pressure {
             u128::from(cells.queued.load(Ordering::Relaxed) + cells.waiting.load(Ordering::Relaxed))
         };
         let all: u128 = self.reactors.iter().map(waits).sum();
-        let used = self.process() + self.kernel();
-        let over = used.saturating_sub(part(self.ceiling().unwrap_or(u64::MAX), REFUSE));
+        let over = self.used().saturating_sub(part(self.ceiling().unwrap_or(u64::MAX), REFUSE));
         // Rounded up: what nobody frees stays.
         (u128::from(over) * waits(&self.reactors[reactor])).div_ceil(all.max(1)) as u64
     }
@@ -218,5 +233,10 @@ mod tests {
         let shares: Vec<u64> = (0..3).map(|reactor| pressure.share_to_free(reactor)).collect();
         assert!((900..903).contains(&shares.iter().sum::<u64>()), "{shares:?}");
         assert!(shares[1] > shares[0] && shares[0] > shares[2], "{shares:?}");
+        // What was shed is not shed again before it is free.
+        pressure.begin_freeing(shares[1]);
+        assert_eq!(pressure.share_to_free(0) / 100, (shares[0] + shares[2]) * shares[0] / 900 / 100);
+        pressure.end_freeing(shares[1]);
+        assert_eq!(pressure.share_to_free(0), shares[0]);
     }
 }

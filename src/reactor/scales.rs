@@ -22,8 +22,6 @@ const IDLE_BYTES: u64 = 4_160;
 const ASKED: usize = 1_024;
 /// The least room that a look leaves: without any, nothing that frees memory could be sent.
 const LEAST_ROOM: usize = 256 << 10;
-/// The least that may wait for one link, however little is left.
-const LEAST_OUTBOX: usize = 64 << 10;
 /// Time between two looks, and between two times that free memory is handed back while there is too little.
 const LOOK_MS: u64 = 100;
 const TRIM_MS: u64 = 1_000;
@@ -37,6 +35,8 @@ pub struct Scales {
     /// Tick::NEVER while there is no ceiling.
     pub(super) next: Tick,
     next_trim: Tick,
+    /// Bytes of links that were shed in the last look.
+    freeing: u64,
     /// Where the next look begins to ask.
     turn: usize,
 }
@@ -51,7 +51,15 @@ impl Scales {
             log::error!("what the process takes is not known, only what the kernel does counts: {error}");
         }
         let first = if pressure.ceiling().is_some() { Tick(1) } else { Tick::NEVER };
-        Scales { reactor, pressure, resident: resident.ok(), next: first, next_trim: Tick(1), turn: 0 }
+        Scales {
+            reactor,
+            pressure,
+            resident: resident.ok(),
+            next: first,
+            next_trim: Tick(1),
+            freeing: 0,
+            turn: 0,
+        }
     }
 }
 
@@ -68,7 +76,7 @@ impl<H: Handler> Reactor<H> {
         let pressure = self.scales.pressure.clone();
         if pressure.ceiling().is_none() {
             self.scales.next = Tick::NEVER;
-            return self.outlet.make_room(usize::MAX, usize::MAX);
+            return self.outlet.make_room(usize::MAX);
         }
         self.scales.next = Tick(self.now.tick.0 + (LOOK_MS / crate::base::time::TICK_MS) as u32);
         let number = usize::from(self.scales.reactor.0);
@@ -76,42 +84,39 @@ impl<H: Handler> Reactor<H> {
             let known = scales.resident.as_ref().and_then(Resident::bytes);
             known.unwrap_or_else(|| scales.pressure.process())
         };
-        let (weight, slow) = self.ask_links();
-        let mut level = pressure.weighed(number, weight, process(&self.scales));
-        if level >= Level::Refuse && self.now.tick >= self.scales.next_trim {
+        let is_time = pressure.refuses() && self.now.tick >= self.scales.next_trim;
+        if is_time || self.scales.freeing > 0 {
             // What was freed may still be the allocator's.
             self.scales.next_trim = self.now.tick.plus_ms(TRIM_MS);
             sys::return_free_memory();
-            level = pressure.weighed(number, weight, process(&self.scales));
+            pressure.end_freeing(std::mem::take(&mut self.scales.freeing));
         }
+        let weight = self.ask_links();
+        let level = pressure.weighed(number, weight, process(&self.scales));
         if level == Level::Shed {
-            self.shed(pressure.share_to_free(number));
+            self.scales.freeing = self.shed(pressure.share_to_free(number));
+            pressure.begin_freeing(self.scales.freeing);
         }
         let headroom = usize::try_from(pressure.headroom()).unwrap_or(usize::MAX);
         // Others send at the same time, and the kernel charges more than the bytes.
-        let room = headroom / (2 * pressure.reactors());
-        let share = match level {
-            Level::Fine => usize::MAX,
-            Level::Refuse | Level::Shed => (room / slow.max(1)).max(LEAST_OUTBOX),
-        };
-        self.outlet.make_room(room.max(LEAST_ROOM), share);
+        self.outlet.make_room((headroom / (2 * pressure.reactors())).max(LEAST_ROOM));
     }
 
-    /// What the kernel has charged, and how many links are slow.
-    fn ask_links(&mut self) -> (Weight, usize) {
+    /// What the kernel has charged.
+    fn ask_links(&mut self) -> Weight {
         let counts = self.outlet.counts();
         let wired = self.outlet.len() as u64 - counts.parked;
         let stride = self.outlet.len().div_ceil(ASKED).max(1);
         let first = self.scales.turn % stride;
         self.scales.turn = self.scales.turn.wrapping_add(1);
-        let (mut slow, mut exact, mut sampled) = (0, 0, 0);
+        let (mut asked, mut exact, mut sampled) = (0, 0, 0);
         for (number, waiter) in self.outlet.waiters().enumerate() {
-            slow += usize::from(waiter.waiting > 0);
             // Those for which the kernel takes no more are all asked, as far as that can be paid for.
-            let refused = waiter.refused && slow <= ASKED;
+            let refused = waiter.refused && asked < ASKED;
             if refused || number % stride == first {
                 let charged = charged(&self.sockets, waiter.link);
                 if refused {
+                    asked += 1;
                     exact += charged;
                 } else {
                     sampled += charged;
@@ -119,11 +124,11 @@ impl<H: Handler> Reactor<H> {
             }
         }
         let queued = exact + sampled * stride as u64;
-        (Weight { idle: wired * IDLE_BYTES, queued, waiting: counts.queued_bytes }, slow)
+        Weight { idle: wired * IDLE_BYTES, queued, waiting: counts.queued_bytes }
     }
 
-    /// Ends the links with the largest backlogs until so many bytes are free.
-    fn shed(&mut self, bytes: u64) {
+    /// Ends the links with the largest backlogs until so many bytes will be free; how many those are.
+    fn shed(&mut self, bytes: u64) -> u64 {
         let mut waiters: Vec<(u64, Waiter)> = self.outlet.waiters().map(|waiter| (0, waiter)).collect();
         for (backlog, waiter) in &mut waiters {
             let socket = socket(&self.sockets, waiter.link);
@@ -143,6 +148,7 @@ impl<H: Handler> Reactor<H> {
             freed += charged(&self.sockets, waiter.link) + waiter.waiting as u64;
             self.handler.shed(waiter.link, &mut self.outlet);
         }
+        freed
     }
 }
 

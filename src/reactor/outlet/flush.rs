@@ -68,7 +68,6 @@ impl Outlet {
         // First the table alone, then the kernel alone: each call evicts what the processor knows of the table, so
         // that looking up one link at a time would miss the cache every time.
         let mut free = std::mem::take(&mut self.free);
-        let mut room = self.room;
         fanout.recipients().for_each(|slot| {
             if fanout.is_settled(slot) {
                 return;
@@ -85,11 +84,11 @@ impl Outlet {
             }
             let bytes = fanout.contiguous(dialect, &mut scratch, &mut self.counts.encoded);
             for slot in free.drain(..) {
-                let Some(bytes) = bytes.filter(|_| room > 0) else {
+                let Some(bytes) = bytes.filter(|_| self.room > 0) else {
                     self.queue_rest(slot, fanout.parcels(), 0, false);
                     continue;
                 };
-                room = room.saturating_sub(bytes.len());
+                self.room = self.room.saturating_sub(bytes.len());
                 match wires.write(slot, bytes) {
                     Ok(count) if count == bytes.len() => all_written += 1,
                     Ok(count) => self.queue_rest(slot, fanout.parcels(), count, false),
@@ -98,7 +97,6 @@ impl Outlet {
             }
         }
         self.free = free;
-        self.room = room;
         for slot in fanout.settled_slots() {
             for (parcel, tally) in fanout.settle(slot) {
                 self.push_tallied(slot, parcel, *tally, false);

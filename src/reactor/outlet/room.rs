@@ -1,7 +1,7 @@
 //! How much may leave, and wait, before memory is looked at again.
 //!
-//! Where memory has a ceiling, what a flush hands to the kernel is counted against the *room* that the last look left. When
-//! it is used up the rest waits in outboxes, where frames are shared, until the reactor has looked again.
+//! What is put into outboxes, and what a flush hands to the kernel, is counted against the *room* that the last look left.
+//! When it is used up nothing leaves until the reactor has looked again. Without a ceiling there is room for everything.
 
 use super::{LinkState, Marks, Outlet};
 use crate::base::ids::LinkId;
@@ -21,14 +21,12 @@ pub(in crate::reactor) struct Waiter {
 impl Outlet {
     /// Each link may have so many bytes waiting from now on.
     pub fn set_outbox_bytes(&mut self, bytes: usize) {
-        self.outbox_most = bytes;
         self.outbox_bytes = bytes;
     }
 
-    /// What may be sent and queued until the next look, and what may wait for one link until then, if that is less than its limit.
-    pub(in crate::reactor) fn make_room(&mut self, room: usize, share: usize) {
+    /// What may be sent and queued until the next look.
+    pub(in crate::reactor) fn make_room(&mut self, room: usize) {
         self.room = room;
-        self.outbox_bytes = self.outbox_most.min(share);
     }
 
     /// Whether the room is used up.
