@@ -185,8 +185,7 @@ pub mod wire;
 pub use app::socketio;
 pub use app::{
     Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Endpoint, EngineOptions,
-    Files, FilesError, Gone, Handle, JoinError, Message, Moved, NodeAnswer, Params, Query, ReactorStats,
-    Refusal, Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
+    Files, FilesError, Gone, Handle, JoinError, Message, Moved, NodeAnswer, Params, Query, ReactorStats, Refusal, Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply, Memory,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

@@ -24,6 +24,12 @@ pub trait Endpoint: Send + Sync + 'static {
     /// A whole message arrived.
     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>);
 
+    /// A message came that is more than [`Limits::messages_per_s`](crate::Limits::messages_per_s) allows: it is passed over, and
+    /// its client may be told.
+    fn on_rate_limited(&self, socket: &mut Socket<'_>, message: Message<'_>) {
+        let _ = (socket, message);
+    }
+
     /// The socket is closing or gone. It still is in its rooms, except that one that was replaced has lost the room
     /// that it had claimed; nothing can be sent to it.
     fn on_close(&self, socket: &mut Socket<'_>, cause: &CloseCause) {
@@ -103,6 +109,8 @@ pub enum CloseCause {
     Idle,
     /// It did not read what was sent to it.
     Slow,
+    /// It sent far more messages than it may.
+    Flood,
     /// It broke the protocol; it was told this code.
     Protocol(u16),
     /// The server stops.
@@ -111,8 +119,8 @@ pub enum CloseCause {
 
 impl CloseCause {
     /// The names of all causes in metrics.
-    pub const NAMES: [&'static str; 8] =
-        ["client", "lost", "handler", "replaced", "idle", "slow", "protocol", "shutdown"];
+    pub const NAMES: [&'static str; 9] =
+        ["client", "lost", "handler", "replaced", "idle", "slow", "protocol", "shutdown", "flood"];
 
     pub(crate) fn index(&self) -> usize {
         match self {
@@ -124,6 +132,7 @@ impl CloseCause {
             CloseCause::Slow => 5,
             CloseCause::Protocol(_) => 6,
             CloseCause::Shutdown => 7,
+            CloseCause::Flood => 8,
         }
     }
 

@@ -36,7 +36,7 @@ pub use publish::{DeliveryReport, To};
 pub use reply::{Gone, Reply, reply};
 pub use router::Params;
 pub use socket::{JoinError, Socket};
-pub use stats::{ClusterStats, Moved, ReactorStats, Refusal, Stats};
+pub use stats::{ClusterStats, Moved, ReactorStats, Refusal, Stats, Memory};
 
 pub(crate) use cluster::{Answered, Back, Cluster, Gateway, Order};
 pub(crate) use context::{Core, Job, Later};

@@ -2,6 +2,7 @@
 
 use super::endpoint::CloseCause;
 use crate::reactor::gauges::{Durations, Gauge, Gauges, Phase};
+use crate::reactor::pressure::Pressure;
 use crate::wire::dialect::Dialect;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,16 +20,27 @@ pub enum Refusal {
     Timeout,
     /// A request to an Engine.IO server that it cannot serve: no such session, or one that broke the protocol.
     Engine,
+    /// Its address has all the connections that it may have.
+    Address,
+    /// The server is at its memory ceiling, or near it.
+    Memory,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 5] =
-        [Refusal::BadRequest, Refusal::Endpoint, Refusal::Full, Refusal::Timeout, Refusal::Engine];
+    pub const ALL: [Refusal; 7] = [
+        Refusal::BadRequest,
+        Refusal::Endpoint,
+        Refusal::Full,
+        Refusal::Timeout,
+        Refusal::Engine,
+        Refusal::Address,
+        Refusal::Memory,
+    ];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
-        ["bad_request", "endpoint", "full", "timeout", "engine"][self as usize]
+        ["bad_request", "endpoint", "full", "timeout", "engine", "address", "memory"][self as usize]
     }
 }
 
@@ -59,6 +71,7 @@ pub struct ReactorStats {
     pub(crate) sockets: Gauge,
     pub(crate) polling: Gauge,
     pub(crate) messages_in: Gauge,
+    pub(crate) rate_limited: Gauge,
     pub(crate) refused: [Gauge; Refusal::ALL.len()],
     pub(crate) closed: [Gauge; CloseCause::NAMES.len()],
     pub(crate) moved: [Gauge; Moved::ALL.len()],
@@ -140,9 +153,30 @@ impl ClusterStats {
 pub struct Stats {
     pub(crate) reactors: Arc<[ReactorStats]>,
     pub(crate) cluster: Option<Arc<ClusterStats>>,
+    pub(crate) memory: Arc<Pressure>,
+}
+
+/// How much memory is taken of what may be; see [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The most that there may be, in bytes.
+    pub ceiling: u64,
+    /// What is resident of the process.
+    pub process: u64,
+    /// What the kernel takes for its connections: what is known of each idle one, and what waits to be sent or read.
+    pub kernel: u64,
+    /// Newcomers are refused.
+    pub is_over: bool,
 }
 
 impl Stats {
+    /// Of the memory, as of a tenth of a second ago, if it has a ceiling.
+    pub fn memory(&self) -> Option<Memory> {
+        let Stats { memory, .. } = self;
+        let (process, kernel) = (memory.process(), memory.kernel());
+        Some(Memory { ceiling: memory.ceiling()?, process, kernel, is_over: memory.refuses() })
+    }
+
     /// Of each reactor.
     pub fn reactors(&self) -> &[ReactorStats] {
         &self.reactors
@@ -180,6 +214,11 @@ impl ReactorStats {
     /// Messages that clients sent.
     pub fn messages_in(&self) -> u64 {
         self.messages_in.get()
+    }
+
+    /// Messages that clients sent beyond [`Limits::messages_per_s`](crate::Limits::messages_per_s), which were passed over.
+    pub fn rate_limited(&self) -> u64 {
+        self.rate_limited.get()
     }
 
     /// Refused, by reason.

@@ -21,6 +21,38 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The most rooms that one socket may be in. Default 1,024.
     pub rooms_per_socket: usize,
+    /// Connections of one address to the whole server, whatever they speak, and sessions of it that are polled; of IPv6, a
+    /// /64 is one address. Connections to addresses for operators and over unix sockets are not counted. Default `None`, as
+    /// many as there can be. The request of one more is answered with 429.
+    pub connections_per_ip: Option<usize>,
+    /// Messages that a client may send, a second, on average; up to 1,000,000. Default `None`, as many as it likes. What is
+    /// beyond it is told to [`Endpoint::on_rate_limited`](crate::Endpoint::on_rate_limited) or
+    /// [`Namespace::on_rate_limited`](crate::socketio::Namespace::on_rate_limited) instead of the other handlers; who
+    /// sends ten times as many is closed with 1008.
+    pub messages_per_s: Option<u32>,
+    /// Messages that a client may send at once, after it was silent; up to 2,000,000. Default `None`, twice what it may send a
+    /// second.
+    pub messages_burst: Option<u32>,
+    /// Connections that the whole server accepts, a second; whoever comes faster waits in the kernel. Those to addresses
+    /// for operators do not wait. Default `None`, as many as it can.
+    pub accepts_per_s: Option<u32>,
+    /// What the process and the kernel on its behalf may take, in bytes. Default `None`, as much as there is. At 90% of it
+    /// newcomers are refused with 503, at 97% whoever has most waiting is closed.
+    pub memory_bytes: Option<u64>,
+    /// What the kernel may keep of what was sent to one client, in bytes; it grants twice as much for its own books. Default
+    /// `None`: it begins small and grows to what `net.ipv4.tcp_wmem` has.
+    pub send_buffer_bytes: Option<usize>,
+}
+
+impl Limits {
+    /// The most that [`Limits::messages_per_s`] can be.
+    pub const MOST_MESSAGES_PER_S: u32 = 1_000_000;
+
+    /// How many messages a client may send at once, where there is a limit.
+    pub(crate) fn burst(&self, rate: u32) -> u32 {
+        let rate = rate.clamp(1, Limits::MOST_MESSAGES_PER_S);
+        self.messages_burst.unwrap_or(2 * rate).clamp(1, 2 * Limits::MOST_MESSAGES_PER_S)
+    }
 }
 
 impl Default for Limits {
@@ -33,6 +65,12 @@ impl Default for Limits {
             connections: None,
             head_bytes: 16 << 10,
             rooms_per_socket: 1_024,
+            connections_per_ip: None,
+            messages_per_s: None,
+            messages_burst: None,
+            accepts_per_s: None,
+            memory_bytes: None,
+            send_buffer_bytes: None,
         }
     }
 }

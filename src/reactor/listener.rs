@@ -171,6 +171,15 @@ impl Listener {
         self.admin
     }
 
+    /// The kernel keeps at most about so many bytes of what is sent on each connection that is accepted from now on: they
+    /// inherit it.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub fn limit_send_buffer(&self, bytes: usize) -> io::Result<()> {
+        self.socket.set_send_buffer_size(bytes)
+    }
+
     /// The next waiting connection, non-blocking.
     pub(super) fn accept(&self) -> io::Result<(Socket, SockAddr)> {
         self.socket.accept4(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)

@@ -3,6 +3,7 @@
 //! It knows no protocol. A [`Handler`] gets what happened and answers through the [`Outlet`].
 
 mod fanout;
+pub mod gate;
 pub mod gauges;
 pub mod listener;
 pub mod mail;
@@ -10,9 +11,12 @@ mod moves;
 mod outbox;
 pub mod outlet;
 pub mod peer;
+pub mod pressure;
+mod scales;
 mod turn;
 
 pub use moves::Doors;
+pub use scales::Scales;
 pub use turn::{Plumbing, Reactor};
 
 use crate::base::ids::LinkId;
@@ -43,6 +47,9 @@ pub trait Handler {
     fn expired(&mut self, link: LinkId, out: &mut Outlet);
     /// The link has more waiting than it may. The handler says farewell.
     fn overflowed(&mut self, link: LinkId, out: &mut Outlet);
+    /// The memory is needed that what waits for the link takes, here and in the kernel. The handler ends it with
+    /// [`Outlet::reset`].
+    fn shed(&mut self, link: LinkId, out: &mut Outlet);
     /// Nothing waits for the link any more; the handler had asked to be told.
     fn drained(&mut self, link: LinkId, out: &mut Outlet);
     /// Something waits for a parked link, and its owner had said that somebody waits for it.

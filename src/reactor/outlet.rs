@@ -7,6 +7,7 @@
 mod flush;
 mod life;
 mod park;
+mod room;
 
 use super::fanout::Fanout;
 use super::outbox::Outbox;
@@ -17,6 +18,7 @@ use crate::wire::dialect::Dialect;
 use crate::wire::frame::Frame;
 use crate::wire::parcel::Parcel;
 pub use park::{Move, Unsent};
+pub(super) use room::Waiter;
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -90,6 +92,8 @@ impl Marks {
     const PARKED: Marks = Marks(8);
     /// Somebody waits for what comes next for a parked link.
     const AWAITED: Marks = Marks(16);
+    /// It ends with a reset.
+    const RESET: Marks = Marks(32);
 
     fn has(self, mark: Marks) -> bool {
         self.0 & mark.0 != 0
@@ -182,6 +186,8 @@ pub struct Outlet {
     links: Slab<Link>,
     generation: u32,
     outbox_bytes: usize,
+    /// Bytes that may be queued and sent before memory is looked at again. See [`room`].
+    room: usize,
     now: Tick,
     /// No link has a deadline before this.
     next_deadline: Tick,
@@ -217,6 +223,7 @@ impl Outlet {
             links: Slab::new(),
             generation: 0,
             outbox_bytes,
+            room: usize::MAX,
             now: Tick(1),
             next_deadline: Tick::NEVER,
             fanout: None,
@@ -322,7 +329,8 @@ impl Outlet {
         }
         if let Some(fanout) = &mut self.fanout {
             fanout.push(parcel, tally, skip);
-            self.urgent |= fanout.bytes() >= FANOUT_BYTES;
+            self.urgent |= fanout.bytes() >= FANOUT_BYTES
+                || fanout.bytes().saturating_mul(matched as usize) >= self.room;
         }
     }
 
@@ -459,7 +467,9 @@ impl Outlet {
         let outbox = link.outbox.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
         outbox.push(frame, is_message);
         self.unflushed += frame.len();
-        self.urgent |= outbox.waiting() > self.outbox_bytes || self.unflushed > UNFLUSHED_BYTES;
+        self.room = self.room.saturating_sub(frame.len());
+        self.urgent |=
+            outbox.waiting() > self.outbox_bytes || self.unflushed > UNFLUSHED_BYTES || self.room == 0;
         self.counts.queued_bytes += frame.len() as u64;
         self.mark_dirty(slot);
     }

@@ -1,12 +1,14 @@
 //! The loop: mail, readiness, accept, read and handle, timers, flush, reap.
 
 use super::Handler;
+use super::gate::Gate;
 use super::gauges::{Gauges, Phase};
 use super::listener::Listener;
 use super::mail::Mailbox;
 use super::moves::{self, Doors};
 use super::outlet::{LinkState, Outlet, Wires};
 use super::peer::Peer;
+use super::scales::{Scales, reset_on_close};
 use crate::base::ids::LinkId;
 use crate::base::time::{Now, TICK_MS, Tick};
 use mio::unix::SourceFd;
@@ -54,13 +56,18 @@ pub struct Reactor<H: Handler> {
     gauges: Arc<Gauges>,
     listeners: Vec<Door>,
     /// By slot, as in the outlet's table.
-    sockets: Vec<Option<Socket>>,
-    outlet: Outlet,
+    pub(super) sockets: Vec<Option<Socket>>,
+    pub(super) outlet: Outlet,
     doors: Doors,
-    handler: H,
+    pub(super) handler: H,
     buffer: Box<[u8]>,
     started: Instant,
-    now: Now,
+    pub(super) now: Now,
+    /// How much of the memory is taken.
+    pub(super) scales: Scales,
+    /// How fast clients are let in, and until when nobody is.
+    gate: Arc<Gate>,
+    gate_opens: Option<Instant>,
     accept_paused_until: Tick,
     /// Accepting has failed for want of descriptors or memory, and somebody may wait since.
     starved: bool,
@@ -80,6 +87,10 @@ pub struct Plumbing {
     pub listeners: Vec<Listener>,
     /// How connections come from other reactors and go there.
     pub doors: Doors,
+    /// How fast it accepts.
+    pub gate: Arc<Gate>,
+    /// What its links weigh.
+    pub scales: Scales,
 }
 
 struct Door {
@@ -100,7 +111,7 @@ impl<H: Handler> Reactor<H> {
         outlet: Outlet,
         handler: H,
     ) -> io::Result<Reactor<H>> {
-        let Plumbing { poll, wakeup_fd, listeners, doors } = plumbing;
+        let Plumbing { poll, wakeup_fd, listeners, doors, gate, scales } = plumbing;
         let registry = poll.registry().try_clone()?;
         registry.register(&mut SourceFd(&wakeup_fd), MAIL_TOKEN, Interest::READABLE)?;
         let mut listening = Vec::new();
@@ -122,6 +133,9 @@ impl<H: Handler> Reactor<H> {
             buffer: vec![0xff; READ_BYTES].into_boxed_slice(),
             started: Instant::now(),
             now: Now { tick: Tick(1), ms: 0, unix_ms: 0 },
+            scales,
+            gate,
+            gate_opens: None,
             accept_paused_until: Tick::NEVER,
             starved: false,
             closed_since_trim: 0,
@@ -166,6 +180,7 @@ impl<H: Handler> Reactor<H> {
         self.run_timers();
         clock.end(Phase::Timers, &self.gauges);
         self.flush();
+        self.weigh_if_due();
         clock.end(Phase::Flush, &self.gauges);
         self.reap();
         clock.end(Phase::Reap, &self.gauges);
@@ -188,11 +203,12 @@ impl<H: Handler> Reactor<H> {
         if has_input || self.outlet.has_work() {
             return Some(Duration::ZERO);
         }
-        let soon =
-            self.handler.is_behind().into_iter().chain(self.outlet.has_moves().then_some(MOVE_PAUSE)).min();
+        let moves = self.outlet.has_moves().then_some(MOVE_PAUSE);
+        let gate = self.gate_opens.map(|at| at.saturating_duration_since(Instant::now()));
+        let soon = self.handler.is_behind().into_iter().chain(moves).chain(gate).min();
         let accept =
             if self.listeners.iter().any(|door| door.ready) { self.accept_paused_until } else { Tick::NEVER };
-        let next = [self.outlet.next_deadline(), accept, self.trim_at, self.stop_at];
+        let next = [self.outlet.next_deadline(), accept, self.trim_at, self.stop_at, self.scales.next];
         let next = next.into_iter().filter(|tick| *tick != Tick::NEVER).min();
         let next = next.map(|tick| {
             let at = Duration::from_millis(u64::from(tick.0 - 1) * TICK_MS);
@@ -237,7 +253,8 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn may_accept(&self) -> bool {
-        self.accept_paused_until == Tick::NEVER && self.listeners.iter().any(|door| door.ready)
+        let may = |door: &Door| door.ready && (self.gate_opens.is_none() || door.listener.is_admin());
+        self.accept_paused_until == Tick::NEVER && self.listeners.iter().any(may)
     }
 
     fn accept(&mut self) {
@@ -247,17 +264,24 @@ impl<H: Handler> Reactor<H> {
         if self.accept_paused_until != Tick::NEVER && self.now.tick >= self.accept_paused_until {
             self.accept_paused_until = Tick::NEVER;
         }
+        self.gate_opens = self.gate_opens.filter(|at| *at > Instant::now());
         let mut budget = ACCEPTS_PER_TURN;
         let mut number = 0;
         while budget > 0 && self.may_accept() && number < self.listeners.len() {
-            if !self.listeners[number].ready {
+            let admin = self.listeners[number].listener.is_admin();
+            if !admin && self.gate_opens.is_none() {
+                self.gate_opens = self.gate.closed_for().map(|time| Instant::now() + time);
+            }
+            if !self.listeners[number].ready || !admin && self.gate_opens.is_some() {
                 number += 1;
                 continue;
             }
             budget -= 1;
             match self.listeners[number].listener.accept() {
                 Ok((socket, addr)) => {
-                    let admin = self.listeners[number].listener.is_admin();
+                    if !admin {
+                        self.gate.note();
+                    }
                     self.admit(socket, Peer::from(addr), admin);
                 }
                 Err(error) => match error.raw_os_error() {
@@ -375,6 +399,9 @@ impl<H: Handler> Reactor<H> {
             self.make_moves();
             let mut wires = Kernel { sockets: &mut self.sockets, registry: &self.registry };
             self.outlet.flush(&mut wires);
+            if self.outlet.is_out_of_room() {
+                self.weigh_if_due();
+            }
             let overflowed = self.outlet.take_overflowed();
             let drained = self.outlet.take_drained();
             let filled = self.outlet.take_filled();
@@ -422,6 +449,7 @@ impl<H: Handler> Reactor<H> {
                 self.handler.closed(link, &mut self.outlet);
                 // Closing takes it out of the poll too: this table has the only descriptor.
                 if let Some(socket) = self.sockets.get_mut(link.slot as usize) {
+                    socket.iter().filter(|_| self.outlet.is_reset(link)).for_each(reset_on_close);
                     *socket = None;
                 }
                 self.outlet.free(link);

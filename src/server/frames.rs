@@ -90,10 +90,17 @@ impl Worker {
     fn frame_message(&mut self, link: LinkId, message: Message<'_>, out: &mut Outlet) -> Turn {
         match self.sessions.get(link.slot as usize) {
             Some(Session::WebSocket(ws)) => {
-                let endpoint = self.shared.router.endpoint_by_number(ws.endpoint);
+                let number = ws.endpoint;
                 self.core.own_stats().messages_in.add(1);
+                let may = self.may_say(link, out);
+                let endpoint = self.shared.router.endpoint_by_number(number);
                 let cx = Context { core: &mut self.core, out };
-                Socket { cx, link }.run("on_message", |socket| endpoint.on_message(socket, message));
+                if may {
+                    Socket { cx, link }.run("on_message", |socket| endpoint.on_message(socket, message));
+                } else if cx.out.state(link) == LinkState::Open {
+                    let told = |socket: &mut Socket<'_>| endpoint.on_rate_limited(socket, message);
+                    Socket { cx, link }.run("on_rate_limited", told);
+                }
                 Turn::Next
             }
             Some(Session::Engine(_)) => self.engine_frame(link, &message, out),

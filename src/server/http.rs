@@ -1,6 +1,8 @@
 //! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
 
+use super::addresses::Address;
 use super::engine::{self, Call, Wants};
+use super::places::{full_reason, full_response};
 use super::worker::{Session, Shared, Worker};
 use crate::app::{Admission, Context, Core, Found, Job, Moved, Refusal, Request, Responder, guard};
 use crate::base::ids::{LinkId, ReactorId};
@@ -14,7 +16,6 @@ use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
 use crate::wire::upgrade::{self, AcceptKey};
 use std::any::Any;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a connection may stay between two requests, in seconds.
@@ -52,6 +53,10 @@ pub(super) struct Http {
     pub(super) moving: Option<ReactorId>,
     /// It goes there, or went, before anything was read.
     pub(super) handed_over: bool,
+    /// Its address had more links than it may when it came.
+    pub(super) crowds: bool,
+    /// What it is counted under where it goes.
+    pub(super) counted: Option<Address>,
     stage: Stage,
 }
 
@@ -78,6 +83,8 @@ impl Http {
             begun: false,
             moving: None,
             handed_over: false,
+            crowds: false,
+            counted: None,
             stage: Stage::Idle,
         }
     }
@@ -150,7 +157,7 @@ impl Worker {
     }
 
     fn http_find(&mut self, link: LinkId, input: Input<'_>, out: &mut Outlet) -> Outcome {
-        let full = self.is_full(out);
+        let (full, crowds) = (self.full(out), self.is_crowding(link));
         let Worker { core, sessions, shared, .. } = self;
         let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
         let Http { session, peer, admin, number, begun, .. } = &mut **http;
@@ -179,6 +186,10 @@ impl Worker {
                 return Outcome::Refuse(Refusal::BadRequest, response, format!("bad request: {error}"));
             }
         };
+        if crowds {
+            let response = full_response(*peer, Refusal::Address);
+            return Outcome::Refuse(Refusal::Address, response, "too many connections of its address".into());
+        }
         *number = number.wrapping_add(1);
         let busy = Busy {
             keep_alive: inner.keep_alive,
@@ -293,8 +304,8 @@ impl Worker {
             }
             // Another reactor may have given the last place away since this one looked.
             Outcome::Upgrade(_, _, _, admission) if !self.shared.take_place() => {
-                let outcome =
-                    Outcome::Refuse(Refusal::Full, full_response(http.peer), full_reason(&admission));
+                let (full, why) = (Refusal::Full, full_reason(&admission, Refusal::Full));
+                let outcome = Outcome::Refuse(full, full_response(http.peer, full), why);
                 self.http_outcome(link, outcome, out);
             }
             Outcome::Upgrade(endpoint, key, compression, admission) => {
@@ -315,9 +326,10 @@ impl Worker {
                 let why = format!("Engine.IO upgrade: {}", String::from_utf8_lossy(&response.body));
                 self.http_outcome(link, Outcome::Refuse(Refusal::Engine, response, why), out);
             }
-            Wants::WebSocket(newcomer, _) if self.is_full(out) || !self.shared.take_place() => {
-                let response = full_response(newcomer.handshake.peer());
-                self.http_outcome(link, Outcome::Refuse(Refusal::Full, response, "full".to_owned()), out);
+            Wants::WebSocket(newcomer, _) if self.full(out).is_some() || !self.shared.take_place() => {
+                let full = self.full(out).unwrap_or(Refusal::Full);
+                let response = full_response(newcomer.handshake.peer(), full);
+                self.http_outcome(link, Outcome::Refuse(full, response, full.name().to_owned()), out);
             }
             Wants::WebSocket(newcomer, key) => {
                 let mut rest = self.end_of_http(link, out);
@@ -459,7 +471,9 @@ impl Worker {
             return;
         }
         http.moving = Some(self.core.reactor);
+        let counted = http.counted.take();
         self.set_session(link, Session::Http(http));
+        self.put_counted(link.slot, counted);
         self.arrivals.push_back((self.turn, link));
     }
 
@@ -481,16 +495,6 @@ impl Worker {
             }
         }
     }
-
-    /// Whether no more sockets are taken here. A session that is polled has no descriptor, but memory all the same.
-    pub(super) fn is_full(&self, out: &Outlet) -> bool {
-        let parked = out.counts().parked as usize;
-        let wired = out.len() - parked;
-        self.stopping
-            || wired > self.shared.max_links_per_reactor
-            || parked > self.shared.max_links_per_reactor
-            || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets
-    }
 }
 
 /// Ends a link after what waits to be sent.
@@ -504,7 +508,7 @@ fn upgrade(
     busy: Busy,
     number: u16,
     shared: &Shared,
-    full: bool,
+    full: Option<Refusal>,
 ) -> Outcome {
     let head = &request.inner.head;
     if !upgrade::wants_upgrade(head) {
@@ -530,10 +534,12 @@ fn upgrade(
     let endpoint = shared.router.endpoint_by_number(number);
     let failed = || Err(Response::error(500, "internal", "the handler of this path failed"));
     match core.hook("on_upgrade", || endpoint.on_upgrade(request)).unwrap_or_else(failed) {
-        Ok(admission) if full => {
-            Outcome::Refuse(Refusal::Full, full_response(request.peer), full_reason(&admission))
-        }
-        Ok(admission) => Outcome::Upgrade(number, key, compression, admission),
+        Ok(admission) => match full {
+            Some(full) => {
+                Outcome::Refuse(full, full_response(request.peer, full), full_reason(&admission, full))
+            }
+            None => Outcome::Upgrade(number, key, compression, admission),
+        },
         Err(response) => {
             // Not the query: it may carry a token.
             let why = String::from_utf8_lossy(&response.body).into_owned();
@@ -557,19 +563,6 @@ fn posting(core: &Core, shared: &Shared, session: &HttpSession, peer: Peer, admi
     }
 }
 
-/// For whom there is no place.
-pub(super) fn full_response(peer: Peer) -> Response {
-    // Spread, so that those who were refused together do not come back together.
-    let pause = 1 + u64::from(peer.ip().map_or(0, spread)) % 10;
-    let response = Response::error(503, "full", "no more connections are taken now");
-    response.header("Retry-After", pause.to_string())
-}
-
-fn full_reason(admission: &Admission) -> String {
-    let who = admission.claim.as_ref().map_or_else(String::new, |room| format!(" {room:?}"));
-    format!("full: {:?}{who}", admission.scope)
-}
-
 /// Queues a response.
 fn send(link: LinkId, (head, body): (Frame, Option<Frame>), out: &mut Outlet) {
     out.send_bytes(link, &head);
@@ -582,12 +575,4 @@ fn send(link: LinkId, (head, body): (Frame, Option<Frame>), out: &mut Outlet) {
 fn dated(core: &Core, response: Response) -> Response {
     let now = UNIX_EPOCH + Duration::from_millis(core.now.unix_ms);
     response.header("Date", httpdate::fmt_http_date(now))
-}
-
-/// A number that differs between clients.
-fn spread(ip: std::net::IpAddr) -> u8 {
-    match ip {
-        std::net::IpAddr::V4(ip) => ip.octets().into_iter().fold(0, u8::wrapping_add),
-        std::net::IpAddr::V6(ip) => ip.octets().into_iter().fold(0, u8::wrapping_add),
-    }
 }

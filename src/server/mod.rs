@@ -1,11 +1,14 @@
 //! Where reactor, session, hub and handlers meet: the builder, the worker of a reactor, start and stop.
 
 mod balance;
+mod addresses;
 mod builder;
 mod decisions;
 mod engine;
 mod frames;
 mod http;
+mod places;
+mod rates;
 mod running;
 #[cfg(test)]
 mod simulation;

@@ -6,6 +6,7 @@
 //! reactors took over.
 
 use super::balance::Coming;
+use super::addresses::Addresses;
 use super::builder::{Builder, StartError};
 use super::worker::{Shared, Worker};
 use crate::app::{Cluster, Core, Gateway, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread};
@@ -13,10 +14,12 @@ use crate::base::ids::{MAX_REACTORS, ReactorId};
 use crate::base::sid::{MAX_NODE, MAX_SLOTS, SidKey};
 use crate::cluster::Peers;
 use crate::hub::{Hub, Interest};
+use crate::reactor::gate::Gate;
 use crate::reactor::listener::{ListenAddr, Listener};
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::Outlet;
-use crate::reactor::{Doors, Plumbing, Reactor};
+use crate::reactor::pressure::Pressure;
+use crate::reactor::{Doors, Plumbing, Reactor, Scales};
 use crate::sys;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -179,6 +182,12 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let clients = listen.len();
     let all: Vec<ListenAddr> = listen.into_iter().chain(admin).collect();
     let listeners = bind(&all, clients, count, addrs)?;
+    if let Some(bytes) = limits.send_buffer_bytes {
+        let all = listeners.iter().flatten().filter(|listener| !listener.is_admin());
+        for listener in all {
+            listener.limit_send_buffer(bytes).map_err(system("cannot limit the kernel's send buffers"))?;
+        }
+    }
     let (addrs, admin_addrs) = (addrs[..clients].to_vec(), addrs[clients..].to_vec());
     let mut parts = Vec::new();
     let mut wakeups = Vec::new();
@@ -192,14 +201,18 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let stats = Stats {
         reactors: (0..count).map(|_| ReactorStats::default()).collect(),
         cluster: cluster.as_ref().map(|_| Arc::default()),
+        memory: Arc::new(Pressure::new(count, limits.memory_bytes)),
     };
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
+    let gate = Arc::new(Gate::new(limits.accepts_per_s));
     let shared = Arc::new(Shared {
         router: Arc::new(router),
         sockets: AtomicUsize::new(0),
         max_sockets: limits.connections.unwrap_or(usize::MAX),
         max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
         coming: Coming::new(count, balance),
+        addresses: Addresses::new(),
+        pressure: stats.memory.clone(),
     });
     let limits = Arc::new(limits);
     let sids = Arc::new(node.map_or_else(SidKey::random, SidKey::of_node));
@@ -254,18 +267,21 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         let all = mailboxes.clone();
         let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
         let (sids, ways, router) = (sids.clone(), ways.clone(), shared.router.clone());
-        let peers = peers.clone();
+        let (peers, gate) = (peers.clone(), gate.clone());
         let run = move || -> io::Result<()> {
             mark_reactor_thread();
             let prepare = || -> io::Result<Reactor<Worker>> {
                 sys::close_all_but(&keep)?;
                 let outlet = Outlet::new(limits.outbox_bytes);
+                let pressure = stats.memory.clone();
                 let hub = Hub::new(reactor_id, interest);
                 let mut core = Core::new(reactor_id, hub, limits, sids, router, mailboxes, stats);
                 core.cluster = peers.map(|peers| peers as Arc<dyn Cluster>);
                 let worker = Worker::new(core, shared);
                 let doors = Doors::new(reactor_id, entrance, ways);
-                let plumbing = Plumbing { poll: parts.poll, wakeup_fd, listeners: parts.listeners, doors };
+                let scales = Scales::new(reactor_id, pressure);
+                let Parts { poll, listeners } = parts;
+                let plumbing = Plumbing { poll, wakeup_fd, listeners, doors, gate, scales };
                 Reactor::new(plumbing, mailbox, gauges, outlet, worker)
             };
             let own_table = sys::own_descriptor_table();

@@ -136,10 +136,16 @@ impl Worker {
         if session.closed {
             return Ok(());
         }
+        let dismissed = session.dismissed;
         match (decoded.kind, member) {
             // Old clients may say it again, and may mean the main namespace, which they are in.
             (PacketType::Connect, Some(_)) if revision == Revision::Four => Ok(()),
             (PacketType::Connect, Some(_)) => Err(Fault::Broken),
+            (PacketType::Connect, None) if !self.may_say(link, out) => {
+                let error = ConnectError::new("too many messages");
+                self.socketio_refuse(link, parser, revision, name, &error, out);
+                Ok(())
+            }
             (PacketType::Connect, None) => {
                 let asked = Asked { name, query: decoded.query, auth: decoded.data, parser };
                 self.socketio_connect(socketio, link, asked, out)
@@ -153,7 +159,7 @@ impl Worker {
             }
             // Old servers ignored what was for a namespace that the client was not in.
             _ if revision == Revision::Four => Ok(()),
-            _ if session.dismissed && socketio.presume(name).is_some() => Ok(()),
+            _ if dismissed && socketio.presume(name).is_some() => Ok(()),
             _ => Err(Fault::Broken),
         }
     }
@@ -175,6 +181,7 @@ impl Worker {
             }
             PacketType::Event | PacketType::BinaryEvent => {
                 let Some(name) = decoded.name.as_deref() else { return };
+                let may = self.may_say(link, out);
                 let reactor = self.core.reactor;
                 let ack = decoded.id.map(|id| Ack {
                     link,
@@ -187,6 +194,14 @@ impl Worker {
                 });
                 let mut event = Event { name, args: decoded.args, ack };
                 let mut socket = self.socket(link, inside, epoch, revision, out);
+                for handler in namespace.listeners.on_rate_limited.iter().filter(|_| !may) {
+                    if socket.is_connected() {
+                        socket.run(name, |socket| handler(socket, &mut event));
+                    }
+                }
+                if !may {
+                    return;
+                }
                 for handler in &namespace.on_any {
                     if socket.is_connected() {
                         socket.run(name, |socket| handler(socket, &mut event));

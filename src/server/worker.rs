@@ -4,16 +4,20 @@
 //! the stages are [`super::http`] and [`super::websocket`].
 
 use super::balance::{Coming, Evening};
+use super::addresses::{Address, Addresses};
 use super::engine::{Engine, Newcomer, Probe};
 use super::http::Http;
 use super::transfer::Moving;
+use super::places::Counted;
 use super::websocket::Ws;
-use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Router};
+use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Refusal, Router};
 use crate::base::ids::LinkId;
+use crate::base::pace::Bucket;
 use crate::base::time::Now;
 use crate::reactor::Handler;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
+use crate::reactor::pressure::Pressure;
 use crate::wire::deflate::{self, Inflater};
 use crate::wire::response::Response;
 use std::collections::VecDeque;
@@ -39,6 +43,10 @@ pub(super) struct Shared {
     /// that whoever comes then is told.
     pub(super) max_links_per_reactor: usize,
     pub(super) coming: Coming,
+    /// How many links each address has, where that is limited.
+    pub(super) addresses: Addresses,
+    /// How much of the memory is taken that may be.
+    pub(super) pressure: Arc<Pressure>,
 }
 
 impl Shared {
@@ -86,6 +94,10 @@ pub(super) struct Worker {
     pub(super) turn: u64,
     /// Connections that came from other reactors, and in which turn.
     pub(super) arrivals: VecDeque<(u64, LinkId)>,
+    /// By slot, what it counts under: empty unless connections of one address are limited.
+    pub(super) counted: Vec<Option<Address>>,
+    /// By slot, what its client may still send: empty unless that is limited.
+    pub(super) buckets: Vec<Bucket>,
     /// Sessions that begin on a WebSocket and wait a moment, since when, in milliseconds.
     pub(super) greeted: VecDeque<(u32, LinkId, Newcomer)>,
     /// WebSockets on their way to other reactors and from there.
@@ -107,6 +119,8 @@ impl Worker {
             answering: false,
             turn: 0,
             arrivals: VecDeque::new(),
+            counted: Vec::new(),
+            buckets: Vec::new(),
             greeted: VecDeque::new(),
         }
     }
@@ -220,7 +234,14 @@ impl Handler for Worker {
     }
 
     fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet) {
-        self.set_session(link, Session::Http(Box::new(Http::new(&self.core.limits, peer, admin))));
+        let counted = if admin { Counted::Within } else { self.count_address(link, peer) };
+        let mut http = Http::new(&self.core.limits, peer, admin);
+        http.crowds = counted == Counted::Beyond;
+        self.set_session(link, Session::Http(Box::new(http)));
+        if counted == Counted::FarBeyond {
+            self.core.own_stats().refused[Refusal::Address as usize].add(1);
+            return out.reset(link);
+        }
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
         if !admin && let Some(to) = self.lighter(out) {
             self.hand_over(link, to, out);
@@ -278,6 +299,20 @@ impl Handler for Worker {
         self.run_jobs(out);
     }
 
+    fn shed(&mut self, link: LinkId, out: &mut Outlet) {
+        let waiting = out.waiting(link);
+        out.note(link, log::Level::Warn, || {
+            format!(
+                "{}: slow consumer, reset to free memory ({waiting} bytes were waiting)",
+                self.name_of(link)
+            )
+        });
+        out.farewell(link, None);
+        self.leave(link, &CloseCause::Slow, out);
+        out.reset(link);
+        self.run_jobs(out);
+    }
+
     fn drained(&mut self, link: LinkId, out: &mut Outlet) {
         self.http_drained(link, out);
         self.run_jobs(out);
@@ -293,6 +328,7 @@ impl Handler for Worker {
         match session {
             Session::Http(mut http) => {
                 if let Some(reactor) = http.moving.take() {
+                    http.counted = self.take_counted(link.slot);
                     self.core.mailboxes[usize::from(reactor.0)]
                         .post_anyway(Mail::Link { number, session: http }, 1_024);
                 }
@@ -321,6 +357,8 @@ impl Handler for Worker {
             }
         }
         self.core.sio.remove(link);
+        self.uncount_address(link.slot);
+        self.forget_rate(link.slot);
         self.sessions[link.slot as usize] = Session::Gone;
         self.run_jobs(out);
     }
@@ -372,6 +410,10 @@ impl Handler for Worker {
             self.sessions.pop();
         }
         self.sessions.shrink_to_fit();
+        self.counted.truncate(self.sessions.len());
+        self.counted.shrink_to_fit();
+        self.buckets.truncate(self.sessions.len());
+        self.buckets.shrink_to_fit();
         self.inflater = Inflater::new();
         deflate::forget_thread();
         self.answers.shrink_to(64);

@@ -1,5 +1,9 @@
 //! The allocator's manners, and what the process weighs.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
 /// Keeps large blocks apart from small ones, always: such a block goes back to the kernel when it is freed.
 ///
 /// glibc raises that threshold each time a large block is freed, after which grown tables would stay in
@@ -69,6 +73,35 @@ fn flush_thread_cache() {
     }
 }
 
+/// What is resident of this process: a file that stays open, so that a thread without a free descriptor can still ask.
+#[derive(Debug)]
+pub struct Resident {
+    statm: File,
+    page_bytes: u64,
+}
+
+impl Resident {
+    /// Opens it in the table of the calling thread.
+    ///
+    /// # Errors
+    /// There is no `/proc`, or no descriptor.
+    pub fn open() -> io::Result<Resident> {
+        // SAFETY: the call takes no pointers.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let statm = File::open("/proc/self/statm")?;
+        Ok(Resident { statm, page_bytes: u64::try_from(page).unwrap_or(4_096) })
+    }
+
+    /// In bytes, shared pages included; nothing if the kernel does not tell.
+    pub fn bytes(&self) -> Option<u64> {
+        let mut buffer = [0; 128];
+        let length = self.statm.read_at(&mut buffer, 0).ok()?;
+        let text = std::str::from_utf8(&buffer[..length]).ok()?;
+        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+        Some(pages * self.page_bytes)
+    }
+}
+
 /// The proportional set size of this process in bytes, or `None` where `/proc` does not tell.
 pub fn proportional_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
@@ -79,8 +112,20 @@ pub fn proportional_bytes() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn a_process_weighs_something() {
-        assert!(super::proportional_bytes().unwrap() > 100_000);
+        assert!(proportional_bytes().unwrap() > 100_000);
+    }
+
+    #[test]
+    fn what_is_touched_is_resident() {
+        let resident = Resident::open().unwrap();
+        let before = resident.bytes().unwrap();
+        let block = vec![1u8; 64 << 20];
+        assert!(resident.bytes().unwrap() >= before + (60 << 20));
+        drop(block);
+        assert!(resident.bytes().unwrap() < before + (32 << 20));
     }
 }

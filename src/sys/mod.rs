@@ -2,6 +2,7 @@
 
 #[cfg(feature = "redis")]
 mod bell;
+mod charge;
 mod descriptors;
 mod memory;
 mod passing;
@@ -10,10 +11,11 @@ mod wakeup;
 
 #[cfg(feature = "redis")]
 pub use bell::Bell;
+pub use charge::{charged_bytes, unsent_bytes};
 pub use descriptors::{
     close_all_but, close_one, descriptor_limit, own_descriptor_table, raise_descriptor_limit,
 };
-pub use memory::{proportional_bytes, return_free_memory, steady_allocator, warm_up_code};
+pub use memory::{Resident, proportional_bytes, return_free_memory, steady_allocator, warm_up_code};
 pub use passing::{DoorIn, DoorOut, door};
 pub use signals::with_signals_blocked;
 pub use wakeup::Wakeup;

@@ -122,6 +122,14 @@ impl Server {
         Raw::new(TcpStream::connect(self.addr).unwrap())
     }
 
+    /// From another address of this machine.
+    pub(crate) fn connect_from(&self, address: [u8; 4]) -> Raw {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SockAddr::from(SocketAddr::from((address, 0)))).unwrap();
+        socket.connect(&SockAddr::from(self.addr)).unwrap();
+        Raw::new(socket.into())
+    }
+
     /// A connection through which little fits: small segments keep the kernel's buffers small on both sides.
     pub(crate) fn connect_narrow(&self) -> Raw {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

@@ -4,7 +4,8 @@
 
 use super::decision::WaitingRoom;
 use super::error::{Error, Outcome};
-use super::namespace::Namespace;
+use super::event::Event;
+use super::namespace::{Namespace, OnEvent};
 use super::outgoing::Outgoing;
 use super::rooms::{Moved, RoomEvent};
 use super::server_side::OnServerSide;
@@ -26,6 +27,7 @@ pub(crate) struct Listeners {
     pub(super) outgoing: Vec<OnOutgoing>,
     pub(super) on_room: Vec<OnRoom>,
     pub(crate) on_upgrade: Vec<OnUpgrade>,
+    pub(crate) on_rate_limited: Vec<OnEvent>,
     pub(super) server_side: HashMap<String, Vec<OnServerSide>>,
 }
 
@@ -97,6 +99,17 @@ impl Namespace {
         handler: impl Fn(&mut Socket<'_>) -> R + Send + Sync + 'static,
     ) -> Namespace {
         self.listeners.on_upgrade.push(Box::new(move |socket| handler(socket).into_result()));
+        self
+    }
+
+    /// An event came that is more than [`Limits::messages_per_s`](crate::Limits::messages_per_s) allows: it is passed over, and its
+    /// client may be told, most simply by its acknowledgement. No other handler of events is called, nor a packet middleware.
+    pub fn on_rate_limited<R: Outcome>(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>, &mut Event<'_>) -> R + Send + Sync + 'static,
+    ) -> Namespace {
+        let handler: OnEvent = Box::new(move |socket, event| handler(socket, event).into_result());
+        self.listeners.on_rate_limited.push(handler);
         self
     }
 

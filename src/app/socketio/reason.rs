@@ -52,7 +52,7 @@ impl From<&CloseCause> for DisconnectReason {
             CloseCause::Client(_) => DisconnectReason::TransportClose,
             CloseCause::Lost => DisconnectReason::TransportError,
             CloseCause::Handler(_) => DisconnectReason::ServerNamespaceDisconnect,
-            CloseCause::Replaced(_) | CloseCause::Slow => DisconnectReason::ForcedClose,
+            CloseCause::Replaced(_) | CloseCause::Slow | CloseCause::Flood => DisconnectReason::ForcedClose,
             CloseCause::Idle => DisconnectReason::PingTimeout,
             CloseCause::Protocol(_) => DisconnectReason::ParseError,
             CloseCause::Shutdown => DisconnectReason::ServerShuttingDown,

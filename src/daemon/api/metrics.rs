@@ -73,8 +73,10 @@ fn write(api: &Api, stats: &Stats, scopes: &Scopes) -> String {
     let mut page = Exposition::default();
     connections(&mut page, stats, scopes);
     traffic(&mut page, stats);
-    let mut memory = page.family("fanfare_memory_bytes", Kind::Gauge, "Memory of the process.");
-    for (part, bytes) in api.process.memory() {
+    let help =
+        "Memory of the process and, where it has a ceiling, that and what the kernel takes for connections.";
+    let mut memory = page.family("fanfare_memory_bytes", Kind::Gauge, help);
+    for (part, bytes) in api.process.memory(stats.memory()) {
         memory.sample(&[("part", part)], bytes);
     }
     times(&mut page, stats);
@@ -152,6 +154,9 @@ fn cluster(page: &mut Exposition, cluster: &ClusterStats) {
 fn traffic(page: &mut Exposition, stats: &Stats) {
     page.family("fanfare_messages_in_total", Kind::Counter, "Messages that clients sent.")
         .sample(&[], stats.sum(ReactorStats::messages_in));
+    let help = "Messages that clients sent faster than they may, which were passed over.";
+    page.family("fanfare_rate_limited_total", Kind::Counter, help)
+        .sample(&[], stats.sum(ReactorStats::rate_limited));
     page.family("fanfare_deliveries_total", Kind::Counter, "Messages taken for delivery to one socket.")
         .sample(&[], stats.sum(|reactor| reactor.gauges.deliveries.get()));
     let help = "Messages to one socket (busy: to one reactor) that were not delivered.";

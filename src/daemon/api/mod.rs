@@ -121,8 +121,11 @@ fn healthy(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, resp
     responder.send(cx, Response::text(200, "ok\n"));
 }
 
-/// Ready is when every reactor answers; one that does not leaves the request to its time limit and 503.
+/// Ready is when newcomers are taken and every reactor answers; one that does not leaves the request to its time limit and 503.
 fn ready(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    if cx.stats().memory().is_some_and(|memory| memory.is_over) {
+        return responder.send(cx, Response::error(503, "memory", "over the memory ceiling"));
+    }
     if api.needs_cluster && cx.stats().cluster().is_some_and(|cluster| !cluster.is_up()) {
         return responder.send(cx, Response::error(503, "cluster_down", "Redis is not reached"));
     }

@@ -1,5 +1,6 @@
 //! What the operating system knows about this process: its age and its memory.
 
+use fanfare::Memory;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,9 +25,15 @@ impl Process {
         self.started.elapsed().as_millis() as f64 / 1e3
     }
 
-    /// The resident and the proportional set size in bytes, where `/proc` tells.
-    pub(super) fn memory(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let parts = [("rss", resident_bytes()), ("pss", self.proportional_bytes())];
+    /// The resident and the proportional set size in bytes, where `/proc` tells; what the kernel takes and the ceiling, where
+    /// there is one.
+    pub(super) fn memory(&self, memory: Option<Memory>) -> impl Iterator<Item = (&'static str, u64)> {
+        let parts = [
+            ("rss", resident_bytes()),
+            ("kernel", memory.map(|memory| memory.kernel)),
+            ("ceiling", memory.map(|memory| memory.ceiling)),
+            ("pss", self.proportional_bytes()),
+        ];
         parts.into_iter().filter_map(|(part, bytes)| Some((part, bytes?)))
     }
 
@@ -63,9 +70,11 @@ mod tests {
     #[test]
     fn a_process_weighs_something() {
         let process = Process::new();
-        let parts: Vec<_> = process.memory().collect();
+        let parts: Vec<_> = process.memory(None).collect();
         assert_eq!(parts.len(), 2);
         assert!(parts.iter().all(|(_, bytes)| *bytes > 100_000), "{parts:?}");
-        assert_eq!(process.memory().last(), parts.last().copied());
+        let memory = Memory { ceiling: 3_000_000, process: 1, kernel: 2_000_000, is_over: false };
+        let more: Vec<_> = process.memory(Some(memory)).collect();
+        assert_eq!(more[1..], [("kernel", 2_000_000), ("ceiling", 3_000_000), parts[1]]);
     }
 }

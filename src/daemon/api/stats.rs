@@ -33,6 +33,8 @@ struct Counters {
     refused: Counts,
     closed: Counts,
     messages_in: u64,
+    /// Those that were passed over, because they came faster than they may.
+    rate_limited: u64,
     deliveries: u64,
     dropped: Counts,
     /// Messages made, by dialect.
@@ -48,7 +50,7 @@ pub(super) fn serve(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &P
     let answer = Answer {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: api.process.uptime_s(),
-        memory_bytes: api.process.memory().collect(),
+        memory_bytes: api.process.memory(stats.memory()).collect(),
         all,
         reactors,
     };
@@ -80,6 +82,7 @@ impl Counters {
             refused: refused(reactor).collect(),
             closed: reactor.closed().collect(),
             messages_in: reactor.messages_in(),
+            rate_limited: reactor.rate_limited(),
             deliveries: reactor.gauges.deliveries.get(),
             dropped: dropped(reactor).into_iter().collect(),
             encoded: reactor.encoded().collect(),
@@ -95,6 +98,7 @@ impl Counters {
         add_counts(&mut self.refused, &other.refused);
         add_counts(&mut self.closed, &other.closed);
         self.messages_in += other.messages_in;
+        self.rate_limited += other.rate_limited;
         self.deliveries += other.deliveries;
         add_counts(&mut self.dropped, &other.dropped);
         add_counts(&mut self.encoded, &other.encoded);

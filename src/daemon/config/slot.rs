@@ -103,6 +103,10 @@ pub(super) enum Slot<'c> {
     Millis(&'c mut u32, RangeInclusive<u64>),
     /// 0 is no number.
     Count(&'c mut Option<usize>, RangeInclusive<u64>),
+    /// 0 is no rate.
+    Rate(&'c mut Option<u32>, RangeInclusive<u64>),
+    /// 0 is no amount.
+    Bytes(&'c mut Option<u64>, RangeInclusive<u64>),
     Switch(&'c mut bool),
     Level(&'c mut LevelFilter),
     Secret(&'c mut Option<String>),
@@ -131,7 +135,9 @@ impl Slot<'_> {
             | Slot::Small(_, range)
             | Slot::Seconds(_, range)
             | Slot::Millis(_, range)
-            | Slot::Count(_, range) => {
+            | Slot::Count(_, range)
+            | Slot::Rate(_, range)
+            | Slot::Bytes(_, range) => {
                 format!("a number from {} to {}", range.start(), range.end())
             }
             Slot::Switch(_) => "true or false".to_owned(),
@@ -167,6 +173,10 @@ impl Slot<'_> {
             Slot::Count(at, range) => {
                 *at = Some(usize::try_from(value.number(&range)?).ok()?).filter(|count| *count > 0);
             }
+            Slot::Rate(at, range) => {
+                *at = Some(u32::try_from(value.number(&range)?).ok()?).filter(|rate| *rate > 0);
+            }
+            Slot::Bytes(at, range) => *at = Some(value.number(&range)?).filter(|bytes| *bytes > 0),
             Slot::Switch(at) => *at = value.switch()?,
             Slot::Level(at) => *at = value.text()?.parse().ok()?,
             Slot::Secret(at) => {
@@ -227,6 +237,8 @@ impl Slot<'_> {
             Slot::Small(at, _) => at.to_string(),
             Slot::Seconds(at, _) | Slot::Millis(at, _) => at.to_string(),
             Slot::Count(at, _) => at.unwrap_or(0).to_string(),
+            Slot::Rate(at, _) => at.unwrap_or(0).to_string(),
+            Slot::Bytes(at, _) => at.unwrap_or(0).to_string(),
             Slot::Switch(at) => at.to_string(),
             Slot::Level(at) => text(&at.as_str().to_lowercase()),
             Slot::Secret(at) => text(at.as_ref().map(|_| "***")?),

@@ -41,6 +41,12 @@ fn the_bounds_themselves_are_taken() {
         ("limits.connections", 0, 1 << 32),
         ("limits.head_bytes", 128, 1 << 20),
         ("limits.rooms_per_socket", 1, 1_000_000),
+        ("limits.connections_per_ip", 0, 1 << 32),
+        ("limits.messages_per_s", 0, 1_000_000),
+        ("limits.messages_burst", 0, 2_000_000),
+        ("limits.accepts_per_s", 0, 10_000_000),
+        ("limits.memory_bytes", 0, 1 << 50),
+        ("limits.send_buffer_bytes", 0, 1 << 30),
         ("compression.threshold_bytes", 0, 1 << 30),
         ("compression.level", 1, 9),
         ("cluster.node", 0, 4_095),
@@ -57,6 +63,29 @@ fn the_bounds_themselves_are_taken() {
             assert!(key.set(&mut config, &Value::Number(number)).is_err(), "{name} = {number}");
         }
     }
+}
+
+#[test]
+fn zero_is_no_limit() {
+    let zero = Value::Number(0);
+    let names = keys().map(|key| key.name).filter(|name| {
+        let mut config = Config::default();
+        name.starts_with("limits.")
+            && Key::find(name).unwrap().set(&mut config, &zero).is_ok()
+            && config == Config::default()
+    });
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [
+            "limits.connections",
+            "limits.connections_per_ip",
+            "limits.messages_per_s",
+            "limits.messages_burst",
+            "limits.accepts_per_s",
+            "limits.memory_bytes",
+            "limits.send_buffer_bytes",
+        ]
+    );
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -
         Namespace::new(name)
             .parser(parser_of(name))
             .middleware(move |_, connecting| check_token(&access, connecting))
+            .on_rate_limited(|socket, event| refuse(socket, event, &Fault::rate_limited()))
     };
     let main = guarded(NAMESPACE)
         .on("register", |socket, event| answer(socket, event, register))

@@ -18,6 +18,10 @@ impl Fault {
         Fault { code: "bad_request", message: message.into() }
     }
 
+    pub(crate) fn rate_limited() -> Fault {
+        Fault { code: "rate_limited", message: "too many messages".to_owned() }
+    }
+
     pub(crate) fn too_large(message: impl Into<String>) -> Fault {
         Fault { code: "too_large", message: message.into() }
     }

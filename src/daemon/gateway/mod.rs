@@ -85,6 +85,16 @@ impl Endpoint for Gateway {
         }
     }
 
+    fn on_rate_limited(&self, socket: &mut Socket<'_>, message: Message<'_>) {
+        // Which message was not taken, the client wants to know.
+        let incoming = match message {
+            Message::Text(text) => Incoming::parse(text),
+            Message::Binary(_) => return socket.close(1003, "text frames only"),
+        };
+        let fault = Fault { code: 429, message: "too many messages".to_owned() };
+        socket.send(&incoming.fault_frame(&fault));
+    }
+
     fn on_close(&self, socket: &mut Socket<'_>, cause: &CloseCause) {
         let domain = domain_of(socket.scope()).unwrap_or_default();
         log::debug!("{:?} in {domain:?}: {}", client_of(socket), cause.name());

@@ -44,9 +44,13 @@ impl Outlet {
     pub fn flush(&mut self, wires: &mut impl Wires) {
         self.flush_fanout(wires);
         let mut dirty = std::mem::take(&mut self.dirty);
-        for slot in dirty.drain(..) {
-            self.flush_link(slot, wires);
+        // Behind the last one for whom there was room, everybody waits for the next look.
+        let mut flushed = 0;
+        while flushed < dirty.len() && self.room > 0 {
+            self.flush_link(dirty[flushed], wires);
+            flushed += 1;
         }
+        dirty.drain(..flushed);
         // The capacity is used again, and nothing was marked meanwhile.
         debug_assert!(self.dirty.is_empty());
         self.dirty = dirty;
@@ -80,10 +84,11 @@ impl Outlet {
             }
             let bytes = fanout.contiguous(dialect, &mut scratch, &mut self.counts.encoded);
             for slot in free.drain(..) {
-                let Some(bytes) = bytes else {
+                let Some(bytes) = bytes.filter(|_| self.room > 0) else {
                     self.queue_rest(slot, fanout.parcels(), 0, false);
                     continue;
                 };
+                self.room = self.room.saturating_sub(bytes.len());
                 match wires.write(slot, bytes) {
                     Ok(count) if count == bytes.len() => all_written += 1,
                     Ok(count) => self.queue_rest(slot, fanout.parcels(), count, false),
@@ -154,6 +159,7 @@ impl Outlet {
                     Ok(sent) => {
                         outbox.advance(sent);
                         self.counts.queued_bytes -= sent as u64;
+                        self.room = self.room.saturating_sub(sent);
                         if sent < bytes {
                             break;
                         }

@@ -142,12 +142,18 @@ impl Worker {
         let shared = self.shared.clone();
         match &shared.router.mount(mount).served {
             Served::Endpoint(endpoint) => {
+                let may = self.may_say(link, out);
                 let message = match data {
                     Data::Text(text) => crate::app::Message::Text(text),
                     Data::Binary(bytes) => crate::app::Message::Binary(bytes),
                 };
                 let cx = Context { core: &mut self.core, out };
-                Socket { cx, link }.run("on_message", |socket| endpoint.on_message(socket, message));
+                if may {
+                    Socket { cx, link }.run("on_message", |socket| endpoint.on_message(socket, message));
+                } else if cx.out.state(link) == LinkState::Open {
+                    let told = |socket: &mut Socket<'_>| endpoint.on_rate_limited(socket, message);
+                    Socket { cx, link }.run("on_rate_limited", told);
+                }
                 Ok(())
             }
             Served::SocketIo(socketio) => self.socketio_message(socketio, link, data, out),

@@ -8,6 +8,8 @@ use crate::base::ids::LinkId;
 use crate::base::sid::Place;
 use crate::base::time::Tick;
 use crate::reactor::outlet::Outlet;
+use crate::reactor::peer::Peer;
+use crate::server::places::{Counted, full_response};
 use crate::server::worker::{Session, Worker};
 use crate::session::websocket::WebSocket;
 use crate::wire::dialect::Dialect;
@@ -119,14 +121,29 @@ impl Worker {
         self.core.jobs.push_back(Job::Respond { link, number, response });
     }
 
+    fn polling_no_place(&mut self, asker: &Asker, peer: Peer, reason: Refusal) {
+        self.core.own_stats().refused[reason as usize].add(1);
+        self.polling_turn_away(asker, full_response(peer, reason));
+    }
+
     fn polling_open(&mut self, asker: &Asker, newcomer: Newcomer, out: &mut Outlet) {
-        if self.is_full(out) || !self.shared.take_place() {
-            self.core.own_stats().refused[Refusal::Full as usize].add(1);
-            let response = crate::server::http::full_response(newcomer.handshake.peer());
-            return self.polling_turn_away(asker, response);
+        let peer = newcomer.handshake.peer();
+        let mut refusal = self.full(out);
+        if refusal.is_none() && !self.shared.take_place() {
+            refusal = Some(Refusal::Full);
+        }
+        if let Some(refusal) = refusal {
+            return self.polling_no_place(asker, peer, refusal);
         }
         let Newcomer { revision, base64, jsonp, handshake, admission } = newcomer;
         let session = out.open_parked();
+        if self.count_address(session, peer) != Counted::Within {
+            self.uncount_address(session.slot);
+            self.shared.give_place_back();
+            // Nothing of it is to be closed: its slot has no session yet.
+            out.free(session);
+            return self.polling_no_place(asker, peer, Refusal::Address);
+        }
         // Polled payloads of revision 4 are text.
         out.set_dialect(session, Dialect::engine(revision, base64 || revision == Revision::Four));
         let agent = handshake.header("user-agent").unwrap_or_default();

@@ -483,7 +483,9 @@ fn run_all(run: Run, (one, count): (&str, &str), usual: u64, tallied: &[&'static
 
 #[test]
 fn a_server_keeps_its_promises() {
-    let tallied: Vec<_> = CloseCause::NAMES.iter().chain(&TALLIED).copied().collect();
+    // Clients wait for answers to all that they say here: how much they may say has no limit.
+    let causes = CloseCause::NAMES.iter().filter(|cause| **cause != CloseCause::Flood.name());
+    let tallied: Vec<_> = causes.chain(&TALLIED).copied().collect();
     run_all(run, ("FANFARE_SEED", "FANFARE_SEEDS"), 300, &tallied);
 }
 

@@ -16,6 +16,8 @@ use crate::hub::{Hub, Interest};
 use crate::reactor::mail::{MAILBOX_BYTES, Mailbox};
 use crate::reactor::outlet::Outlet;
 use crate::server::balance::Coming;
+use crate::reactor::pressure::Pressure;
+use crate::server::addresses::Addresses;
 use crate::server::worker::{Shared, Worker};
 use crate::sys::Wakeup;
 use std::collections::HashMap;
@@ -57,6 +59,7 @@ impl Node {
             rooms_per_socket: ROOMS_PER_SOCKET,
             ..Limits::default()
         });
+        let memory = Arc::new(Pressure::new(count, None));
         let shared = Arc::new(Shared {
             router: Arc::new(router(setup, &limits)),
             sockets: AtomicUsize::new(0),
@@ -64,6 +67,8 @@ impl Node {
             max_links_per_reactor: usize::MAX,
             // The dice decide who moves.
             coming: Coming::new(count, false),
+            addresses: Addresses::new(),
+            pressure: memory.clone(),
         });
         // Nobody waits for it: turns come when the dice say so.
         let wakeup = Arc::new(Wakeup::new().unwrap());
@@ -71,7 +76,8 @@ impl Node {
             .map(|_| (0..count + 2).map(|_| Arc::new(Mailbox::new(wakeup.clone()))).collect())
             .collect();
         let cluster = setup.cluster.as_ref().map(|_| Arc::default());
-        let stats = Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect(), cluster };
+        let stats =
+            Stats { reactors: (0..count).map(|_| ReactorStats::default()).collect(), cluster, memory };
         let ears: Arc<OnceLock<Weak<Peers>>> = Arc::default();
         let mut interest = Interest::new();
         if setup.cluster.is_some() {

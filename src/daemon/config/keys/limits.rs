@@ -47,6 +47,42 @@ pub(super) const KEYS: &[Key] = &[
         slot: |config| Slot::Size(&mut config.limits.rooms_per_socket, 1..=1_000_000),
     },
     Key {
+        name: "limits.connections_per_ip",
+        flag: None,
+        about: "Connections of one address, of IPv6 of one /64; 0 is any number",
+        slot: |config| Slot::Count(&mut config.limits.connections_per_ip, 0..=1 << 32),
+    },
+    Key {
+        name: "limits.messages_per_s",
+        flag: None,
+        about: "Messages that one client may send a second, on average; 0 is any number",
+        slot: |config| Slot::Rate(&mut config.limits.messages_per_s, 0..=1_000_000),
+    },
+    Key {
+        name: "limits.messages_burst",
+        flag: None,
+        about: "Messages that it may send at once; 0 is twice what it may send a second",
+        slot: |config| Slot::Rate(&mut config.limits.messages_burst, 0..=2_000_000),
+    },
+    Key {
+        name: "limits.accepts_per_s",
+        flag: None,
+        about: "Connections that the server accepts a second, the others wait; 0 is any number",
+        slot: |config| Slot::Rate(&mut config.limits.accepts_per_s, 0..=10_000_000),
+    },
+    Key {
+        name: "limits.memory_bytes",
+        flag: None,
+        about: "What the process and the kernel on its behalf may take; 0 is any amount",
+        slot: |config| Slot::Bytes(&mut config.limits.memory_bytes, 0..=1 << 50),
+    },
+    Key {
+        name: "limits.send_buffer_bytes",
+        flag: None,
+        about: "What the kernel may keep of what one client does not read; 0 is what net.ipv4.tcp_wmem says",
+        slot: |config| Slot::Count(&mut config.limits.send_buffer_bytes, 0..=GIB),
+    },
+    Key {
         name: "ws.compression",
         flag: None,
         about: "Compress messages of /ws for clients that offer permessage-deflate",

@@ -1,0 +1,168 @@
+//! What a reactor's links take of the kernel's memory, and who is shed when there is too little.
+//!
+//! Owns the looks: ten a second where memory has a ceiling, and one whenever as much was sent as the look before left room
+//! for, so that a flood between two looks is bounded by bytes and not by time. What a send takes of the kernel is freed when
+//! the peer has it, or when the connection is reset; closing it is not enough, because the kernel goes on trying.
+
+use super::Handler;
+use super::outlet::Waiter;
+use super::pressure::{Level, Pressure, Weight};
+use super::turn::Reactor;
+use crate::base::ids::{LinkId, ReactorId};
+use crate::base::time::Tick;
+use crate::sys::{self, Resident};
+use socket2::Socket;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// What the kernel takes for a connection that is idle, in bytes: socket, inode, file and its entry in the poll.
+/// `fanfare plan` and tuning.md say how it was measured.
+const IDLE_BYTES: u64 = 4_160;
+/// Links that are asked in one look; of more, the others are taken to be like those that were asked.
+const ASKED: usize = 1_024;
+/// The least room that a look leaves: without any, nothing that frees memory could be sent.
+const LEAST_ROOM: usize = 256 << 10;
+/// Time between two looks, and between two times that free memory is handed back while there is too little.
+const LOOK_MS: u64 = 100;
+const TRIM_MS: u64 = 1_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Scales {
+    reactor: ReactorId,
+    pressure: Arc<Pressure>,
+    resident: Option<Resident>,
+    /// Tick::NEVER while there is no ceiling.
+    pub(super) next: Tick,
+    next_trim: Tick,
+    /// Bytes of links that were shed in the last look.
+    freeing: u64,
+    /// Where the next look begins to ask.
+    turn: usize,
+}
+
+impl Scales {
+    /// In the table of the reactor's thread.
+    pub fn new(reactor: ReactorId, pressure: Arc<Pressure>) -> Scales {
+        let resident = Resident::open();
+        if let Err(error) = &resident
+            && pressure.ceiling().is_some()
+        {
+            log::error!("what the process takes is not known, only what the kernel does counts: {error}");
+        }
+        let first = if pressure.ceiling().is_some() { Tick(1) } else { Tick::NEVER };
+        Scales {
+            reactor,
+            pressure,
+            resident: resident.ok(),
+            next: first,
+            next_trim: Tick(1),
+            freeing: 0,
+            turn: 0,
+        }
+    }
+}
+
+impl<H: Handler> Reactor<H> {
+    /// Looks if it is time to, or if nothing more may be sent before.
+    pub(super) fn weigh_if_due(&mut self) {
+        let is_time = self.scales.next != Tick::NEVER && self.now.tick >= self.scales.next;
+        if is_time || self.outlet.is_out_of_room() {
+            self.weigh();
+        }
+    }
+
+    fn weigh(&mut self) {
+        let pressure = self.scales.pressure.clone();
+        if pressure.ceiling().is_none() {
+            self.scales.next = Tick::NEVER;
+            return self.outlet.make_room(usize::MAX);
+        }
+        self.scales.next = Tick(self.now.tick.0 + (LOOK_MS / crate::base::time::TICK_MS) as u32);
+        let number = usize::from(self.scales.reactor.0);
+        let process = |scales: &Scales| {
+            let known = scales.resident.as_ref().and_then(Resident::bytes);
+            known.unwrap_or_else(|| scales.pressure.process())
+        };
+        let is_time = pressure.refuses() && self.now.tick >= self.scales.next_trim;
+        if is_time || self.scales.freeing > 0 {
+            // What was freed may still be the allocator's.
+            self.scales.next_trim = self.now.tick.plus_ms(TRIM_MS);
+            sys::return_free_memory();
+            pressure.end_freeing(std::mem::take(&mut self.scales.freeing));
+        }
+        let weight = self.ask_links();
+        let level = pressure.weighed(number, weight, process(&self.scales));
+        if level == Level::Shed {
+            self.scales.freeing = self.shed(pressure.share_to_free(number));
+            pressure.begin_freeing(self.scales.freeing);
+        }
+        let headroom = usize::try_from(pressure.headroom()).unwrap_or(usize::MAX);
+        // Others send at the same time, and the kernel charges more than the bytes.
+        self.outlet.make_room((headroom / (2 * pressure.reactors())).max(LEAST_ROOM));
+    }
+
+    /// What the kernel has charged.
+    fn ask_links(&mut self) -> Weight {
+        let counts = self.outlet.counts();
+        let wired = self.outlet.len() as u64 - counts.parked;
+        let stride = self.outlet.len().div_ceil(ASKED).max(1);
+        let first = self.scales.turn % stride;
+        self.scales.turn = self.scales.turn.wrapping_add(1);
+        let (mut asked, mut exact, mut sampled) = (0, 0, 0);
+        for (number, waiter) in self.outlet.waiters().enumerate() {
+            // Those for which the kernel takes no more are all asked, as far as that can be paid for.
+            let refused = waiter.refused && asked < ASKED;
+            if refused || number % stride == first {
+                let charged = charged(&self.sockets, waiter.link);
+                if refused {
+                    asked += 1;
+                    exact += charged;
+                } else {
+                    sampled += charged;
+                }
+            }
+        }
+        let queued = exact + sampled * stride as u64;
+        Weight { idle: wired * IDLE_BYTES, queued, waiting: counts.queued_bytes }
+    }
+
+    /// Ends the links with the largest backlogs until so many bytes will be free; how many those are.
+    fn shed(&mut self, bytes: u64) -> u64 {
+        let mut waiters: Vec<(u64, Waiter)> = self.outlet.waiters().map(|waiter| (0, waiter)).collect();
+        for (backlog, waiter) in &mut waiters {
+            let socket = socket(&self.sockets, waiter.link);
+            let unsent = socket.map_or(0, |socket| {
+                sys::unsent_bytes(socket.as_fd()).unwrap_or_else(|| charged(&self.sockets, waiter.link))
+            });
+            *backlog = unsent + waiter.waiting as u64;
+        }
+        waiters.retain(|(backlog, _)| *backlog > 0);
+        // Who ends has had its last words; then whoever is farthest behind.
+        waiters.sort_unstable_by_key(|(backlog, waiter)| std::cmp::Reverse((waiter.ends, *backlog)));
+        let mut freed = 0;
+        for (_, waiter) in waiters {
+            if freed >= bytes {
+                break;
+            }
+            freed += charged(&self.sockets, waiter.link) + waiter.waiting as u64;
+            self.handler.shed(waiter.link, &mut self.outlet);
+        }
+        freed
+    }
+}
+
+/// Closing a socket so drops what the kernel has not sent.
+pub(super) fn reset_on_close(socket: &Socket) {
+    // It fails for no socket that can be closed.
+    let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+}
+
+fn socket(sockets: &[Option<Socket>], link: LinkId) -> Option<&Socket> {
+    sockets.get(link.slot as usize)?.as_ref()
+}
+
+fn charged(sockets: &[Option<Socket>], link: LinkId) -> u64 {
+    // One that is gone has nothing.
+    socket(sockets, link).and_then(|socket| sys::charged_bytes(socket.as_fd()).ok()).unwrap_or(0)
+}
