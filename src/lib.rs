@@ -180,7 +180,7 @@ pub mod wire;
 
 pub use app::socketio;
 pub use app::{
-    Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Endpoint, EngineOptions,
+    Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Drain, Endpoint, EngineOptions,
     Files, FilesError, Gone, Handle, JoinError, Message, NodeAnswer, Params, Query, ReactorStats, Refusal,
     Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
 };
@@ -190,7 +190,7 @@ pub use cluster::ClusterOptions;
 pub use cluster::redis::{BadRedisUrl, RedisUrl, Settings as LinkSettings};
 pub use hub::NAME_BYTES;
 pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};
-pub use reactor::listener::{BadListenAddr, ListenAddr};
+pub use reactor::listener::{BadListenAddr, ListenAddr, OpenListener};
 pub use reactor::peer::Peer;
 pub use server::{Builder, Running, Server, StartError};
 pub use wire::frame::{Frame, FrameBuilder};

@@ -11,7 +11,7 @@ use super::router::Router;
 use super::socketio::{
     Asking, ConnectError, Leaving, Listening, LiveNames, SioSessions, SocketInfo, WaitingId,
 };
-use super::stats::{ReactorStats, Stats};
+use super::stats::{ReactorStats, Refusal, Stats};
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
 use crate::base::sid::{Place, SidKey};
@@ -119,6 +119,8 @@ pub(crate) struct Core {
     pub(crate) asking: Asking,
     /// Put off until after the next flush, in this order.
     pub(crate) later: VecDeque<Later>,
+    /// Nobody new is taken: the server is drained.
+    pub(crate) turns_away: bool,
     /// A mailbox that was posted to was crowded.
     crowded: bool,
     waiting: Slab<Waiting>,
@@ -155,6 +157,7 @@ impl Core {
             asking: Asking::default(),
             jobs: VecDeque::new(),
             later: VecDeque::new(),
+            turns_away: false,
             crowded: false,
             waiting: Slab::new(),
         }
@@ -235,6 +238,11 @@ impl Core {
         let found = SocketInfo::find(self, out, namespace, place.slot)?;
         // It may be one that the session had before it left the namespace and came back.
         (found.short_id() == id).then_some(place.slot)
+    }
+
+    /// Why there is no place, if there is none.
+    pub(crate) fn full(&self) -> Refusal {
+        if self.turns_away { Refusal::Draining } else { Refusal::Full }
     }
 
     /// Counts and logs a handler that panicked.

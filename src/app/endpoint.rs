@@ -107,12 +107,14 @@ pub enum CloseCause {
     Protocol(u16),
     /// The server stops.
     Shutdown,
+    /// The server is drained: its client is to come back, to whoever serves then.
+    Drain,
 }
 
 impl CloseCause {
     /// The names of all causes in metrics.
-    pub const NAMES: [&'static str; 8] =
-        ["client", "lost", "handler", "replaced", "idle", "slow", "protocol", "shutdown"];
+    pub const NAMES: [&'static str; 9] =
+        ["client", "lost", "handler", "replaced", "idle", "slow", "protocol", "shutdown", "drain"];
 
     pub(crate) fn index(&self) -> usize {
         match self {
@@ -124,6 +126,7 @@ impl CloseCause {
             CloseCause::Slow => 5,
             CloseCause::Protocol(_) => 6,
             CloseCause::Shutdown => 7,
+            CloseCause::Drain => 8,
         }
     }
 

@@ -1,9 +1,11 @@
 //! What reactors hand to one another.
 
 use super::context::Context;
+use super::drain::Drain;
 use super::gather::{Answer, Ask};
 use super::publish::{DeliveryReport, To};
 use crate::base::ids::ReactorId;
+use crate::base::limits::Limits;
 use crate::wire::parcel::Parcel;
 use compact_str::CompactString;
 use std::any::Any;
@@ -36,6 +38,12 @@ pub(crate) enum Mail {
     Link { number: u64, session: Box<dyn Any + Send> },
     /// Do this.
     Call(Box<dyn FnOnce(&mut Context<'_>) + Send>),
+    /// Be emptied, in this way.
+    Drain(Drain),
+    /// Other limits hold.
+    Limits(Arc<Limits>),
+    /// Turn once, to show that it can.
+    Wake,
     /// Accept no more, close everything, end.
     Stop,
 }
@@ -50,6 +58,9 @@ impl std::fmt::Debug for Mail {
             Mail::Answer { .. } => "Answer",
             Mail::Link { .. } => "Link",
             Mail::Call(_) => "Call",
+            Mail::Drain(_) => "Drain",
+            Mail::Limits(_) => "Limits",
+            Mail::Wake => "Wake",
             Mail::Stop => "Stop",
         })
     }

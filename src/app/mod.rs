@@ -5,6 +5,7 @@
 
 mod cluster;
 mod context;
+mod drain;
 mod endpoint;
 mod engine;
 mod files;
@@ -24,6 +25,7 @@ mod stats;
 
 pub use context::Context;
 pub use endpoint::{Admission, CloseCause, Endpoint, Message};
+pub use drain::Drain;
 pub use engine::{Cors, EngineOptions, Transport};
 pub use files::{Files, FilesError};
 pub use gather::View;

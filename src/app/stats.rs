@@ -19,16 +19,24 @@ pub enum Refusal {
     Timeout,
     /// A request to an Engine.IO server that it cannot serve: no such session, or one that broke the protocol.
     Engine,
+    /// The server is drained, or stops.
+    Draining,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 5] =
-        [Refusal::BadRequest, Refusal::Endpoint, Refusal::Full, Refusal::Timeout, Refusal::Engine];
+    pub const ALL: [Refusal; 6] = [
+        Refusal::BadRequest,
+        Refusal::Endpoint,
+        Refusal::Full,
+        Refusal::Timeout,
+        Refusal::Engine,
+        Refusal::Draining,
+    ];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
-        ["bad_request", "endpoint", "full", "timeout", "engine"][self as usize]
+        ["bad_request", "endpoint", "full", "timeout", "engine", "draining"][self as usize]
     }
 }
 
@@ -44,6 +52,8 @@ pub struct ReactorStats {
     pub(crate) closed: [Gauge; CloseCause::NAMES.len()],
     pub(crate) dropped_busy: Gauge,
     pub(crate) panics: Gauge,
+    /// 1 while it is drained.
+    pub(crate) draining: Gauge,
     pub(crate) publish: Durations,
 }
 
@@ -131,6 +141,11 @@ impl Stats {
     /// Of the cluster, if the server is in one.
     pub fn cluster(&self) -> Option<&ClusterStats> {
         self.cluster.as_deref()
+    }
+
+    /// Whether the server is being emptied: see [`Running::drain`](crate::Running::drain).
+    pub fn is_draining(&self) -> bool {
+        self.reactors.iter().any(|reactor| reactor.draining.get() > 0)
     }
 
     /// Sums one counter over the reactors.

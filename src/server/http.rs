@@ -42,6 +42,8 @@ pub(super) struct Http {
     last: bool,
     /// Waits for its responses to be read.
     stalled: bool,
+    /// Its last request was one of an Engine.IO session.
+    of_session: bool,
     /// The Engine.IO session that a GET of this connection is held for.
     pub(super) polls: Option<LinkId>,
     /// The Engine.IO session that a POST of this connection is arriving for.
@@ -71,6 +73,7 @@ impl Http {
             busy: None,
             last: false,
             stalled: false,
+            of_session: false,
             polls: None,
             posts: None,
             begun: false,
@@ -274,11 +277,13 @@ impl Worker {
             }
             Outcome::Asked(busy) => {
                 http.busy = Some(busy);
+                http.of_session = false;
                 http.stage = Stage::Idle;
                 out.set_deadline(link, self.core.now.tick.plus_s(ANSWER_S));
             }
             Outcome::Answer(busy, response) => {
                 http.busy = Some(busy);
+                http.of_session = false;
                 http.stage = Stage::Idle;
                 let number = http.number;
                 self.core.jobs.push_back(crate::app::Job::Respond { link, number, response });
@@ -291,7 +296,7 @@ impl Worker {
             // Another reactor may have given the last place away since this one looked.
             Outcome::Upgrade(_, _, _, admission) if !self.shared.take_place() => {
                 let outcome =
-                    Outcome::Refuse(Refusal::Full, full_response(http.peer), full_reason(&admission));
+                    Outcome::Refuse(self.core.full(), full_response(&self.core, http.peer), full_reason(&admission));
                 self.http_outcome(link, outcome, out);
             }
             Outcome::Upgrade(endpoint, key, compression, admission) => {
@@ -313,8 +318,10 @@ impl Worker {
                 self.http_outcome(link, Outcome::Refuse(Refusal::Engine, response, why), out);
             }
             Wants::WebSocket(newcomer, _) if self.is_full(out) || !self.shared.take_place() => {
-                let response = full_response(newcomer.handshake.peer());
-                self.http_outcome(link, Outcome::Refuse(Refusal::Full, response, "full".to_owned()), out);
+                let response = full_response(&self.core, newcomer.handshake.peer());
+                let reason = self.core.full();
+                let outcome = Outcome::Refuse(reason, response, reason.name().to_owned());
+                self.http_outcome(link, outcome, out);
             }
             Wants::WebSocket(newcomer, key) => {
                 let mut rest = self.end_of_http(link, out);
@@ -329,6 +336,7 @@ impl Worker {
             wants => {
                 let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
                 http.busy = Some(busy);
+                http.of_session = matches!(wants, Wants::Poll(_) | Wants::Post(..));
                 let number = http.number;
                 out.set_deadline(link, self.core.now.tick.plus_s(ANSWER_S));
                 self.engine_call(link, number, Call { mount, origin, headers, wants, told }, out);
@@ -364,7 +372,9 @@ impl Worker {
         let Some(Busy { keep_alive, head_only, old }) = http.busy.take() else { return };
         // What was pipelined before the client ended its side is still answered.
         let more = !http.last || http.session.buffered() > 0;
-        let keep_alive = keep_alive && more && !self.stopping;
+        // While it is drained, sessions that are polled may go on where they are: there is no other way in.
+        let stays = !self.stopping && (http.of_session || !self.core.turns_away);
+        let keep_alive = keep_alive && more && stays;
         let mut response = dated(&self.core, response);
         if old && keep_alive {
             response = response.header("Connection", "keep-alive");
@@ -441,6 +451,15 @@ impl Worker {
         }
     }
 
+    /// The server is drained: ends a link between two requests, unless it may be one of a session that is polled.
+    pub(super) fn drain_http(&mut self, link: LinkId, out: &mut Outlet) {
+        let Some(Session::Http(http)) = self.sessions.get(link.slot as usize) else { return };
+        let idle = http.busy.is_none() && http.stage == Stage::Idle && http.session.buffered() == 0;
+        if idle && http.number > 0 && !http.of_session && http.moving.is_none() {
+            end(link, out);
+        }
+    }
+
     /// A connection that another reactor passed on because of whose session its request is for.
     pub(super) fn arrived(&mut self, number: u64, session: Box<dyn Any + Send>, out: &mut Outlet) {
         let Ok(mut http) = session.downcast::<Http>() else { return };
@@ -475,9 +494,10 @@ impl Worker {
         let parked = out.counts().parked as usize;
         let wired = out.len() - parked;
         self.stopping
+            || self.core.turns_away
             || wired > self.shared.max_links_per_reactor
             || parked > self.shared.max_links_per_reactor
-            || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets
+            || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets.load(Ordering::Relaxed)
     }
 }
 
@@ -519,7 +539,7 @@ fn upgrade(
     let failed = || Err(Response::error(500, "internal", "the handler of this path failed"));
     match core.hook("on_upgrade", || endpoint.on_upgrade(request)).unwrap_or_else(failed) {
         Ok(admission) if full => {
-            Outcome::Refuse(Refusal::Full, full_response(request.peer), full_reason(&admission))
+            Outcome::Refuse(core.full(), full_response(core, request.peer), full_reason(&admission))
         }
         Ok(admission) => Outcome::Upgrade(number, key, compression, admission),
         Err(response) => {
@@ -546,10 +566,14 @@ fn posting(core: &Core, shared: &Shared, session: &HttpSession, peer: Peer, admi
 }
 
 /// For whom there is no place.
-pub(super) fn full_response(peer: Peer) -> Response {
-    // Spread, so that those who were refused together do not come back together.
-    let pause = 1 + u64::from(peer.ip().map_or(0, spread)) % 10;
-    let response = Response::error(503, "full", "no more connections are taken now");
+pub(super) fn full_response(core: &Core, peer: Peer) -> Response {
+    // Spread, so that those who were refused together do not come back together; also if a proxy has one address for all.
+    let before = core.own_stats().refused[core.full() as usize].get();
+    let pause = 1 + before.wrapping_add(u64::from(peer.ip().map_or(0, spread))) % 10;
+    let response = match core.full() {
+        Refusal::Draining => Response::error(503, "draining", "this server is about to end"),
+        _ => Response::error(503, "full", "no more connections are taken now"),
+    };
     response.header("Retry-After", pause.to_string())
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod decisions;
+mod drain;
 mod engine;
 mod frames;
 mod http;

@@ -121,8 +121,8 @@ impl Worker {
 
     fn polling_open(&mut self, asker: &Asker, newcomer: Newcomer, out: &mut Outlet) {
         if self.is_full(out) || !self.shared.take_place() {
-            self.core.own_stats().refused[Refusal::Full as usize].add(1);
-            let response = crate::server::http::full_response(newcomer.handshake.peer());
+            let response = crate::server::http::full_response(&self.core, newcomer.handshake.peer());
+            self.core.own_stats().refused[self.core.full() as usize].add(1);
             return self.polling_turn_away(asker, response);
         }
         let Newcomer { revision, base64, jsonp, handshake, admission } = newcomer;
@@ -193,7 +193,7 @@ impl Worker {
             upgrades,
             options.ping_interval_ms,
             options.ping_timeout_ms,
-            options.max_payload_bytes,
+            self.max_payload(mount),
         )
     }
 
@@ -301,7 +301,7 @@ impl Worker {
             self.engine_close(session, &CloseCause::Protocol(1002), out);
             return self.polling_refuse(&asker, &EngineError::BadRequest, out);
         }
-        if body.bytes.len() > self.mount(asker.mount).options.max_payload_bytes {
+        if body.bytes.len() > self.max_payload(asker.mount) {
             return self.polling_turn_away(&asker, Response::empty(413));
         }
         let read = self.polling_packets(session, body, out);
@@ -472,7 +472,10 @@ impl Worker {
     /// The session has ended: whoever polls is told now or, if that was the server's wish, when it polls next.
     pub(super) fn polling_close(&mut self, session: LinkId, cause: &CloseCause, out: &mut Outlet) {
         let held = self.polling(session).is_some_and(|polling| polling.held.is_some());
-        let waits = matches!(cause, CloseCause::Handler(_) | CloseCause::Replaced(_) | CloseCause::Slow);
+        let waits = matches!(
+            cause,
+            CloseCause::Handler(_) | CloseCause::Replaced(_) | CloseCause::Slow | CloseCause::Drain
+        );
         if held {
             self.polling_answer(session, out);
         } else if !waits || self.stopping {

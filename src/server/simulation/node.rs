@@ -59,7 +59,8 @@ impl Node {
         let shared = Arc::new(Shared {
             router: Arc::new(router(setup, &limits)),
             sockets: AtomicUsize::new(0),
-            max_sockets,
+            max_sockets: AtomicUsize::new(max_sockets),
+            undrained: AtomicUsize::new(count),
             max_links_per_reactor: usize::MAX,
         });
         // Nobody waits for it: turns come when the dice say so.
@@ -165,7 +166,6 @@ fn router(setup: &Setup, limits: &Limits) -> Router {
     let mut socketio = namespace::socketio(engine("/socket.io/"), setup.connect_ms, play);
     let options = socketio.take_engine();
     router.add_mount(Mount { options, served: Served::SocketIo(Box::new(socketio)) });
-    router.limit_payloads(limits.message_bytes);
     let routes = play.clone();
     let route: RouteFn = Box::new(move |cx, request, params, responder| {
         routes.route(cx, request, params, responder);
