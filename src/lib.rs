@@ -180,9 +180,9 @@ pub mod wire;
 
 pub use app::socketio;
 pub use app::{
-    Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Drain, Endpoint, EngineOptions,
-    Files, FilesError, Gone, Handle, JoinError, Message, NodeAnswer, Params, Query, ReactorStats, Refusal,
-    Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
+    Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Drain, Endpoint,
+    EngineOptions, Files, FilesError, Gone, Handle, JoinError, Message, NodeAnswer, Params, Query,
+    ReactorStats, Refusal, Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

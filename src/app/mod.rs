@@ -24,8 +24,8 @@ pub mod socketio;
 mod stats;
 
 pub use context::Context;
-pub use endpoint::{Admission, CloseCause, Endpoint, Message};
 pub use drain::Drain;
+pub use endpoint::{Admission, CloseCause, Endpoint, Message};
 pub use engine::{Cors, EngineOptions, Transport};
 pub use files::{Files, FilesError};
 pub use gather::View;

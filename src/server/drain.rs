@@ -64,8 +64,7 @@ impl Worker {
         let total = queue.as_ref().map_or(0, Vec::len);
         let over_ms = plan.over.as_millis() as u32;
         let from = now.in_ms(pause);
-        self.draining =
-            Some(Box::new(Draining { from, over_ms, queue, total, emptied: None, done: false }));
+        self.draining = Some(Box::new(Draining { from, over_ms, queue, total, emptied: None, done: false }));
         self.drain_on(out);
     }
 
@@ -169,9 +168,10 @@ mod tests {
     #[test]
     fn the_pace_is_even_from_the_first_to_the_last() {
         let ten = draining(10, 1_000);
-        assert_eq!([0, 99, 100, 450, 900, 999, 1_000, u32::MAX].map(|ms| ten.due(ms)), [
-            1, 1, 2, 5, 10, 10, 10, 10
-        ]);
+        assert_eq!(
+            [0, 99, 100, 450, 900, 999, 1_000, u32::MAX].map(|ms| ten.due(ms)),
+            [1, 1, 2, 5, 10, 10, 10, 10]
+        );
         let many = draining(1 << 20, 1_000);
         let steps: Vec<usize> = (1..1_000).map(|ms| many.due(ms) - many.due(ms - 1)).collect();
         assert!(steps.iter().all(|step| (1_048..=1_049).contains(step)), "{steps:?}");

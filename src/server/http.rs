@@ -295,8 +295,11 @@ impl Worker {
             }
             // Another reactor may have given the last place away since this one looked.
             Outcome::Upgrade(_, _, _, admission) if !self.shared.take_place() => {
-                let outcome =
-                    Outcome::Refuse(self.core.full(), full_response(&self.core, http.peer), full_reason(&admission));
+                let outcome = Outcome::Refuse(
+                    self.core.full(),
+                    full_response(&self.core, http.peer),
+                    full_reason(&admission),
+                );
                 self.http_outcome(link, outcome, out);
             }
             Outcome::Upgrade(endpoint, key, compression, admission) => {

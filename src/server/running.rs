@@ -115,7 +115,9 @@ impl Running {
     pub fn has_turned(&self) -> bool {
         let mut seen = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = true;
-        for ((seen, reactor), mailbox) in seen.iter_mut().zip(self.stats.reactors()).zip(self.mailboxes.iter()) {
+        for ((seen, reactor), mailbox) in
+            seen.iter_mut().zip(self.stats.reactors()).zip(self.mailboxes.iter())
+        {
             let turns = reactor.gauges.turns.get();
             if *seen == Some(turns) {
                 all = false;
@@ -222,7 +224,8 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
     let mut listeners = bind(&listen, &admin, count, files)?;
     inherit(open, &mut listeners)?;
     let addrs = |admin| {
-        let listeners = listeners.iter().take(1).flatten().filter(move |listener| listener.is_admin() == admin);
+        let listeners =
+            listeners.iter().take(1).flatten().filter(move |listener| listener.is_admin() == admin);
         listeners.map(|listener| listener.addr().clone()).collect()
     };
     let (addrs, admin_addrs) = (addrs(false), addrs(true));
