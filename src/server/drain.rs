@@ -105,6 +105,10 @@ impl Worker {
         let elapsed = -now.until(draining.from);
         let left = draining.total - draining.due(elapsed.max(0) as u32);
         let Some(queue) = &mut draining.queue else { return };
+        if self.core.own_stats().sockets.get() == 0 {
+            // They have left by themselves.
+            queue.clear();
+        }
         let mut budget = CLOSED_A_TURN;
         while queue.len() > left && budget > 0 {
             let Some(link) = queue.pop() else { break };
@@ -151,6 +155,7 @@ impl Worker {
         let at = match &draining.queue {
             None => draining.from,
             Some(queue) if queue.is_empty() => return Some(LOOK),
+            Some(_) if self.core.own_stats().sockets.get() == 0 => return Some(Duration::ZERO),
             Some(queue) => draining.from.wrapping_add(draining.due_ms(draining.total - queue.len())),
         };
         Some(Duration::from_millis(now.until(at).max(0) as u64))
