@@ -38,8 +38,8 @@ pub(crate) enum Mail {
     Link { number: u64, session: Box<dyn Any + Send> },
     /// Do this.
     Call(Box<dyn FnOnce(&mut Context<'_>) + Send>),
-    /// Be emptied, in this way.
-    Drain(Drain),
+    /// Be emptied, in this way; the number decides on the order.
+    Drain { plan: Drain, chance: u64 },
     /// Other limits hold.
     Limits(Arc<Limits>),
     /// Turn once, to show that it can.
@@ -58,7 +58,7 @@ impl std::fmt::Debug for Mail {
             Mail::Answer { .. } => "Answer",
             Mail::Link { .. } => "Link",
             Mail::Call(_) => "Call",
-            Mail::Drain(_) => "Drain",
+            Mail::Drain { .. } => "Drain",
             Mail::Limits(_) => "Limits",
             Mail::Wake => "Wake",
             Mail::Stop => "Stop",

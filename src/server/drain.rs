@@ -7,7 +7,6 @@ use super::worker::{Session, Worker};
 use crate::app::{CloseCause, Drain, Mail};
 use crate::base::ids::LinkId;
 use crate::reactor::outlet::Outlet;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,6 +22,8 @@ pub(super) const REASON: &str = "service restart";
 
 /// A drain under way.
 pub(super) struct Draining {
+    /// What the order follows from.
+    chance: u64,
     /// When the first is closed, in milliseconds.
     from: u32,
     over_ms: u32,
@@ -53,7 +54,7 @@ impl Draining {
 
 impl Worker {
     /// Begins, or goes on at another pace.
-    pub(super) fn drain(&mut self, plan: Drain, out: &mut Outlet) {
+    pub(super) fn drain(&mut self, plan: Drain, chance: u64, out: &mut Outlet) {
         if self.stopping || self.draining.as_ref().is_some_and(|draining| draining.done) {
             return;
         }
@@ -64,7 +65,8 @@ impl Worker {
         let total = queue.as_ref().map_or(0, Vec::len);
         let over_ms = plan.over.as_millis() as u32;
         let from = now.in_ms(pause);
-        self.draining = Some(Box::new(Draining { from, over_ms, queue, total, emptied: None, done: false }));
+        self.draining =
+            Some(Box::new(Draining { chance, from, over_ms, queue, total, emptied: None, done: false }));
         self.drain_on(out);
     }
 
@@ -75,7 +77,7 @@ impl Worker {
         let begun = now.is_past(draining.from) && !draining.done && !self.stopping;
         if begun {
             if draining.queue.is_none() {
-                draining.queue = Some(self.turn_away(out));
+                draining.queue = Some(self.turn_away(draining.chance, out));
                 draining.total = draining.queue.as_ref().map_or(0, Vec::len);
             }
             self.close_due(&mut draining, out);
@@ -84,7 +86,7 @@ impl Worker {
     }
 
     /// Takes nobody new from now on; those who are here, in an order of chance.
-    fn turn_away(&mut self, out: &mut Outlet) -> Vec<LinkId> {
+    fn turn_away(&mut self, chance: u64, out: &mut Outlet) -> Vec<LinkId> {
         self.core.turns_away = true;
         let mut sockets = Vec::new();
         for link in out.ids() {
@@ -95,8 +97,7 @@ impl Worker {
                 Some(Session::Probe(_) | Session::Gone) | None => {}
             }
         }
-        let chance = RandomState::new();
-        sockets.sort_by_cached_key(|link| chance.hash_one(link.to_word()));
+        sockets.sort_by_cached_key(|link| scatter(chance ^ link.to_word()));
         sockets
     }
 
@@ -162,12 +163,19 @@ impl Worker {
     }
 }
 
+/// Bits without a pattern: the last step of splitmix64, which is one to one.
+fn scatter(word: u64) -> u64 {
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn draining(total: usize, over_ms: u32) -> Draining {
-        Draining { from: 0, over_ms, queue: None, total, emptied: None, done: false }
+        Draining { chance: 0, from: 0, over_ms, queue: None, total, emptied: None, done: false }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
 
 use super::engine::{self, Call, Wants};
+use super::places::{full_reason, full_response};
 use super::worker::{Session, Shared, Worker};
 use crate::app::{Admission, Context, Core, Found, Job, Refusal, Request, Responder, guard};
 use crate::base::ids::{LinkId, ReactorId};
@@ -14,7 +15,6 @@ use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
 use crate::wire::upgrade::{self, AcceptKey};
 use std::any::Any;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a connection may stay between two requests, in seconds.
@@ -491,17 +491,6 @@ impl Worker {
             }
         }
     }
-
-    /// Whether no more sockets are taken here. A session that is polled has no descriptor, but memory all the same.
-    pub(super) fn is_full(&self, out: &Outlet) -> bool {
-        let parked = out.counts().parked as usize;
-        let wired = out.len() - parked;
-        self.stopping
-            || self.core.turns_away
-            || wired > self.shared.max_links_per_reactor
-            || parked > self.shared.max_links_per_reactor
-            || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets.load(Ordering::Relaxed)
-    }
 }
 
 /// Ends a link after what waits to be sent.
@@ -568,23 +557,6 @@ fn posting(core: &Core, shared: &Shared, session: &HttpSession, peer: Peer, admi
     }
 }
 
-/// For whom there is no place.
-pub(super) fn full_response(core: &Core, peer: Peer) -> Response {
-    // Spread, so that those who were refused together do not come back together; also if a proxy has one address for all.
-    let before = core.own_stats().refused[core.full() as usize].get();
-    let pause = 1 + before.wrapping_add(u64::from(peer.ip().map_or(0, spread))) % 10;
-    let response = match core.full() {
-        Refusal::Draining => Response::error(503, "draining", "this server is about to end"),
-        _ => Response::error(503, "full", "no more connections are taken now"),
-    };
-    response.header("Retry-After", pause.to_string())
-}
-
-fn full_reason(admission: &Admission) -> String {
-    let who = admission.claim.as_ref().map_or_else(String::new, |room| format!(" {room:?}"));
-    format!("full: {:?}{who}", admission.scope)
-}
-
 /// Queues a response.
 fn send(link: LinkId, (head, body): (Frame, Option<Frame>), out: &mut Outlet) {
     out.send_bytes(link, &head);
@@ -597,12 +569,4 @@ fn send(link: LinkId, (head, body): (Frame, Option<Frame>), out: &mut Outlet) {
 fn dated(core: &Core, response: Response) -> Response {
     let now = UNIX_EPOCH + Duration::from_millis(core.now.unix_ms);
     response.header("Date", httpdate::fmt_http_date(now))
-}
-
-/// A number that differs between clients.
-fn spread(ip: std::net::IpAddr) -> u8 {
-    match ip {
-        std::net::IpAddr::V4(ip) => ip.octets().into_iter().fold(0, u8::wrapping_add),
-        std::net::IpAddr::V6(ip) => ip.octets().into_iter().fold(0, u8::wrapping_add),
-    }
 }

@@ -6,6 +6,7 @@ mod drain;
 mod engine;
 mod frames;
 mod http;
+mod places;
 mod running;
 #[cfg(test)]
 mod simulation;

@@ -20,6 +20,7 @@ use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::Outlet;
 use crate::reactor::{Doors, Plumbing, Reactor};
 use crate::sys;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -96,8 +97,9 @@ impl Running {
     ///
     /// Another call changes the pace of what is left.
     pub fn drain(&self, plan: Drain) {
-        for mailbox in self.mailboxes.iter() {
-            mailbox.post_anyway(Mail::Drain(plan), 0);
+        let chance = RandomState::new();
+        for (number, mailbox) in self.mailboxes.iter().enumerate() {
+            mailbox.post_anyway(Mail::Drain { plan, chance: chance.hash_one(number) }, 0);
         }
     }
 

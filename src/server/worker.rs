@@ -204,8 +204,8 @@ impl Handler for Worker {
             }
             Mail::Link { number, session } => self.arrived(number, session, out),
             Mail::Call(f) => self.with_context(out, |cx| cx.guarded("a call of another thread", f)),
-            Mail::Drain(plan) => {
-                self.drain(plan, out);
+            Mail::Drain { plan, chance } => {
+                self.drain(plan, chance, out);
                 self.run_jobs(out);
             }
             Mail::Limits(limits) => {

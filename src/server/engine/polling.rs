@@ -121,7 +121,7 @@ impl Worker {
 
     fn polling_open(&mut self, asker: &Asker, newcomer: Newcomer, out: &mut Outlet) {
         if self.is_full(out) || !self.shared.take_place() {
-            let response = crate::server::http::full_response(&self.core, newcomer.handshake.peer());
+            let response = crate::server::places::full_response(&self.core, newcomer.handshake.peer());
             self.core.own_stats().refused[self.core.full() as usize].add(1);
             return self.polling_turn_away(asker, response);
         }

@@ -6,7 +6,7 @@ use super::redis::{Redis, Told};
 use super::wires::Dice;
 use super::{HANDSHAKE_S, IDLE_S, ROOMS_PER_SOCKET, namespace};
 use crate::app::{
-    Cluster, Core, EngineOptions, Gateway, Mail, Mount, ReactorStats, RouteFn, Router, Served, Stats,
+    Cluster, Core, Drain, EngineOptions, Gateway, Mail, Mount, ReactorStats, RouteFn, Router, Served, Stats,
 };
 use crate::base::ids::ReactorId;
 use crate::base::limits::Limits;
@@ -57,7 +57,7 @@ impl Node {
             ..Limits::default()
         });
         let shared = Arc::new(Shared {
-            router: Arc::new(router(setup, &limits)),
+            router: Arc::new(router(setup)),
             sockets: AtomicUsize::new(0),
             max_sockets: AtomicUsize::new(max_sockets),
             undrained: AtomicUsize::new(count),
@@ -143,6 +143,12 @@ impl Node {
         }
     }
 
+    pub(super) fn drain(&self, plan: Drain, chance: u64) {
+        for incoming in &self.mailboxes {
+            incoming[self.machines.len()].post_anyway(Mail::Drain { plan, chance }, 0);
+        }
+    }
+
     /// Whether nothing is under way between its reactors, nor awaited from other nodes.
     pub(super) fn has_delivered(&self) -> bool {
         self.mailboxes.iter().flatten().all(|mailbox| mailbox.is_empty())
@@ -150,7 +156,7 @@ impl Node {
     }
 }
 
-fn router(setup: &Setup, limits: &Limits) -> Router {
+fn router(setup: &Setup) -> Router {
     let play = &setup.play;
     let mut router = Router::default();
     router.endpoint("/play", Box::new(play.clone()));
