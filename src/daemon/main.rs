@@ -9,6 +9,7 @@ mod flags;
 mod gateway;
 mod life;
 mod logging;
+mod papers;
 mod raw;
 mod reload;
 mod serve;
@@ -52,6 +53,8 @@ fn run() -> Result<(), (u8, String)> {
             serve::serve(&loaded, client, passed, &given).map_err(|error| (FAILURE, error))
         }
         Task::Check(given) => say(&load(&given)?.0.show()),
+        Task::Generate(papers, folder) => papers::write(papers, &folder)
+            .map_err(|error| (FAILURE, format!("{}: {error}", folder.display()))),
         Task::Say(text) => say(&text),
     }
 }

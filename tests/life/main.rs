@@ -3,6 +3,7 @@
 mod activation;
 mod drain;
 mod manager;
+mod packages;
 mod reload;
 #[path = "../support/mod.rs"]
 mod support;
