@@ -4,9 +4,19 @@
 # make bench   the cost of a delivery against a bare send() loop, messages from one server to another, and criterion's
 #              benches
 # make flood   100,000 connections and a broadcast to all of them: make flood REACTORS=6 FLOOD="hold …"
+# make install   the program, its units, man page and completions: make install PREFIX=/usr/local DESTDIR=/tmp/package
+# make uninstall
+# make dist      all of that in a tarball, with a script that installs it, in target/dist
 
 CARGO ?= cargo
-RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+# What is installed, and where.
+PROGRAM ?= $(RELEASE)/fanfare
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+STAGE := $(TARGET)/stage
 ARGS ?=
 REACTORS ?= 6
 FLOOD ?= hold --connections 100000 --seconds 10 --broadcast
@@ -20,7 +30,7 @@ SUITES := "tests/clients/run.sh" "tools/autobahn/run.sh quick"
 # optimized, each would take its 20 seconds.
 CONFORMANCE := $(patsubst examples/%.rs,--example %,$(wildcard examples/*.rs))
 
-.PHONY: run build test lint unit suites bench flood
+.PHONY: run build test lint unit suites bench flood stage install uninstall dist
 
 run:
 	@tools/setup.sh run
@@ -67,3 +77,22 @@ bench: build
 
 flood: build
 	tools/flood/run.sh $(RELEASE) $(REACTORS) $(FLOOD)
+
+# A program that is there is taken as it is: root installs what somebody else has built.
+$(RELEASE)/fanfare:
+	@tools/setup.sh run
+	$(CARGO) build --locked --release --bin fanfare
+
+stage: $(PROGRAM)
+	@tools/stage.sh $(PROGRAM) $(STAGE)
+
+install: stage
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" $(STAGE)/install.sh install
+
+uninstall: stage
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" $(STAGE)/install.sh uninstall
+
+dist: stage
+	@name=fanfare-$$($(PROGRAM) --version | cut -d ' ' -f 2)-$$(uname -m)-linux && mkdir -p $(TARGET)/dist && \
+		tar -C $(TARGET) --transform "s,^stage,$$name," --owner=0 --group=0 -czf $(TARGET)/dist/$$name.tar.gz stage && \
+		echo "$(TARGET)/dist/$$name.tar.gz"

@@ -184,8 +184,10 @@ pub mod wire;
 
 pub use app::socketio;
 pub use app::{
-    Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Endpoint, EngineOptions,
-    Files, FilesError, Gone, Handle, JoinError, Message, Moved, NodeAnswer, Params, Query, ReactorStats, Refusal, Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply, Memory,
+    Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Drain, Endpoint,
+    EngineOptions, Files, FilesError, Gone, Handle, JoinError, Memory, Message, Moved, NodeAnswer, Params,
+    Query, ReactorStats, Refusal, Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View,
+    reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;
@@ -195,7 +197,7 @@ pub use cluster::ClusterOptions;
 pub use cluster::redis::{BadRedisUrl, RedisUrl, Settings as LinkSettings};
 pub use hub::NAME_BYTES;
 pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};
-pub use reactor::listener::{BadListenAddr, ListenAddr};
+pub use reactor::listener::{BadListenAddr, ListenAddr, OpenListener};
 pub use reactor::peer::Peer;
 pub use server::{Builder, Running, Server, StartError};
 pub use wire::frame::{Frame, FrameBuilder};

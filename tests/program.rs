@@ -250,7 +250,7 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
         ":1: listne: unknown key, expected one of listen, reactors, log, open, redis, [cluster], [auth], [api], [admin], \
-         [socketio], [limits], [ws], [compression]"
+         [socketio], [limits], [ws], [compression], [drain]"
     );
     // Not yet: a limit that would not hold is not taken.
     assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));
@@ -384,7 +384,7 @@ fn the_ready_line_is_exact_and_alone() {
     ws.send("{\"mode\":1,\"msgId\":7}");
     assert!(ws.text().starts_with("{\"msgId\":7,\"mode\":1,\"code\":0,\"time\":"));
     server.signal("TERM");
-    assert_eq!(ws.closed().0, 1001);
+    assert_eq!(ws.closed().0, 1012);
     drop(ws);
     assert_eq!(server.wait().code(), Some(0));
     assert_eq!(server.rest_of_output(), [""; 0]);
@@ -449,8 +449,9 @@ fn a_port_that_is_taken_is_status_1_and_one_line() {
 
 #[test]
 fn the_first_signal_ends_cleanly() {
-    for signal in ["TERM", "INT"] {
-        let mut server = Server::start(&["--reactors", "2"]);
+    for (signal, drain_s) in [("TERM", "0"), ("INT", "60")] {
+        let mut command = fanfare(&["--listen", "127.0.0.1:0", "--reactors", "2"]);
+        let mut server = Server::spawn(command.env("FANFARE_DRAIN_SECONDS", drain_s));
         let mut clients: Vec<_> = (0..6).map(|n| server.client("d", &format!("c{n}"), "g")).collect();
         let kept_alive = server.connect();
         server.signal(signal);
@@ -480,7 +481,7 @@ fn the_second_signal_ends_at_once() {
         let mut server = Server::start(&["--reactors", "1"]);
         let mut client = server.client("d", "c", "");
         server.signal("TERM");
-        assert_eq!(client.closed().0, 1001);
+        assert_eq!(client.closed().0, 1012);
         let start = Instant::now();
         server.signal(signal);
         assert_eq!(server.wait().signal(), Some(number));
@@ -493,7 +494,7 @@ fn who_does_not_answer_the_close_delays_the_end_by_seconds_only() {
     let mut server = Server::start(&["--reactors", "1"]);
     let mut client = server.client("d", "c", "");
     server.signal("TERM");
-    assert_eq!(client.closed().0, 1001);
+    assert_eq!(client.closed().0, 1012);
     assert_eq!(server.wait().code(), Some(0));
 }
 

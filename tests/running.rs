@@ -3,11 +3,13 @@
 mod support;
 
 use fanfare::{
-    Admission, CloseCause, Endpoint, Files, ListenAddr, Message, Request, Response, Running, Server, Socket,
+    Admission, CloseCause, Drain, Endpoint, Files, ListenAddr, Message, Request, Response, Running, Server,
+    Socket, StartError,
 };
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::mpsc;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use support::{PATIENCE, Ws};
 
@@ -173,4 +175,123 @@ fn the_thread_that_files_need_ends_with_the_server() {
     assert_eq!(threads("compress"), 0);
     running.stop();
     running.join().unwrap();
+}
+
+/// Blocks until it is told to go on.
+struct Blocking(Mutex<mpsc::Receiver<()>>);
+
+impl Endpoint for Blocking {
+    fn on_upgrade(&self, _: &Request<'_>) -> Result<Admission, Response> {
+        Ok(Admission::to_scope("s"))
+    }
+
+    fn on_message(&self, socket: &mut Socket<'_>, _: Message<'_>) {
+        self.0.lock().unwrap().recv().unwrap();
+        socket.send_text("done");
+    }
+}
+
+/// Asks until the answer is this.
+fn until_turned(running: &Running, wanted: bool) {
+    let start = Instant::now();
+    while running.has_turned() != wanted {
+        assert!(start.elapsed() < PATIENCE, "has_turned is never {wanted}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_reactor_that_hangs_is_noticed_and_one_that_sleeps_is_well() {
+    let (go_on, told) = mpsc::channel();
+    let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).reactors(2);
+    let running = server.endpoint("/x", Blocking(Mutex::new(told))).start().unwrap();
+    let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
+    assert!(running.has_turned(), "nothing is known yet");
+    // Nothing happens on either, and they turn for the asking.
+    for _ in 0..3 {
+        until_turned(&running, true);
+    }
+    let mut client = Ws::open(TcpStream::connect(addr).unwrap(), "/x", "").ok().unwrap();
+    client.send("block");
+    until_turned(&running, false);
+    // However often that is asked, and although the other one turns.
+    for _ in 0..5 {
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!running.has_turned());
+    }
+    go_on.send(()).unwrap();
+    assert_eq!(client.text(), "done");
+    until_turned(&running, true);
+    running.stop();
+    drop(client);
+    running.join().unwrap();
+}
+
+#[test]
+fn a_program_drains_its_server_at_the_pace_that_it_wants() {
+    let (sender, causes) = mpsc::channel();
+    let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).reactors(3);
+    let running = server.endpoint("/x", Unclaimed(sender)).start().unwrap();
+    let ListenAddr::Tcp(addr) = running.addrs()[0].clone() else { unreachable!() };
+    let connect = || Ws::open(TcpStream::connect(addr).unwrap(), "/x", "").ok().unwrap();
+    let mut clients: Vec<_> = (0..30).map(|_| connect()).collect();
+    assert!(!running.stats().is_draining());
+    running.drain(Drain::over(Duration::from_secs(3_600)));
+    // Three are told at once, one a reactor; the others at the pace of the second call.
+    for _ in 0..3 {
+        assert_eq!(causes.recv_timeout(PATIENCE).unwrap(), CloseCause::Drain);
+    }
+    assert!(running.stats().is_draining() && !running.has_ended());
+    running.drain(Drain::over(Duration::from_millis(300)));
+    for client in &mut clients {
+        assert_eq!(client.closed(), (1012, "service restart".to_owned()));
+        client.send_close(1012);
+    }
+    assert!((3..30).all(|_| causes.recv_timeout(PATIENCE).unwrap() == CloseCause::Drain));
+    running.join().unwrap();
+    assert!(TcpStream::connect(addr).is_err());
+}
+
+/// Notes why sockets close that are in nobody's way.
+struct Unclaimed(mpsc::Sender<CloseCause>);
+
+impl Endpoint for Unclaimed {
+    fn on_upgrade(&self, _: &Request<'_>) -> Result<Admission, Response> {
+        Ok(Admission::to_scope("s"))
+    }
+
+    fn on_message(&self, _: &mut Socket<'_>, _: Message<'_>) {}
+
+    fn on_close(&self, _: &mut Socket<'_>, cause: &CloseCause) {
+        self.0.send(cause.clone()).unwrap();
+    }
+}
+
+#[test]
+fn a_listener_that_was_open_before_goes_on_without_the_server() {
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = open.local_addr().unwrap();
+    let start = || {
+        let builder = Server::builder().reactors(2).listen_on(open.try_clone().unwrap());
+        builder.endpoint("/x", Fragile).start().unwrap()
+    };
+    let running = start();
+    assert_eq!(running.addrs(), [ListenAddr::Tcp(addr)]);
+    let connect = || TcpStream::connect(addr).unwrap();
+    let mut first = Ws::open(connect(), "/x", "").ok().unwrap();
+    running.drain(Drain::over(Duration::ZERO));
+    assert_eq!(first.closed().0, 1012);
+    drop(first);
+    running.join().unwrap();
+    // Whoever comes now waits for the next server, and is not refused.
+    let waiting = connect();
+    let running = start();
+    drop(Ws::open(waiting, "/x", "").ok().expect("it is served"));
+    running.stop();
+    running.join().unwrap();
+
+    let sleeping = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mistaken = TcpListener::from(OwnedFd::from(sleeping));
+    let refused = Server::builder().listen_on(mistaken).endpoint("/x", Fragile).start();
+    assert!(matches!(refused, Err(StartError::System(..))), "{refused:?}");
 }

@@ -120,6 +120,8 @@ pub(crate) struct Core {
     pub(crate) asking: Asking,
     /// Put off until after the next flush, in this order.
     pub(crate) later: VecDeque<Later>,
+    /// Nobody new is taken: the server is drained.
+    pub(crate) turns_away: bool,
     /// A mailbox that was posted to was crowded.
     crowded: bool,
     waiting: Slab<Waiting>,
@@ -157,6 +159,7 @@ impl Core {
             asking: Asking::default(),
             jobs: VecDeque::new(),
             later: VecDeque::new(),
+            turns_away: false,
             crowded: false,
             waiting: Slab::new(),
             transfers: Transfers::default(),

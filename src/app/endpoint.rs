@@ -115,12 +115,14 @@ pub enum CloseCause {
     Protocol(u16),
     /// The server stops.
     Shutdown,
+    /// The server is drained: its client is to come back, to whoever serves then.
+    Drain,
 }
 
 impl CloseCause {
     /// The names of all causes in metrics.
-    pub const NAMES: [&'static str; 9] =
-        ["client", "lost", "handler", "replaced", "idle", "slow", "protocol", "shutdown", "flood"];
+    pub const NAMES: [&'static str; 10] =
+        ["client", "lost", "handler", "replaced", "idle", "slow", "protocol", "shutdown", "flood", "drain"];
 
     pub(crate) fn index(&self) -> usize {
         match self {
@@ -133,6 +135,7 @@ impl CloseCause {
             CloseCause::Protocol(_) => 6,
             CloseCause::Shutdown => 7,
             CloseCause::Flood => 8,
+            CloseCause::Drain => 8,
         }
     }
 

@@ -1,10 +1,12 @@
 //! What reactors hand to one another.
 
 use super::context::Context;
+use super::drain::Drain;
 use super::gather::{Answer, Ask};
 use super::publish::{DeliveryReport, To};
 use super::transfer::{Source, Step, TransferId};
 use crate::base::ids::ReactorId;
+use crate::base::limits::Limits;
 use crate::wire::parcel::Parcel;
 use compact_str::CompactString;
 use std::any::Any;
@@ -40,6 +42,12 @@ pub(crate) enum Mail {
     Transfer(TransferId, Step),
     /// Do this.
     Call(Box<dyn FnOnce(&mut Context<'_>) + Send>),
+    /// Be emptied, in this way; the number decides on the order.
+    Drain { plan: Drain, chance: u64 },
+    /// Other limits hold.
+    Limits(Arc<Limits>),
+    /// Turn once, to show that it can.
+    Wake,
     /// Accept no more, close everything, end.
     Stop,
 }
@@ -55,6 +63,9 @@ impl std::fmt::Debug for Mail {
             Mail::Link { .. } => "Link",
             Mail::Transfer(..) => "Transfer",
             Mail::Call(_) => "Call",
+            Mail::Drain { .. } => "Drain",
+            Mail::Limits(_) => "Limits",
+            Mail::Wake => "Wake",
             Mail::Stop => "Stop",
         })
     }

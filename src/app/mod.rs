@@ -5,6 +5,7 @@
 
 mod cluster;
 mod context;
+mod drain;
 mod endpoint;
 mod engine;
 mod files;
@@ -24,6 +25,7 @@ mod stats;
 mod transfer;
 
 pub use context::Context;
+pub use drain::Drain;
 pub use endpoint::{Admission, CloseCause, Endpoint, Message};
 pub use engine::{Cors, EngineOptions, Transport};
 pub use files::{Files, FilesError};
@@ -36,7 +38,7 @@ pub use publish::{DeliveryReport, To};
 pub use reply::{Gone, Reply, reply};
 pub use router::Params;
 pub use socket::{JoinError, Socket};
-pub use stats::{ClusterStats, Moved, ReactorStats, Refusal, Stats, Memory};
+pub use stats::{ClusterStats, Memory, Moved, ReactorStats, Refusal, Stats};
 
 pub(crate) use cluster::{Answered, Back, Cluster, Gateway, Order};
 pub(crate) use context::{Core, Job, Later};

@@ -100,13 +100,6 @@ impl Router {
         Ok(())
     }
 
-    /// No mount takes, or announces, more than the server does.
-    pub(crate) fn limit_payloads(&mut self, message_bytes: usize) {
-        for mount in &mut self.mounts {
-            mount.options.max_payload_bytes = mount.options.max_payload_bytes.min(message_bytes);
-        }
-    }
-
     /// The Engine.IO server of a path.
     pub(crate) fn mount_at(&self, path: &str) -> Option<u16> {
         self.mounts.iter().position(|mount| mount.options.serves(path)).map(|number| number as u16)

@@ -24,11 +24,13 @@ pub enum Refusal {
     Address,
     /// The server is at its memory ceiling, or near it.
     Memory,
+    /// The server is drained, or stops.
+    Draining,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 7] = [
+    pub const ALL: [Refusal; 8] = [
         Refusal::BadRequest,
         Refusal::Endpoint,
         Refusal::Full,
@@ -36,11 +38,13 @@ impl Refusal {
         Refusal::Engine,
         Refusal::Address,
         Refusal::Memory,
+        Refusal::Draining,
     ];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
-        ["bad_request", "endpoint", "full", "timeout", "engine", "address", "memory"][self as usize]
+        ["bad_request", "endpoint", "full", "timeout", "engine", "address", "memory", "draining"]
+            [self as usize]
     }
 }
 
@@ -77,6 +81,8 @@ pub struct ReactorStats {
     pub(crate) moved: [Gauge; Moved::ALL.len()],
     pub(crate) dropped_busy: Gauge,
     pub(crate) panics: Gauge,
+    /// 1 while it is drained.
+    pub(crate) draining: Gauge,
     pub(crate) publish: Durations,
 }
 
@@ -185,6 +191,11 @@ impl Stats {
     /// Of the cluster, if the server is in one.
     pub fn cluster(&self) -> Option<&ClusterStats> {
         self.cluster.as_deref()
+    }
+
+    /// Whether the server is being emptied: see [`Running::drain`](crate::Running::drain).
+    pub fn is_draining(&self) -> bool {
+        self.reactors.iter().any(|reactor| reactor.draining.get() > 0)
     }
 
     /// Sums one counter over the reactors.

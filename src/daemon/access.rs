@@ -1,10 +1,33 @@
 //! Who may come in: the client token, the origins of browsers, the key of the HTTP API.
 
+use crate::config::Config;
 use fanfare::{Request, Response};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The rules that hold now: each handshake and request asks for them anew.
+#[derive(Debug)]
+pub(crate) struct Access(RwLock<Arc<Rules>>);
+
+impl Access {
+    /// What a configuration says.
+    pub(crate) fn new(config: &Config) -> Access {
+        Access(RwLock::new(Arc::new(Rules::of(config))))
+    }
+
+    /// Other rules hold from now on.
+    pub(crate) fn replace(&self, config: &Config) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Rules::of(config));
+    }
+
+    /// The rules that hold now.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// What is configured.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Access {
+pub(crate) struct Rules {
     /// What `/ws` wants in `token`; `None` wants nothing.
     pub(crate) token: Option<String>,
     /// What the HTTP API wants in `Authorization: Bearer`; `None` wants nothing.
@@ -13,7 +36,15 @@ pub(crate) struct Access {
     pub(crate) origins: Vec<String>,
 }
 
-impl Access {
+impl Rules {
+    fn of(config: &Config) -> Rules {
+        Rules {
+            token: config.token.clone(),
+            api_key: config.api_key.clone(),
+            origins: config.origins.clone(),
+        }
+    }
+
     /// Checks a client's token.
     pub(crate) fn check_token(&self, token: Option<&str>) -> Result<(), Response> {
         match (&self.token, token) {
@@ -94,7 +125,7 @@ mod tests {
 
     #[test]
     fn tokens_keys_and_origins_are_compared_whole() {
-        let access = Access {
+        let access = Rules {
             token: Some("456".to_owned()),
             api_key: Some("k".to_owned()),
             origins: vec!["https://a.example".to_owned()],
@@ -113,21 +144,21 @@ mod tests {
         assert!(access.check_origin(None).is_ok());
         assert!(access.check_origin(Some(b"https://a.example")).is_ok());
         assert_eq!(access.check_origin(Some(b"https://b.example")).unwrap_err().status, 403);
-        assert!(Access::default().check_origin(Some(b"https://b.example")).is_ok());
+        assert!(Rules::default().check_origin(Some(b"https://b.example")).is_ok());
         for own in ["127.0.0.1:3000", "localhost", "LOCALHOST:3000", "[::1]:3000", "[::1]", "192.0.2.1"] {
             assert!(
-                Access::default().is_own(format!("http://{own}").as_bytes(), Some(own.as_bytes())),
+                Rules::default().is_own(format!("http://{own}").as_bytes(), Some(own.as_bytes())),
                 "{own}"
             );
         }
         for foreign in ["evil.example:3000", "localhost.evil.example", "127.0.0.1.evil.example", "", ":3000"]
         {
             let origin = format!("http://{foreign}");
-            assert!(!Access::default().is_own(origin.as_bytes(), Some(foreign.as_bytes())), "{foreign}");
+            assert!(!Rules::default().is_own(origin.as_bytes(), Some(foreign.as_bytes())), "{foreign}");
         }
-        assert!(!Access::default().is_own(b"http://127.0.0.1:1", Some(b"127.0.0.1:2")));
+        assert!(!Rules::default().is_own(b"http://127.0.0.1:1", Some(b"127.0.0.1:2")));
         assert!(access.is_own(b"https://a.example", Some(b"b.example")));
-        assert!(Access::default().check_token(None).is_ok());
-        assert!(Access::default().check_key(None).is_ok());
+        assert!(Rules::default().check_token(None).is_ok());
+        assert!(Rules::default().check_key(None).is_ok());
     }
 }

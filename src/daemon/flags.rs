@@ -14,8 +14,18 @@ pub(crate) enum Task {
     Serve(Given),
     /// Validate and print the configuration.
     Check(Given),
+    /// Write what a package of the program has beside it, into this folder.
+    Generate(Papers, PathBuf),
     /// Print this: the help or the version.
     Say(String),
+}
+
+/// What is made of the command line's description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Papers {
+    Manual,
+    Completions,
+    Configuration,
 }
 
 /// What the command line says about the configuration.
@@ -39,12 +49,32 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Task, S
     };
     Ok(match matches.subcommand() {
         Some(("check", matches)) => Task::Check(given(matches)),
+        Some((GENERATE, matches)) => generate(matches),
         Some((_, matches)) => Task::Serve(given(matches)),
         None => Task::Serve(given(&matches)),
     })
 }
 
+/// For those who make packages; nobody else is told.
+const GENERATE: &str = "generate";
+
 fn command() -> Command {
+    let what = Arg::new("what").required(true).value_parser(["man", "completions", "config"]);
+    let folder = Arg::new("folder").required(true).value_parser(value_parser!(PathBuf));
+    described().subcommand(Command::new(GENERATE).hide(true).arg(what).arg(folder))
+}
+
+fn generate(matches: &ArgMatches) -> Task {
+    let papers = match matches.get_one::<String>("what").map(String::as_str) {
+        Some("man") => Papers::Manual,
+        Some("config") => Papers::Configuration,
+        _ => Papers::Completions,
+    };
+    Task::Generate(papers, matches.get_one::<PathBuf>("folder").cloned().unwrap_or_default())
+}
+
+/// What there is for everybody.
+pub(crate) fn described() -> Command {
     let serve = Command::new("serve").about("Run the server; the same as no command");
     let check = Command::new("check").about("Validate the configuration and print what is in effect");
     with_settings(Command::new("fanfare"))
@@ -106,7 +136,8 @@ fn table_of_keys() -> String {
     }
     table.push_str(
         "\nExit status: 0 clean; 2 an error of usage or configuration; 1 anything else.\n\
-         SIGTERM and SIGINT end the server cleanly; the second one ends it at once.",
+         SIGTERM drains the server and then ends it, SIGINT ends it soon, the second of them at once. SIGHUP reads the\n\
+         configuration again.",
     );
     table
 }

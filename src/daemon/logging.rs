@@ -35,7 +35,8 @@ pub(crate) fn start(level: LevelFilter) -> io::Result<()> {
     let queue = Queue { sender: sender.clone(), left_out: left_out.clone() };
     std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&receiver, &left_out))?;
     env_logger::Builder::new()
-        .filter_level(level)
+        // What is wanted may change, and is asked before this.
+        .filter_level(LevelFilter::Trace)
         .target(env_logger::Target::Pipe(Box::new(queue)))
         .format(|line, record| {
             let time = line.timestamp_millis();
@@ -43,9 +44,15 @@ pub(crate) fn start(level: LevelFilter) -> io::Result<()> {
             writeln!(line, "{time} {:<5} {}: {text}", record.level(), record.target())
         })
         .init();
+    set_level(level);
     // It is started once.
     let _ = LINES.set(sender);
     Ok(())
+}
+
+/// Logs so much from now on.
+pub(crate) fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
 }
 
 /// Waits, not for long, until what was logged so far is written.

@@ -7,9 +7,13 @@ mod config;
 mod events;
 mod flags;
 mod gateway;
+mod life;
 mod logging;
+mod papers;
 mod raw;
+mod reload;
 mod serve;
+mod systemd;
 
 use client::Client;
 use config::ConfigError;
@@ -44,9 +48,13 @@ fn run() -> Result<(), (u8, String)> {
     match flags::parse(std::env::args_os()).map_err(usage)? {
         Task::Serve(given) => {
             let (loaded, client) = load(&given)?;
-            serve::serve(&loaded, client).map_err(|error| (FAILURE, error))
+            let passed = systemd::Passed::take().map_err(|error| (FAILURE, error))?;
+            passed.check(&loaded).map_err(|error| (USAGE, error.to_string()))?;
+            serve::serve(&loaded, client, passed, &given).map_err(|error| (FAILURE, error))
         }
         Task::Check(given) => say(&load(&given)?.0.show()),
+        Task::Generate(papers, folder) => papers::write(papers, &folder)
+            .map_err(|error| (FAILURE, format!("{}: {error}", folder.display()))),
         Task::Say(text) => say(&text),
     }
 }

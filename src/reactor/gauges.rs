@@ -86,6 +86,10 @@ impl Durations {
 /// The gauges of one reactor.
 #[derive(Debug, Default)]
 pub struct Gauges {
+    /// Turns begun: grows as long as the reactor is alive and has something to do.
+    pub turns: Gauge,
+    /// Listeners for clients that are open.
+    pub doors: Gauge,
     /// Connections accepted.
     pub accepted: Gauge,
     /// Connections open now; a session without one is none.

@@ -6,8 +6,8 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
@@ -79,15 +79,92 @@ impl FromStr for ListenAddr {
     }
 }
 
+/// The file of a unix socket that this process made. Another one may take its place.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device, inode, and when it was made: a number is used again. Changing its permissions changes none of them.
+    identity: (u64, u64, i64, i64),
+}
+
+impl SocketFile {
+    /// The one that is there now.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn of(path: &Path) -> io::Result<SocketFile> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        let identity = (metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
+        Ok(SocketFile { path: path.to_owned(), identity })
+    }
+
+    /// Removes it, unless somebody else has replaced it.
+    pub fn remove(&self) {
+        if SocketFile::of(&self.path).is_ok_and(|now| now.identity == self.identity) {
+            // It is in the way of nobody if somebody else removed it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     addr: ListenAddr,
     admin: bool,
+    inherited: bool,
+}
+
+/// A socket that somebody else has opened and that listens already: a service manager, or the program itself.
+#[derive(Debug)]
+pub struct OpenListener(Socket);
+
+impl From<std::net::TcpListener> for OpenListener {
+    fn from(listener: std::net::TcpListener) -> OpenListener {
+        OpenListener(listener.into())
+    }
+}
+
+impl From<std::os::unix::net::UnixListener> for OpenListener {
+    fn from(listener: std::os::unix::net::UnixListener) -> OpenListener {
+        OpenListener(listener.into())
+    }
+}
+
+impl OpenListener {
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// What the kernel says; also that the socket does not listen, or is neither TCP nor a unix socket with a name.
+    pub fn addr(&self) -> io::Result<ListenAddr> {
+        if !self.0.is_listener()? || self.0.r#type()? != Type::STREAM {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket does not listen"));
+        }
+        let addr = self.0.local_addr()?;
+        match (addr.as_socket(), addr.as_pathname()) {
+            (Some(tcp), _) => Ok(ListenAddr::Tcp(tcp)),
+            (None, Some(path)) => Ok(ListenAddr::Unix(path.to_owned())),
+            (None, None) => Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket has no address")),
+        }
+    }
 }
 
 impl Listener {
+    /// Listens where somebody else has begun to; all reactors share it.
+    ///
+    /// # Errors
+    /// As [`OpenListener::addr`].
+    pub fn inherit(open: OpenListener) -> io::Result<Listener> {
+        let addr = open.addr()?;
+        let socket = open.0;
+        socket.set_nonblocking(true)?;
+        if matches!(addr, ListenAddr::Tcp(_)) {
+            socket.set_tcp_nodelay(true)?;
+        }
+        Ok(Listener { socket, addr, admin: false, inherited: true })
+    }
+
     /// Listens on an address that several listeners of this process share (`SO_REUSEPORT`) if it is TCP.
     ///
     /// # Errors
@@ -116,7 +193,7 @@ impl Listener {
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
                 socket.bind(&SockAddr::unix(path)?)?;
                 socket.listen(BACKLOG)?;
-                Ok(Listener { socket, addr: addr.clone(), admin: false })
+                Ok(Listener { socket, addr: addr.clone(), admin: false, inherited: false })
             }
         }
     }
@@ -147,7 +224,7 @@ impl Listener {
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(addr);
-        Ok(Listener { socket, addr: ListenAddr::Tcp(bound), admin: false })
+        Ok(Listener { socket, addr: ListenAddr::Tcp(bound), admin: false, inherited: false })
     }
 
     /// Where it listens, with the port that the kernel picked.
@@ -157,7 +234,13 @@ impl Listener {
 
     /// A second listener on the same queue, for another reactor: unix sockets have no `SO_REUSEPORT`.
     pub fn share(&self) -> io::Result<Listener> {
-        Ok(Listener { socket: self.socket.try_clone()?, addr: self.addr.clone(), admin: self.admin })
+        let Listener { addr, admin, inherited, .. } = self;
+        Ok(Listener {
+            socket: self.socket.try_clone()?,
+            addr: addr.clone(),
+            admin: *admin,
+            inherited: *inherited,
+        })
     }
 
     /// The same listener for operators: its links are told apart from those of clients.
@@ -178,6 +261,11 @@ impl Listener {
     /// What setsockopt(2) says.
     pub fn limit_send_buffer(&self, bytes: usize) -> io::Result<()> {
         self.socket.set_send_buffer_size(bytes)
+    }
+
+    /// Whether somebody else has opened it, and may listen there still when this one does not.
+    pub fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// The next waiting connection, non-blocking.

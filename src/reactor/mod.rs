@@ -67,6 +67,9 @@ pub trait Handler {
     fn is_behind(&self) -> Option<Duration>;
     /// Many links are gone: unused capacity can be given back.
     fn trim(&mut self);
+    /// Whether clients are no longer listened for. Those who wait to be accepted already still are, so that they can be
+    /// told.
+    fn turns_away(&self) -> bool;
     /// Whether the reactor should accept no more and end with its last link.
     fn is_stopping(&self) -> bool;
 }

@@ -247,6 +247,11 @@ impl Outlet {
         }
     }
 
+    /// From the next message on each link may have so much waiting.
+    pub fn set_outbox_bytes(&mut self, outbox_bytes: usize) {
+        self.outbox_bytes = outbox_bytes;
+    }
+
     // ---- queueing
 
     /// Queues a message for one link. False if the link takes none any more.

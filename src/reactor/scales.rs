@@ -66,7 +66,11 @@ impl Scales {
 impl<H: Handler> Reactor<H> {
     /// Looks if it is time to, or if nothing more may be sent before.
     pub(super) fn weigh_if_due(&mut self) {
-        let is_time = self.scales.next != Tick::NEVER && self.now.tick >= self.scales.next;
+        let is_time = match self.scales.next {
+            // There may be a ceiling now.
+            Tick::NEVER => self.scales.pressure.ceiling().is_some(),
+            next => self.now.tick >= next,
+        };
         if is_time || self.outlet.is_out_of_room() {
             self.weigh();
         }

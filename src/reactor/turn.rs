@@ -39,6 +39,8 @@ const PHASE: Duration = Duration::from_millis(20);
 const FLUSH_ROUNDS: usize = 16;
 /// How long to wait before a departure that could not be made is tried again.
 const MOVE_PAUSE: Duration = Duration::from_millis(1);
+/// How long those are accepted who wait when clients are no longer listened for.
+const DOORS_MS: u64 = 1_000;
 /// When a stopping reactor drops who has not left by itself.
 const STOP_MS: u64 = 4_000;
 
@@ -54,7 +56,10 @@ pub struct Reactor<H: Handler> {
     registry: mio::Registry,
     mailbox: Arc<Mailbox<H::Mail>>,
     gauges: Arc<Gauges>,
-    listeners: Vec<Door>,
+    /// By the numbers in their tokens; one that is closed leaves its place.
+    listeners: Vec<Option<Door>>,
+    /// When those for clients are closed at the latest, if that has begun.
+    doors_close_at: Tick,
     /// By slot, as in the outlet's table.
     pub(super) sockets: Vec<Option<Socket>>,
     pub(super) outlet: Outlet,
@@ -117,14 +122,16 @@ impl<H: Handler> Reactor<H> {
         let mut listening = Vec::new();
         for (number, mut listener) in listeners.into_iter().enumerate() {
             registry.register(&mut listener, Token(FIRST_LISTENER + number), Interest::READABLE)?;
-            listening.push(Door { listener, ready: true });
+            listening.push(Some(Door { listener, ready: true }));
         }
+        gauges.doors.set(clients_doors(&listening));
         Ok(Reactor {
             poll,
             registry,
             mailbox,
             gauges,
             listeners: listening,
+            doors_close_at: Tick::NEVER,
             sockets: Vec::new(),
             outlet,
             doors,
@@ -166,6 +173,7 @@ impl<H: Handler> Reactor<H> {
     /// One turn; true if it was the last.
     fn turn(&mut self, events: &Events) -> bool {
         let mut clock = PhaseClock::start();
+        self.gauges.turns.add(1);
         self.read_clock(clock.last);
         self.take_mail();
         // Once a turn: whoever causes more than the rest together waits for the rest.
@@ -206,9 +214,11 @@ impl<H: Handler> Reactor<H> {
         let moves = self.outlet.has_moves().then_some(MOVE_PAUSE);
         let gate = self.gate_opens.map(|at| at.saturating_duration_since(Instant::now()));
         let soon = self.handler.is_behind().into_iter().chain(moves).chain(gate).min();
-        let accept =
-            if self.listeners.iter().any(|door| door.ready) { self.accept_paused_until } else { Tick::NEVER };
-        let next = [self.outlet.next_deadline(), accept, self.trim_at, self.stop_at, self.scales.next];
+        let ready = self.listeners.iter().flatten().any(|door| door.ready);
+        let accept = if ready { self.accept_paused_until } else { Tick::NEVER };
+        let open = self.gauges.doors.get() > 0;
+        let doors = if open { self.doors_close_at } else { Tick::NEVER };
+        let next = [self.outlet.next_deadline(), accept, doors, self.trim_at, self.stop_at, self.scales.next];
         let next = next.into_iter().filter(|tick| *tick != Tick::NEVER).min();
         let next = next.map(|tick| {
             let at = Duration::from_millis(u64::from(tick.0 - 1) * TICK_MS);
@@ -237,7 +247,7 @@ impl<H: Handler> Reactor<H> {
             if event.token() == MAIL_TOKEN {
                 // Only to wake up: mail is taken in every turn.
             } else if token >= FIRST_LISTENER {
-                if let Some(door) = self.listeners.get_mut(token - FIRST_LISTENER) {
+                if let Some(Some(door)) = self.listeners.get_mut(token - FIRST_LISTENER) {
                     door.ready = true;
                 }
             } else {
@@ -254,7 +264,7 @@ impl<H: Handler> Reactor<H> {
 
     fn may_accept(&self) -> bool {
         let may = |door: &Door| door.ready && (self.gate_opens.is_none() || door.listener.is_admin());
-        self.accept_paused_until == Tick::NEVER && self.listeners.iter().any(may)
+        self.accept_paused_until == Tick::NEVER && self.listeners.iter().flatten().any(may)
     }
 
     fn accept(&mut self) {
@@ -265,20 +275,26 @@ impl<H: Handler> Reactor<H> {
             self.accept_paused_until = Tick::NEVER;
         }
         self.gate_opens = self.gate_opens.filter(|at| *at > Instant::now());
+        let closing = self.handler.turns_away() && self.gauges.doors.get() > 0;
+        if closing {
+            self.begin_closing_doors();
+        }
         let mut budget = ACCEPTS_PER_TURN;
         let mut number = 0;
         while budget > 0 && self.may_accept() && number < self.listeners.len() {
-            let admin = self.listeners[number].listener.is_admin();
-            if !admin && self.gate_opens.is_none() {
+            if self.gate_opens.is_none() {
                 self.gate_opens = self.gate.closed_for().map(|time| Instant::now() + time);
             }
-            if !self.listeners[number].ready || !admin && self.gate_opens.is_some() {
+            let is_open = self.gate_opens.is_none();
+            let ready = |door: &&mut Door| door.ready && (is_open || door.listener.is_admin());
+            let Some(door) = self.listeners[number].as_mut().filter(ready) else {
                 number += 1;
                 continue;
-            }
+            };
             budget -= 1;
-            match self.listeners[number].listener.accept() {
+            match door.listener.accept() {
                 Ok((socket, addr)) => {
+                    let admin = door.listener.is_admin();
                     if !admin {
                         self.gate.note();
                     }
@@ -286,7 +302,7 @@ impl<H: Handler> Reactor<H> {
                 }
                 Err(error) => match error.raw_os_error() {
                     _ if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.listeners[number].ready = false;
+                        door.ready = false;
                         // Said once all who waited are in, not at each descriptor that returned.
                         if std::mem::take(&mut self.starved) {
                             log::warn!("accepting goes on ({} connections here)", self.outlet.len());
@@ -301,6 +317,30 @@ impl<H: Handler> Reactor<H> {
                 },
             }
         }
+        if closing {
+            self.close_doors();
+        }
+    }
+
+    /// Once the handler turns clients away: looks once more for those who wait already. Where the socket is from elsewhere,
+    /// somebody else may listen there, and has them.
+    fn begin_closing_doors(&mut self) {
+        if self.doors_close_at == Tick::NEVER {
+            self.doors_close_at = self.now.tick.plus_ms(DOORS_MS);
+            for door in self.listeners.iter_mut().flatten() {
+                door.ready = !door.listener.is_inherited();
+            }
+        }
+    }
+
+    /// Listens no more for clients where nobody waits, and after [`DOORS_MS`] anywhere.
+    fn close_doors(&mut self) {
+        let late = self.now.tick >= self.doors_close_at;
+        let stays = |door: &Door| door.listener.is_admin() || (door.ready && !late);
+        for place in &mut self.listeners {
+            *place = place.take().filter(stays);
+        }
+        self.gauges.doors.set(clients_doors(&self.listeners));
     }
 
     fn pause_accepting(&mut self, error: &io::Error) {
@@ -494,10 +534,15 @@ impl<H: Handler> Reactor<H> {
         }
         if self.stop_at == Tick::NEVER {
             self.listeners.clear();
+            self.gauges.doors.set(0);
             self.stop_at = self.now.tick.plus_ms(STOP_MS);
         }
         self.outlet.is_empty() || self.now.tick >= self.stop_at
     }
+}
+
+fn clients_doors(listeners: &[Option<Door>]) -> u64 {
+    listeners.iter().flatten().filter(|door| !door.listener.is_admin()).count() as u64
 }
 
 /// A peer that is gone is an error, not a signal.

@@ -134,7 +134,7 @@ impl Worker {
         let now = self.core.now;
         let Some(coming) = self.shared.coming.0.as_deref() else { return };
         let (count, own) = (coming.len(), wired(out));
-        self.evening.looks = own > SKEWED && !self.stopping;
+        self.evening.looks = own > SKEWED && !self.stopping && !self.core.turns_away;
         if !self.evening.looks || self.moving.is_leaving() || !now.is_past(self.evening.at_ms) {
             return;
         }

@@ -11,7 +11,7 @@ use crate::base::ids::MAX_REACTORS;
 use crate::base::limits::Limits;
 use crate::base::sid::MAX_NODE;
 use crate::cluster::ClusterOptions;
-use crate::reactor::listener::ListenAddr;
+use crate::reactor::listener::{ListenAddr, OpenListener};
 use std::fmt;
 use std::io;
 
@@ -25,6 +25,7 @@ impl Server {
         Builder {
             listen: Vec::new(),
             admin: Vec::new(),
+            open: Vec::new(),
             reactors: 0,
             limits: Limits::default(),
             compression: None,
@@ -77,6 +78,8 @@ impl std::error::Error for StartError {}
 pub struct Builder {
     pub(super) listen: Vec<ListenAddr>,
     pub(super) admin: Vec<ListenAddr>,
+    /// Open already, and whether for operators.
+    pub(super) open: Vec<(OpenListener, bool)>,
     pub(super) reactors: usize,
     pub(super) limits: Limits,
     pub(super) compression: Option<Compression>,
@@ -97,6 +100,20 @@ impl Builder {
     /// [`Builder::admin_route`] added.
     pub fn admin_listen(mut self, addr: ListenAddr) -> Builder {
         self.admin.push(addr);
+        self.router.separate_admin = true;
+        self
+    }
+
+    /// Serves clients on a socket that listens already, as service managers pass it on. All reactors share it, and when the
+    /// server ends whoever has it too still listens.
+    pub fn listen_on(mut self, listener: impl Into<OpenListener>) -> Builder {
+        self.open.push((listener.into(), false));
+        self
+    }
+
+    /// Serves operators on a socket that listens already: as [`Builder::admin_listen`] does at an address.
+    pub fn admin_listen_on(mut self, listener: impl Into<OpenListener>) -> Builder {
+        self.open.push((listener.into(), true));
         self.router.separate_admin = true;
         self
     }

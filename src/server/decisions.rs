@@ -103,7 +103,7 @@ impl Worker {
         let Some(session) = self.core.sio.get(link) else { return false };
         let waiting = session.members.iter().filter(|member| member.waits).map(|member| member.number);
         let others = self.core.listening.waiting.bytes(link.slot, waiting);
-        let max_bytes = self.mount(inside.at.mount).options.max_payload_bytes;
+        let max_bytes = self.max_payload(inside.at.mount);
         // One alone has what fits into a message, in whatever form that is.
         others == 0 || others + bytes <= max_bytes
     }

@@ -118,7 +118,8 @@ impl Worker {
     /// The WebSocket of a link's session, to be put back, and the largest message that it takes.
     fn take_websocket(&mut self, link: LinkId) -> Option<(WebSocket, usize)> {
         let limit = self.core.limits.message_bytes;
-        let payload = |mount| self.shared.router.mount(mount).options.max_payload_bytes;
+        let router = &self.shared.router;
+        let payload = |mount| router.mount(mount).options.max_payload_bytes.min(limit);
         Some(match self.sessions.get_mut(link.slot as usize)? {
             Session::WebSocket(ws) => (std::mem::take(&mut ws.session), limit),
             Session::Engine(engine) => (std::mem::take(&mut engine.ws), payload(engine.mount)),

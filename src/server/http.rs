@@ -43,6 +43,8 @@ pub(super) struct Http {
     last: bool,
     /// Waits for its responses to be read.
     stalled: bool,
+    /// Its last request was one of an Engine.IO session.
+    of_session: bool,
     /// The Engine.IO session that a GET of this connection is held for.
     pub(super) polls: Option<LinkId>,
     /// The Engine.IO session that a POST of this connection is arriving for.
@@ -78,6 +80,7 @@ impl Http {
             busy: None,
             last: false,
             stalled: false,
+            of_session: false,
             polls: None,
             posts: None,
             begun: false,
@@ -187,7 +190,7 @@ impl Worker {
             }
         };
         if crowds {
-            let response = full_response(*peer, Refusal::Address);
+            let response = full_response(core, *peer, Refusal::Address);
             return Outcome::Refuse(Refusal::Address, response, "too many connections of its address".into());
         }
         *number = number.wrapping_add(1);
@@ -288,11 +291,13 @@ impl Worker {
             }
             Outcome::Asked(busy) => {
                 http.busy = Some(busy);
+                http.of_session = false;
                 http.stage = Stage::Idle;
                 out.set_deadline(link, self.core.now.tick.plus_s(ANSWER_S));
             }
             Outcome::Answer(busy, response) => {
                 http.busy = Some(busy);
+                http.of_session = false;
                 http.stage = Stage::Idle;
                 let number = http.number;
                 self.core.jobs.push_back(crate::app::Job::Respond { link, number, response });
@@ -305,7 +310,7 @@ impl Worker {
             // Another reactor may have given the last place away since this one looked.
             Outcome::Upgrade(_, _, _, admission) if !self.shared.take_place() => {
                 let (full, why) = (Refusal::Full, full_reason(&admission, Refusal::Full));
-                let outcome = Outcome::Refuse(full, full_response(http.peer, full), why);
+                let outcome = Outcome::Refuse(full, full_response(&self.core, http.peer, full), why);
                 self.http_outcome(link, outcome, out);
             }
             Outcome::Upgrade(endpoint, key, compression, admission) => {
@@ -328,7 +333,7 @@ impl Worker {
             }
             Wants::WebSocket(newcomer, _) if self.full(out).is_some() || !self.shared.take_place() => {
                 let full = self.full(out).unwrap_or(Refusal::Full);
-                let response = full_response(newcomer.handshake.peer(), full);
+                let response = full_response(&self.core, newcomer.handshake.peer(), full);
                 self.http_outcome(link, Outcome::Refuse(full, response, full.name().to_owned()), out);
             }
             Wants::WebSocket(newcomer, key) => {
@@ -344,6 +349,7 @@ impl Worker {
             wants => {
                 let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
                 http.busy = Some(busy);
+                http.of_session = matches!(wants, Wants::Poll(_) | Wants::Post(..));
                 let number = http.number;
                 out.set_deadline(link, self.core.now.tick.plus_s(ANSWER_S));
                 self.engine_call(link, number, Call { mount, origin, headers, wants, told }, out);
@@ -379,7 +385,9 @@ impl Worker {
         let Some(Busy { keep_alive, head_only, old }) = http.busy.take() else { return };
         // What was pipelined before the client ended its side is still answered.
         let more = !http.last || http.session.buffered() > 0;
-        let keep_alive = keep_alive && more && !self.stopping;
+        // While it is drained, sessions that are polled may go on where they are: there is no other way in.
+        let stays = !self.stopping && (http.of_session || !self.core.turns_away);
+        let keep_alive = keep_alive && more && stays;
         let mut response = dated(&self.core, response);
         if old && keep_alive {
             response = response.header("Connection", "keep-alive");
@@ -452,6 +460,15 @@ impl Worker {
         }
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         if http.busy.is_none() && !http.stalled {
+            end(link, out);
+        }
+    }
+
+    /// The server is drained: ends a link between two requests, unless it may be one of a session that is polled.
+    pub(super) fn drain_http(&mut self, link: LinkId, out: &mut Outlet) {
+        let Some(Session::Http(http)) = self.sessions.get(link.slot as usize) else { return };
+        let idle = http.busy.is_none() && http.stage == Stage::Idle && http.session.buffered() == 0;
+        if idle && http.number > 0 && !http.of_session && http.moving.is_none() {
             end(link, out);
         }
     }
@@ -536,7 +553,8 @@ fn upgrade(
     match core.hook("on_upgrade", || endpoint.on_upgrade(request)).unwrap_or_else(failed) {
         Ok(admission) => match full {
             Some(full) => {
-                Outcome::Refuse(full, full_response(request.peer, full), full_reason(&admission, full))
+                let response = full_response(core, request.peer, full);
+                Outcome::Refuse(full, response, full_reason(&admission, full))
             }
             None => Outcome::Upgrade(number, key, compression, admission),
         },

@@ -1,9 +1,10 @@
 //! Where reactor, session, hub and handlers meet: the builder, the worker of a reactor, start and stop.
 
-mod balance;
 mod addresses;
+mod balance;
 mod builder;
 mod decisions;
+mod drain;
 mod engine;
 mod frames;
 mod http;

@@ -6,7 +6,7 @@
 
 use super::addresses::Address;
 use super::worker::{Session, Worker};
-use crate::app::{Admission, Refusal};
+use crate::app::{Admission, Core, Refusal};
 use crate::base::ids::LinkId;
 use crate::reactor::outlet::Outlet;
 use crate::reactor::peer::Peer;
@@ -94,25 +94,30 @@ impl Worker {
     pub(super) fn full(&self, out: &Outlet) -> Option<Refusal> {
         let parked = out.counts().parked as usize;
         let wired = out.len() - parked;
+        if self.core.turns_away {
+            return Some(Refusal::Draining);
+        }
         let is_full = self.stopping
             || wired > self.shared.max_links_per_reactor
             || parked > self.shared.max_links_per_reactor
-            || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets;
+            || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets.load(Ordering::Relaxed);
         if is_full { Some(Refusal::Full) } else { self.shared.pressure.refuses().then_some(Refusal::Memory) }
     }
 }
 
 /// For whom there is no place.
-pub(super) fn full_response(peer: Peer, reason: Refusal) -> Response {
+pub(super) fn full_response(core: &Core, peer: Peer, reason: Refusal) -> Response {
     let response = match reason {
         Refusal::Address => {
             Response::error(429, "too_many_connections", "this address has as many connections as it may")
         }
+        Refusal::Draining => Response::error(503, "draining", "this server is about to end"),
         Refusal::Memory => Response::error(503, "memory", "there is no memory for more connections now"),
         _ => Response::error(503, "full", "no more connections are taken now"),
     };
-    // Spread, so that those who were refused together do not come back together.
-    let pause = 1 + u64::from(peer.ip().map_or(0, spread)) % 10;
+    // Spread, so that those who were refused together do not come back together; also if a proxy has one address for all.
+    let before = core.own_stats().refused[reason as usize].get();
+    let pause = 1 + before.wrapping_add(u64::from(peer.ip().map_or(0, spread))) % 10;
     response.header("Retry-After", pause.to_string())
 }
 

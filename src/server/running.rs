@@ -5,26 +5,30 @@
 //! common table and closes its copies of everything else, and this thread closes its copies of what the
 //! reactors took over.
 
-use super::balance::Coming;
 use super::addresses::Addresses;
+use super::balance::Coming;
 use super::builder::{Builder, StartError};
 use super::worker::{Shared, Worker};
-use crate::app::{Cluster, Core, Gateway, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread};
+use crate::app::{
+    Cluster, Core, Drain, Gateway, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread,
+};
 use crate::base::ids::{MAX_REACTORS, ReactorId};
+use crate::base::limits::Limits;
 use crate::base::sid::{MAX_NODE, MAX_SLOTS, SidKey};
 use crate::cluster::Peers;
 use crate::hub::{Hub, Interest};
 use crate::reactor::gate::Gate;
-use crate::reactor::listener::{ListenAddr, Listener};
+use crate::reactor::listener::{ListenAddr, Listener, OpenListener, SocketFile};
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::Outlet;
 use crate::reactor::pressure::Pressure;
 use crate::reactor::{Doors, Plumbing, Reactor, Scales};
 use crate::sys;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak, mpsc};
 use std::thread::JoinHandle;
 
 /// Descriptors of a reactor that are not connections with a socket: its poll, wake-ups, listeners, files that
@@ -38,12 +42,16 @@ const READY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 pub struct Running {
     addrs: Vec<ListenAddr>,
     admin_addrs: Vec<ListenAddr>,
+    /// Files of unix sockets that are ours to remove.
+    files: Vec<SocketFile>,
     mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stats: Stats,
     router: Weak<Router>,
     /// How many handles were given.
     handles: AtomicUsize,
+    /// By reactor, when they were looked at.
+    turns: Mutex<Vec<Option<u64>>>,
     /// Ends when nobody needs it any more, this last.
     cluster: Option<Arc<Peers>>,
 }
@@ -82,6 +90,51 @@ impl Running {
         Handle::new(self.mailboxes.clone(), self.router.clone(), self.stats.clone(), ReactorId(home as u8))
     }
 
+    /// Empties the server and then stops it; [`Running::join`] waits for that.
+    ///
+    /// It is not ready any more ([`Stats::is_draining`]) and, after the plan's grace, no longer listens for clients: another
+    /// program can listen on its addresses. Who waits to be accepted, or asks for a WebSocket or a session on a
+    /// connection that is here already, gets 503 with a `Retry-After` that differs. Then connections are closed one by one,
+    /// WebSockets with code 1012 and reason `service restart`, in an order of chance and evenly over the time of the plan; clients of
+    /// Socket.IO see the end of their transport, after which they come back by themselves. Addresses for operators are
+    /// listened on until the end.
+    ///
+    /// Another call changes the pace of what is left.
+    pub fn drain(&self, plan: Drain) {
+        let chance = RandomState::new();
+        for (number, mailbox) in self.mailboxes.iter().enumerate() {
+            mailbox.post_anyway(Mail::Drain { plan, chance: chance.hash_one(number) }, 0);
+        }
+    }
+
+    /// From now on these limits hold. Each is looked at when it is used next: connections that are here already keep the
+    /// time until which they may be idle and, while they speak HTTP, the size of heads and bodies.
+    pub fn set_limits(&self, limits: Limits) {
+        let limits = Arc::new(limits);
+        for mailbox in self.mailboxes.iter() {
+            mailbox.post_anyway(Mail::Limits(limits.clone()), 0);
+        }
+    }
+
+    /// Whether every reactor has turned since the last call, for which those that sleep are woken. So a reactor whose handler
+    /// blocks is found by calls that are seconds apart. The first call says yes.
+    pub fn has_turned(&self) -> bool {
+        let mut seen = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = true;
+        for ((seen, reactor), mailbox) in
+            seen.iter_mut().zip(self.stats.reactors()).zip(self.mailboxes.iter())
+        {
+            let turns = reactor.gauges.turns.get();
+            if *seen == Some(turns) {
+                all = false;
+            } else {
+                *seen = Some(turns);
+                mailbox.post_anyway(Mail::Wake, 0);
+            }
+        }
+        all
+    }
+
     /// Stops accepting, closes every WebSocket with code 1001 and ends within a few seconds; [`Running::join`]
     /// waits for that.
     pub fn stop(&self) {
@@ -90,9 +143,15 @@ impl Running {
         }
     }
 
-    /// Whether every reactor is still running. One that ended by itself has failed.
+    /// Whether every reactor is still running. One that ended by itself, without [`Running::stop`] or
+    /// [`Running::drain`], has failed.
     pub fn is_healthy(&self) -> bool {
         self.threads.iter().all(|thread| !thread.is_finished())
+    }
+
+    /// Whether every reactor has ended: [`Running::join`] returns at once.
+    pub fn has_ended(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
     }
 
     /// Waits until every reactor has ended.
@@ -109,7 +168,7 @@ impl Running {
         if let Some(cluster) = self.cluster {
             cluster.stop();
         }
-        remove_unix_sockets(self.addrs.iter().chain(&self.admin_addrs));
+        self.files.iter().for_each(SocketFile::remove);
         result
     }
 }
@@ -141,27 +200,17 @@ impl Parts {
 }
 
 pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
-    let mut bound = Vec::new();
-    start_on(builder, &mut bound).inspect_err(|_| remove_unix_sockets(bound.iter()))
+    let mut files = Vec::new();
+    start_on(builder, &mut files).inspect_err(|_| files.iter().for_each(SocketFile::remove))
 }
 
-fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
-    for addr in addrs {
-        if let ListenAddr::Unix(path) = addr {
-            // It is in the way of nobody if somebody else removed it.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// `addrs` gets what is listened on, one by one.
-fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
+/// `files` gets those of the unix sockets that are made, one by one.
+fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, compression, mut router, cluster, node, balance } =
+    let Builder { listen, admin, open, reactors, limits, compression, mut router, cluster, node, balance } =
         builder;
-    router.limit_payloads(limits.message_bytes);
     router.compression = compression;
-    if listen.is_empty() {
+    if listen.is_empty() && open.iter().all(|(_, admin)| *admin) {
         return Err(StartError::NoAddress);
     }
     if reactors > MAX_REACTORS {
@@ -179,16 +228,20 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     sys::warm_up_code();
     let descriptors = sys::raise_descriptor_limit().map_err(system("cannot raise the descriptor limit"))?;
 
-    let clients = listen.len();
-    let all: Vec<ListenAddr> = listen.into_iter().chain(admin).collect();
-    let listeners = bind(&all, clients, count, addrs)?;
+    let mut listeners = bind(&listen, &admin, count, files)?;
+    inherit(open, &mut listeners)?;
     if let Some(bytes) = limits.send_buffer_bytes {
         let all = listeners.iter().flatten().filter(|listener| !listener.is_admin());
         for listener in all {
             listener.limit_send_buffer(bytes).map_err(system("cannot limit the kernel's send buffers"))?;
         }
     }
-    let (addrs, admin_addrs) = (addrs[..clients].to_vec(), addrs[clients..].to_vec());
+    let addrs = |admin| {
+        let listeners =
+            listeners.iter().take(1).flatten().filter(move |listener| listener.is_admin() == admin);
+        listeners.map(|listener| listener.addr().clone()).collect()
+    };
+    let (addrs, admin_addrs) = (addrs(false), addrs(true));
     let mut parts = Vec::new();
     let mut wakeups = Vec::new();
     for listeners in listeners {
@@ -208,7 +261,8 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let shared = Arc::new(Shared {
         router: Arc::new(router),
         sockets: AtomicUsize::new(0),
-        max_sockets: limits.connections.unwrap_or(usize::MAX),
+        max_sockets: AtomicUsize::new(limits.connections.unwrap_or(usize::MAX)),
+        undrained: AtomicUsize::new(count),
         max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
         coming: Coming::new(count, balance),
         addresses: Addresses::new(),
@@ -323,11 +377,13 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let running = Running {
         addrs,
         admin_addrs,
+        files: std::mem::take(files),
         mailboxes,
         threads,
         stats,
         router,
         handles: AtomicUsize::new(0),
+        turns: Mutex::new(vec![None; count]),
         cluster: peers,
     };
     match failed {
@@ -341,21 +397,24 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     }
 }
 
-/// Listeners by reactor; `addrs` gets the addresses with their real ports. The first so many are for clients.
+/// Listeners by reactor, those for clients first; `files` gets those of unix sockets.
 fn bind(
     listen: &[ListenAddr],
-    clients: usize,
+    admin: &[ListenAddr],
     reactors: usize,
-    addrs: &mut Vec<ListenAddr>,
+    files: &mut Vec<SocketFile>,
 ) -> Result<Vec<Vec<Listener>>, StartError> {
     let mut by_reactor: Vec<Vec<Listener>> = (0..reactors).map(|_| Vec::new()).collect();
-    for (number, addr) in listen.iter().enumerate() {
-        let admin = number >= clients;
+    let all = || listen.iter().chain(admin);
+    for (number, addr) in all().enumerate() {
+        let admin = number >= listen.len();
         let failed = |error| StartError::Listen(addr.clone(), error);
-        let dual_stack = !listen.iter().any(|other| is_ipv4_wildcard_beside(other, addr));
+        let dual_stack = !all().any(|other| is_ipv4_wildcard_beside(other, addr));
         let first = Listener::bind(addr, true, dual_stack).map_err(failed)?.for_admin(admin);
         let bound = first.addr().clone();
-        addrs.push(bound.clone());
+        if let ListenAddr::Unix(path) = &bound {
+            files.push(SocketFile::of(path).map_err(failed)?);
+        }
         for listeners in by_reactor.iter_mut().skip(1) {
             let listener = match &bound {
                 ListenAddr::Tcp(_) => Listener::bind(&bound, false, dual_stack),
@@ -366,6 +425,19 @@ fn bind(
         by_reactor[0].push(first);
     }
     Ok(by_reactor)
+}
+
+/// Adds listeners that are open already, those for operators being marked.
+fn inherit(open: Vec<(OpenListener, bool)>, by_reactor: &mut [Vec<Listener>]) -> Result<(), StartError> {
+    for (open, admin) in open {
+        let failed = |error| StartError::System("cannot listen on a socket that was given", error);
+        let first = Listener::inherit(open).map_err(failed)?.for_admin(admin);
+        for listeners in by_reactor.iter_mut().skip(1) {
+            listeners.push(first.share().map_err(failed)?);
+        }
+        by_reactor[0].push(first);
+    }
+    Ok(())
 }
 
 /// Whether the first is `0.0.0.0` with the port of the second: then the second leaves IPv4 to it.

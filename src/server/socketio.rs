@@ -80,7 +80,7 @@ impl Worker {
         out: &mut Outlet,
     ) -> Result<(), Fault> {
         let Some(mount) = self.core.sio.get(link).map(|session| session.mount) else { return Ok(()) };
-        let max_bytes = self.mount(mount).options.max_payload_bytes.saturating_mul(PACKET_PAYLOADS);
+        let max_bytes = self.max_payload(mount).saturating_mul(PACKET_PAYLOADS);
         let Some(session) = self.core.sio.get(link) else { return Ok(()) };
         let revision = session.revision;
         let rules = |parser| Rules { parser, revision, max_bytes };

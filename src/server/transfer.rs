@@ -219,6 +219,8 @@ impl Worker {
             self.replaced(link.slot, &room, out);
         } else if self.stopping {
             self.close_websocket(link, 1001, "server shutting down", &CloseCause::Shutdown, out);
+        } else {
+            self.drain_newcomer(link);
         }
         self.run_jobs(out);
     }

@@ -3,12 +3,13 @@
 //! This file owns the table of sessions and sends each event of the reactor to the stage that the link is in;
 //! the stages are [`super::http`] and [`super::websocket`].
 
-use super::balance::{Coming, Evening};
 use super::addresses::{Address, Addresses};
+use super::balance::{Coming, Evening};
+use super::drain::Draining;
 use super::engine::{Engine, Newcomer, Probe};
 use super::http::Http;
-use super::transfer::Moving;
 use super::places::Counted;
+use super::transfer::Moving;
 use super::websocket::Ws;
 use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Refusal, Router};
 use crate::base::ids::LinkId;
@@ -38,7 +39,9 @@ pub(super) struct Shared {
     /// Open sockets of the whole server.
     pub(super) sockets: AtomicUsize,
     /// The most that there may be.
-    pub(super) max_sockets: usize,
+    pub(super) max_sockets: AtomicUsize,
+    /// Reactors that are not empty yet, for when they are drained.
+    pub(super) undrained: AtomicUsize,
     /// The most links that one reactor may have with a socket on them; its table has a few descriptors more, so
     /// that whoever comes then is told.
     pub(super) max_links_per_reactor: usize,
@@ -52,7 +55,8 @@ pub(super) struct Shared {
 impl Shared {
     /// Whether there was a place for one more socket; it is taken then.
     pub(super) fn take_place(&self) -> bool {
-        let one_more = |sockets| (sockets < self.max_sockets).then_some(sockets + 1);
+        let most = self.max_sockets.load(Ordering::Relaxed);
+        let one_more = |sockets| (sockets < most).then_some(sockets + 1);
         self.sockets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
@@ -86,6 +90,7 @@ pub(super) struct Worker {
     /// For whichever session has a compressed message.
     pub(super) inflater: Inflater,
     pub(super) stopping: bool,
+    pub(super) draining: Option<Box<Draining>>,
     /// To be sent as soon as nothing else is under way.
     pub(super) answers: VecDeque<(LinkId, u32, Response)>,
     /// One of them is.
@@ -115,6 +120,7 @@ impl Worker {
             shared,
             inflater: Inflater::new(),
             stopping: false,
+            draining: None,
             answers: VecDeque::new(),
             answering: false,
             turn: 0,
@@ -226,6 +232,18 @@ impl Handler for Worker {
                 self.run_jobs(out);
             }
             Mail::Call(f) => self.with_context(out, |cx| cx.guarded("a call of another thread", f)),
+            Mail::Drain { plan, chance } => {
+                self.drain(plan, chance, out);
+                self.run_jobs(out);
+            }
+            Mail::Limits(limits) => {
+                out.set_outbox_bytes(limits.outbox_bytes);
+                // Each reactor says the same.
+                self.shared.max_sockets.store(limits.connections.unwrap_or(usize::MAX), Ordering::Relaxed);
+                self.core.limits = limits;
+            }
+            // It has turned.
+            Mail::Wake => {}
             Mail::Stop => {
                 self.stop(out);
                 self.run_jobs(out);
@@ -368,6 +386,10 @@ impl Handler for Worker {
         self.core.hand_in_late();
         self.run_jobs(out);
         self.look_at_arrivals(out);
+        if self.draining.is_some() {
+            self.drain_on(out);
+            self.run_jobs(out);
+        }
         if !self.greeted.is_empty() {
             self.greet(out);
             self.run_jobs(out);
@@ -402,7 +424,8 @@ impl Handler for Worker {
         let arrivals = (!self.arrivals.is_empty()).then_some(Duration::ZERO);
         let late = self.core.asking.until_due(self.core.now).map(|ms| Duration::from_millis(u64::from(ms)));
         let evening = self.until_evening();
-        put_off.into_iter().chain(greeting).chain(arrivals).chain(late).chain(evening).min()
+        let drain = self.drain_pause();
+        put_off.into_iter().chain(greeting).chain(arrivals).chain(late).chain(evening).chain(drain).min()
     }
 
     fn trim(&mut self) {
@@ -420,6 +443,10 @@ impl Handler for Worker {
         self.arrivals.shrink_to(64);
         self.greeted.shrink_to(64);
         self.core.trim();
+    }
+
+    fn turns_away(&self) -> bool {
+        self.core.turns_away
     }
 
     fn is_stopping(&self) -> bool {

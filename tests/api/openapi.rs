@@ -103,6 +103,11 @@ fn whatever_is_described_is_served_as_described() {
     let mut http = fixture.server.http();
     let mut count = 0;
     for (path, method, operation) in fixture.operations() {
+        count += 1;
+        if path == "/api/v1/drain" {
+            // Nothing is served after it: see below.
+            continue;
+        }
         for with_cursor in [false, true] {
             let target = fixture.target(path, operation, with_cursor);
             let operation = Value::from(operation.clone());
@@ -120,9 +125,35 @@ fn whatever_is_described_is_served_as_described() {
             fixture.check(path, &method, &answer);
         }
         assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{path}");
-        count += 1;
     }
-    assert_eq!(count, 17);
+    assert_eq!(count, 18);
+}
+
+#[test]
+fn a_drain_is_served_as_described_and_is_the_end() {
+    let mut fixture = Fixture::start();
+    let path = "/api/v1/drain";
+    let mut http = fixture.server.http();
+    for (headers, body, status) in [
+        (&[][..], "", 401),
+        (&[KEY], "7", 400),
+        (&[KEY], r#"{"over_s":86401}"#, 400),
+        (&[KEY], r#"{"over_s":1.5}"#, 400),
+        (&[KEY], r#"{"seconds":1}"#, 400),
+    ] {
+        let answer = http.request("POST", path, headers, body.as_bytes());
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        fixture.check(path, "POST", &answer);
+    }
+    assert_eq!(http.get("/readyz").status, 200, "none of these was a wish to end");
+    let (schema, examples) = body_of(&fixture.document["paths"][path]["post"]);
+    assert_eq!(faults(&fixture.document, schema, examples[0].1), [""; 0]);
+    let answer = http.request("POST", path, &[KEY], examples[0].1.to_string().as_bytes());
+    assert_eq!((answer.status, answer.json()), (202, json!({"connections": 2, "over_s": 60})));
+    fixture.check(path, "POST", &answer);
+    fixture.server.0.wait_for_log("no longer listening");
+    fixture.server.0.signal("INT");
+    assert_eq!(fixture.server.0.wait().code(), Some(0));
 }
 
 #[test]

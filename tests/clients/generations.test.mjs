@@ -132,7 +132,7 @@ test('there is no namespace but /', { concurrency: true }, async (t) => {
 });
 
 test('a server that stops says so, and clients come back to the next one by themselves', async (t) => {
-    const first = await start(t);
+    const first = await start(t, '[drain]\nseconds = 1\n');
     const options = { reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 };
     const peers = await everyKind(t, first, options);
     const back = peers.map(({ name, socket }) =>

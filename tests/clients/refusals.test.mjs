@@ -93,7 +93,7 @@ test('503: full', async (t) => {
 test('1001: the server stops', async (t) => {
     const server = await start(t);
     const members = await Promise.all(['c1', 'c2', 'c3', 'c4'].map((name) => Client.open(server, 'd1', name)));
-    server.child.kill('SIGTERM');
+    server.child.kill('SIGINT');
     for (const { closed } of members) assert.equal((await soon(closed, 'it is closed')).code, 1001);
     assert.deepEqual(await soon(server.exit, 'it ends'), [0, null]);
 });

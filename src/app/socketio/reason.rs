@@ -55,7 +55,7 @@ impl From<&CloseCause> for DisconnectReason {
             CloseCause::Replaced(_) | CloseCause::Slow | CloseCause::Flood => DisconnectReason::ForcedClose,
             CloseCause::Idle => DisconnectReason::PingTimeout,
             CloseCause::Protocol(_) => DisconnectReason::ParseError,
-            CloseCause::Shutdown => DisconnectReason::ServerShuttingDown,
+            CloseCause::Shutdown | CloseCause::Drain => DisconnectReason::ServerShuttingDown,
         }
     }
 }

@@ -224,6 +224,13 @@ impl<'a> Fields<'a> {
         Ok(rooms)
     }
 
+    /// A whole number up to the most that there may be, if it is there.
+    pub(super) fn number(&self, name: &str, most: u32) -> Result<Option<u32>, Fault> {
+        let Some(value) = self.get_some(name) else { return Ok(None) };
+        let number = value.get().parse().ok().filter(|number| *number <= most);
+        number.map(Some).ok_or_else(|| Fault::of(name, format!("expected a whole number from 0 to {most}")))
+    }
+
     /// Whether something is wanted.
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Fault> {
         match self.get_some(name).map(RawValue::get) {
@@ -337,6 +344,18 @@ mod tests {
         let many = |count: usize| format!("[{}]", vec!["\"r\""; count].join(","));
         assert_eq!(rooms(&many(MAX_NAMES)).unwrap().len(), MAX_NAMES);
         assert_eq!(rooms(&many(MAX_NAMES + 1)).unwrap_err(), "in: names 1001 rooms; 1000 at most");
+    }
+
+    #[test]
+    fn numbers_are_whole_and_have_a_bound() {
+        let number = |value: &str| {
+            parse_one(&format!("{{\"n\":{value}}}"), |fields| fields.number("n", 7))
+                .map_err(|bad| bad.message)
+        };
+        assert_eq!((number("0"), number("7"), number("null")), (Ok(Some(0)), Ok(Some(7)), Ok(None)));
+        for bad in ["8", "-1", "1.0", "\"1\"", "99999999999", "[1]"] {
+            assert_eq!(number(bad).unwrap_err(), "n: expected a whole number from 0 to 7", "{bad}");
+        }
     }
 
     #[test]

@@ -166,6 +166,12 @@ fn traffic(page: &mut Exposition, stats: &Stats) {
     if let Some(cluster) = stats.cluster() {
         self::cluster(page, cluster);
     }
+    let draining = stats.is_draining();
+    page.family("fanfare_draining", Kind::Gauge, "Whether the server is drained.")
+        .sample(&[], u64::from(draining));
+    let left = if draining { stats.sum(ReactorStats::sockets) } else { 0 };
+    page.family("fanfare_drain_left", Kind::Gauge, "Sockets that a drain has still to close.")
+        .sample(&[], left);
     page.family("fanfare_handler_panics_total", Kind::Counter, "Handlers of the program that panicked.")
         .sample(&[], stats.sum(ReactorStats::panics));
     page.family("fanfare_queued_bytes", Kind::Gauge, "Bytes that wait for readers.")

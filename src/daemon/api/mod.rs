@@ -5,6 +5,7 @@
 
 mod actions;
 mod body;
+mod drain;
 mod exposition;
 mod fields;
 mod lists;
@@ -18,9 +19,13 @@ mod stats;
 mod target;
 
 use crate::access::Access;
+use crate::life::Event;
+use crate::reload::Live;
 use fanfare::{Builder, Context, Params, Request, Responder, Response};
 use process::Process;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::mpsc::Sender;
 
 /// What all handlers share.
 struct Api {
@@ -30,6 +35,9 @@ struct Api {
     /// Without its cluster the server is not ready.
     needs_cluster: bool,
     process: Process,
+    /// Over which connections are closed if nothing else is said, in seconds.
+    drain_s: Arc<AtomicU32>,
+    events: Sender<Event>,
 }
 
 type Handler = fn(&Arc<Api>, &mut Context<'_>, &Request<'_>, &Params, Responder);
@@ -54,7 +62,7 @@ const fn route(method: &'static str, path: &'static str, who: Who, handler: Hand
 }
 
 /// Everything that is served here.
-const ROUTES: [Route; 17] = [
+const ROUTES: [Route; 18] = [
     route("POST", "/api/v1/publish", Who::KeyHolder, publish::serve),
     route("GET", "/api/v1/stats", Who::KeyHolder, stats::serve),
     route("GET", "/api/v1/namespaces", Who::KeyHolder, namespaces::namespaces),
@@ -67,6 +75,7 @@ const ROUTES: [Route; 17] = [
     route("GET", "/api/v1/domains", Who::KeyHolder, lists::domains),
     route("GET", "/api/v1/domains/{bizCode}/groups", Who::KeyHolder, lists::groups),
     route("GET", "/api/v1/domains/{bizCode}/clients", Who::KeyHolder, lists::clients),
+    route("POST", "/api/v1/drain", Who::KeyHolder, drain::serve),
     route("GET", "/api/v1/openapi.json", Who::KeyHolder, openapi),
     route("GET", "/metrics", Who::KeyHolder, metrics::serve),
     route("GET", "/healthz", Who::Anybody, healthy),
@@ -85,19 +94,21 @@ const HOME: &str = include_str!("home.html");
 /// Adds the routes to a server that serves these namespaces, and is ready without its cluster or is not.
 pub(crate) fn install(
     builder: Builder,
-    access: Arc<Access>,
+    live: &Live,
+    events: Sender<Event>,
     mut namespaces: Vec<String>,
     needs_cluster: bool,
 ) -> Builder {
     namespaces.sort();
-    let api = Arc::new(Api { access, namespaces, needs_cluster, process: Process::new() });
+    let (access, drain_s) = (live.access.clone(), live.drain_s.clone());
+    let api = Arc::new(Api { access, namespaces, needs_cluster, process: Process::new(), drain_s, events });
     let builder = self::namespaces::install(lists::install(builder));
     ROUTES.iter().fold(builder, |builder, route| {
         let api = api.clone();
         let handler =
             move |cx: &mut Context<'_>, request: &Request<'_>, params: &Params, responder: Responder| {
                 if route.who == Who::KeyHolder
-                    && let Err(refusal) = api.access.check_api(request)
+                    && let Err(refusal) = api.access.rules().check_api(request)
                 {
                     log::info!("{}: refused with {}: {}", request.peer(), refusal.status, route.path);
                     return responder.send(cx, refusal);
@@ -123,6 +134,9 @@ fn healthy(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, resp
 
 /// Ready is when newcomers are taken and every reactor answers; one that does not leaves the request to its time limit and 503.
 fn ready(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
+    if cx.stats().is_draining() {
+        return responder.send(cx, Response::error(503, "draining", "this server is about to end"));
+    }
     if cx.stats().memory().is_some_and(|memory| memory.is_over) {
         return responder.send(cx, Response::error(503, "memory", "over the memory ceiling"));
     }

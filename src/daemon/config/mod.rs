@@ -3,11 +3,13 @@
 //! Owns the order of the sources, their errors, and the rule who may listen where. [`keys`] owns which keys there are,
 //! [`slot`] what their values may be, [`socketio`] the settings of Socket.IO.
 
+mod drain;
 mod file;
 mod keys;
 mod slot;
 mod socketio;
 
+pub(crate) use drain::{DrainConfig, LONGEST_S as LONGEST_DRAIN_S};
 pub(crate) use keys::{Key, keys};
 pub(crate) use slot::Value;
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
@@ -43,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) cluster: ClusterConfig,
     pub(crate) socketio: SocketIoConfig,
     pub(crate) limits: Limits,
+    pub(crate) drain: DrainConfig,
     /// Clients of `/ws` may have it.
     pub(crate) ws_compression: bool,
     /// How, for all who have it.
@@ -94,6 +97,7 @@ impl Default for Config {
             cluster: ClusterConfig::default(),
             socketio: SocketIoConfig::default(),
             limits: Limits::default(),
+            drain: DrainConfig::default(),
             ws_compression: false,
             compression: Compression::default(),
         }
@@ -207,7 +211,7 @@ pub(crate) fn load(
         loaded.set(key, value, origin)?;
     }
     loaded.check_addresses()?;
-    loaded.check_exposure()?;
+    loaded.check_exposure(&loaded.config.listen, &loaded.config.admin_listen)?;
     loaded.check_socketio()?;
     loaded.strange_variables = variables.into_keys().collect();
     loaded.strange_variables.sort_unstable();
@@ -241,9 +245,16 @@ impl Loaded {
         ConfigError::BadValue(origin.clone(), key.to_owned(), error)
     }
 
-    /// Nobody is let in from elsewhere by an oversight.
-    fn check_exposure(&self) -> Result<(), ConfigError> {
-        let Config { listen, open, token, api_key, admin_listen, .. } = &self.config;
+    /// Nobody is let in from elsewhere by an oversight, where it listens on these addresses.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(crate) fn check_exposure(
+        &self,
+        listen: &[ListenAddr],
+        admin_listen: &[ListenAddr],
+    ) -> Result<(), ConfigError> {
+        let Config { open, token, api_key, .. } = &self.config;
         let exposed = |listen: &[ListenAddr]| listen.iter().find(|addr| !addr.is_local()).cloned();
         if let (Some(addr), None, false) = (exposed(admin_listen), api_key, open) {
             let missing = "api.key (--api-key)".to_owned();

@@ -222,6 +222,15 @@ impl Slot<'_> {
         Some(())
     }
 
+    /// Whether it has the same value as another one of its kind; also where that is not shown.
+    pub(super) fn is_same(self, other: Slot<'_>) -> bool {
+        match (self, other) {
+            (Slot::Secret(one), Slot::Secret(other)) => one == other,
+            (Slot::Redis(one), Slot::Redis(other)) => one == other,
+            (one, other) => one.show() == other.show(),
+        }
+    }
+
     pub(super) fn show(self) -> Option<String> {
         let text = |text: &str| toml::Value::from(text).to_string();
         let list = |items: Vec<String>| {

@@ -49,6 +49,8 @@ fn the_bounds_themselves_are_taken() {
         ("limits.send_buffer_bytes", 0, 1 << 30),
         ("compression.threshold_bytes", 0, 1 << 30),
         ("compression.level", 1, 9),
+        ("drain.seconds", 0, 86_400),
+        ("drain.grace_s", 0, 86_400),
         ("cluster.node", 0, 4_095),
         ("cluster.spool_bytes", 0, 1 << 30),
         ("cluster.spool_age_ms", 0, 604_800_000),

@@ -105,11 +105,16 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
         .transports(&transports)
         .allow_upgrades(settings.allow_upgrades)
         .allow_eio3(settings.eio3)
-        .jsonp(access.origins.is_empty())
+        .jsonp(access.rules().origins.is_empty())
         .cors(cors(settings))
         .allow_request(move |request: &Request<'_>| {
-            let allowed = access.check_origin(request.header("origin"));
-            allowed.map_err(|_| "this origin is not allowed".to_owned())
+            let rules = access.rules();
+            // JSONP does not say where it comes from; origins may have been set since the server began.
+            let is_jsonp = || request.query().is_ok_and(|query| query.get("j").is_some());
+            match rules.check_origin(request.header("origin")) {
+                Ok(()) if rules.origins.is_empty() || !is_jsonp() => Ok(()),
+                _ => Err("this origin is not allowed".to_owned()),
+            }
         });
     let engine = if settings.compression { engine.compression(config.compression) } else { engine };
     match &settings.cookie {
@@ -123,7 +128,7 @@ fn check_token(access: &Access, connecting: &Connecting<'_>) -> Result<(), Conne
     let auth: serde_json::Value = serde_json::from_str(connecting.auth()).unwrap_or_default();
     let token = auth.get("token").and_then(|token| token.as_str()).map(str::to_owned);
     let token = token.or_else(|| connecting.query("token"));
-    access.check_token(token.as_deref()).map_err(|_| {
+    access.rules().check_token(token.as_deref()).map_err(|_| {
         let message = if token.is_some() { "token is wrong" } else { "token is missing" };
         ConnectError::new(message).data(&json!({ "code": "unauthorized" }))
     })

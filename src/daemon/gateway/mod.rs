@@ -15,6 +15,7 @@ use fanfare::{
 };
 use message::{Command, Incoming};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Marks the room of one client.
 pub(crate) const CLIENT: char = '@';
@@ -26,11 +27,12 @@ const TOO_MANY_GROUPS: &str = "group: these are more groups than one client may 
 /// The gateway.
 pub(crate) struct Gateway {
     access: Arc<Access>,
-    rooms_per_socket: usize,
+    rooms_per_socket: Arc<AtomicUsize>,
 }
 
 impl Gateway {
-    pub(crate) fn new(access: Arc<Access>, rooms_per_socket: usize) -> Gateway {
+    /// The number of rooms is that of the server's limits; it may change.
+    pub(crate) fn new(access: Arc<Access>, rooms_per_socket: Arc<AtomicUsize>) -> Gateway {
         Gateway { access, rooms_per_socket }
     }
 
@@ -53,11 +55,12 @@ impl Gateway {
         let groups =
             if list.is_empty() { Vec::new() } else { groups(list).map_err(|fault| bad(fault.message))? };
         // One is the client's own.
-        if groups.len() >= self.rooms_per_socket {
+        if groups.len() >= self.rooms_per_socket.load(Ordering::Relaxed) {
             return Err(bad(TOO_MANY_GROUPS.to_owned()));
         }
-        self.access.check_token(once("token")?)?;
-        self.access.check_origin(request.header("origin"))?;
+        let rules = self.access.rules();
+        rules.check_token(once("token")?)?;
+        rules.check_origin(request.header("origin"))?;
         let admission = Admission::to_scope(&scope_of(domain)).claim(&client_room(client));
         Ok(groups.into_iter().fold(admission, |admission, group| admission.room(&group_room(group))))
     }

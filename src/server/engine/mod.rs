@@ -13,6 +13,7 @@ pub(super) use polling::Polling;
 pub(super) use request::{Call, Newcomer, Wants, look};
 pub(super) use upgrade::{Probe, Turn};
 
+use super::drain;
 use super::worker::{Session, Worker};
 use crate::app::{CLOSE_MS, CloseCause, Context, Mount, Served, Socket};
 use crate::base::ids::LinkId;
@@ -76,6 +77,11 @@ impl Worker {
 
     pub(super) fn mount(&self, number: u16) -> &Mount {
         self.shared.router.mount(number)
+    }
+
+    /// The largest message, and the largest body, that a mount takes and announces, in bytes.
+    pub(super) fn max_payload(&self, number: u16) -> usize {
+        self.mount(number).options.max_payload_bytes.min(self.core.limits.message_bytes)
     }
 
     pub(super) fn sid_of(&self, link: LinkId) -> Sid {
@@ -166,6 +172,8 @@ impl Worker {
         let polled = engine.polling.is_some();
         let frame = match cause {
             CloseCause::Shutdown => crate::wire::frame::encode_close(1001, "server shutting down"),
+            // Not a packet that says so: from those, clients do not come back.
+            CloseCause::Drain => crate::wire::frame::encode_close(drain::CODE, drain::REASON),
             // As the reference has it: without a code, which a client cannot tell from a proxy's doing.
             _ => encode_close_empty(),
         };

@@ -123,7 +123,7 @@ impl Worker {
 
     fn polling_no_place(&mut self, asker: &Asker, peer: Peer, reason: Refusal) {
         self.core.own_stats().refused[reason as usize].add(1);
-        self.polling_turn_away(asker, full_response(peer, reason));
+        self.polling_turn_away(asker, full_response(&self.core, peer, reason));
     }
 
     fn polling_open(&mut self, asker: &Asker, newcomer: Newcomer, out: &mut Outlet) {
@@ -210,7 +210,7 @@ impl Worker {
             upgrades,
             options.ping_interval_ms,
             options.ping_timeout_ms,
-            options.max_payload_bytes,
+            self.max_payload(mount),
         )
     }
 
@@ -318,7 +318,7 @@ impl Worker {
             self.engine_close(session, &CloseCause::Protocol(1002), out);
             return self.polling_refuse(&asker, &EngineError::BadRequest, out);
         }
-        if body.bytes.len() > self.mount(asker.mount).options.max_payload_bytes {
+        if body.bytes.len() > self.max_payload(asker.mount) {
             return self.polling_turn_away(&asker, Response::empty(413));
         }
         let read = self.polling_packets(session, body, out);
@@ -489,7 +489,10 @@ impl Worker {
     /// The session has ended: whoever polls is told now or, if that was the server's wish, when it polls next.
     pub(super) fn polling_close(&mut self, session: LinkId, cause: &CloseCause, out: &mut Outlet) {
         let held = self.polling(session).is_some_and(|polling| polling.held.is_some());
-        let waits = matches!(cause, CloseCause::Handler(_) | CloseCause::Replaced(_) | CloseCause::Slow);
+        let waits = matches!(
+            cause,
+            CloseCause::Handler(_) | CloseCause::Replaced(_) | CloseCause::Slow | CloseCause::Drain
+        );
         if held {
             self.polling_answer(session, out);
         } else if !waits || self.stopping {

@@ -20,7 +20,7 @@ mod tally;
 mod verdict;
 mod wires;
 
-use crate::app::CloseCause;
+use crate::app::{CloseCause, Drain};
 use crate::cluster::ClusterOptions;
 use crate::reactor::Handler;
 use carrier::Net;
@@ -34,6 +34,7 @@ use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tally::{CLUSTER_TALLIED, TALLIED, Tally};
 use wires::{Dice, Pipe};
 
@@ -41,6 +42,8 @@ const IDLE_S: u32 = 30;
 const HANDSHAKE_S: u32 = 5;
 /// What a stop may take, in milliseconds: more than the deadlines of closing and of the last bytes together.
 const STOP_MS: u64 = 15_000;
+/// The longest drain, in milliseconds.
+const DRAIN_MS: usize = 4_000;
 const ROOMS_PER_SOCKET: usize = 5;
 
 /// How a run ends.
@@ -48,6 +51,7 @@ const ROOMS_PER_SOCKET: usize = 5;
 enum Ending {
     ClientsLeave,
     ServerStops,
+    ServerDrains,
     EverybodySleeps,
 }
 
@@ -371,6 +375,13 @@ impl World {
                 }
             }
             Ending::ServerStops => self.nodes.iter().for_each(Node::stop),
+            Ending::ServerDrains => {
+                let grace = Duration::from_millis(self.dice.below(2) as u64 * 500);
+                let over = Duration::from_millis(self.dice.below(DRAIN_MS) as u64);
+                for node in &self.nodes {
+                    node.drain(Drain::over(over).grace(grace), self.dice.below(usize::MAX) as u64);
+                }
+            }
             Ending::EverybodySleeps => {
                 for client in &mut self.clients {
                     client.stalled &= self.dice.chance(30);
@@ -389,12 +400,18 @@ impl World {
             if machines.all(|machine| machine.outlet.is_empty()) && self.has_delivered() {
                 break;
             }
-            let pace_ms = if self.redis.is_some() { 20 } else { 1 };
+            let slow = self.redis.is_some() || ending == Ending::ServerDrains;
+            let pace_ms = if slow { 20 } else { 1 };
             self.wait(if self.is_at_rest() { 100 } else { pace_ms });
         }
         // A stop waits for those who are to be told, and not for who may ask some day.
         let took_ms = self.now_ms - begun_ms;
-        assert!(ending != Ending::ServerStops || took_ms < STOP_MS, "stopping took {took_ms} ms");
+        let may_take = match ending {
+            Ending::ServerStops => STOP_MS,
+            Ending::ServerDrains => STOP_MS + 2 * DRAIN_MS as u64,
+            Ending::ClientsLeave | Ending::EverybodySleeps => u64::MAX,
+        };
+        assert!(took_ms < may_take, "{ending:?} took {took_ms} ms");
         self.everybody_transfers();
     }
 }
@@ -436,7 +453,8 @@ fn run_cluster(seed: u64) -> (u64, Tally) {
 
 impl World {
     fn finish(mut self) -> (u64, Tally) {
-        let endings = [Ending::ClientsLeave, Ending::ServerStops, Ending::EverybodySleeps];
+        let endings =
+            [Ending::ClientsLeave, Ending::ServerStops, Ending::ServerDrains, Ending::EverybodySleeps];
         let ending = *self.dice.pick(&endings);
         self.end(ending);
         self.check_end(ending);

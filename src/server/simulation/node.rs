@@ -6,7 +6,7 @@ use super::redis::{Redis, Told};
 use super::wires::Dice;
 use super::{HANDSHAKE_S, IDLE_S, ROOMS_PER_SOCKET, namespace};
 use crate::app::{
-    Cluster, Core, EngineOptions, Gateway, Mail, Mount, ReactorStats, RouteFn, Router, Served, Stats,
+    Cluster, Core, Drain, EngineOptions, Gateway, Mail, Mount, ReactorStats, RouteFn, Router, Served, Stats,
 };
 use crate::base::ids::ReactorId;
 use crate::base::limits::Limits;
@@ -15,9 +15,9 @@ use crate::cluster::{Clock, ClusterOptions, Peers};
 use crate::hub::{Hub, Interest};
 use crate::reactor::mail::{MAILBOX_BYTES, Mailbox};
 use crate::reactor::outlet::Outlet;
-use crate::server::balance::Coming;
 use crate::reactor::pressure::Pressure;
 use crate::server::addresses::Addresses;
+use crate::server::balance::Coming;
 use crate::server::worker::{Shared, Worker};
 use crate::sys::Wakeup;
 use std::collections::HashMap;
@@ -61,9 +61,10 @@ impl Node {
         });
         let memory = Arc::new(Pressure::new(count, None));
         let shared = Arc::new(Shared {
-            router: Arc::new(router(setup, &limits)),
+            router: Arc::new(router(setup)),
             sockets: AtomicUsize::new(0),
-            max_sockets,
+            max_sockets: AtomicUsize::new(max_sockets),
+            undrained: AtomicUsize::new(count),
             max_links_per_reactor: usize::MAX,
             // The dice decide who moves.
             coming: Coming::new(count, false),
@@ -151,6 +152,12 @@ impl Node {
         }
     }
 
+    pub(super) fn drain(&self, plan: Drain, chance: u64) {
+        for incoming in &self.mailboxes {
+            incoming[self.machines.len()].post_anyway(Mail::Drain { plan, chance }, 0);
+        }
+    }
+
     /// Whether nothing is under way between its reactors, nor awaited from other nodes.
     pub(super) fn has_delivered(&self) -> bool {
         self.mailboxes.iter().flatten().all(|mailbox| mailbox.is_empty())
@@ -158,7 +165,7 @@ impl Node {
     }
 }
 
-fn router(setup: &Setup, limits: &Limits) -> Router {
+fn router(setup: &Setup) -> Router {
     let play = &setup.play;
     let mut router = Router::default();
     router.endpoint("/play", Box::new(play.clone()));
@@ -174,7 +181,6 @@ fn router(setup: &Setup, limits: &Limits) -> Router {
     let mut socketio = namespace::socketio(engine("/socket.io/"), setup.connect_ms, play);
     let options = socketio.take_engine();
     router.add_mount(Mount { options, served: Served::SocketIo(Box::new(socketio)) });
-    router.limit_payloads(limits.message_bytes);
     let routes = play.clone();
     let route: RouteFn = Box::new(move |cx, request, params, responder| {
         routes.route(cx, request, params, responder);

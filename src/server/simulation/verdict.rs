@@ -371,6 +371,7 @@ impl World {
                 "client" | "handler" | "protocol" => Some(*code),
                 "replaced" => Some(Some(4001)),
                 "idle" | "shutdown" => Some(Some(1001)),
+                "drain" => Some(Some(1012)),
                 "slow" => Some(Some(1008)),
                 _ => None,
             };

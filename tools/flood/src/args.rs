@@ -212,6 +212,13 @@ pub struct StormArgs {
     /// At the end one connection of each domain broadcasts, and all others must receive it.
     #[arg(long)]
     pub broadcast: bool,
+    /// Cuts nothing: ends the server's process by SIGTERM, and has each connection return when the server has closed it.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(2..))]
+    pub drain: Option<i32>,
+    /// A shell command that is started once nobody listens there any more: the server to which they return. It is ended
+    /// by SIGTERM after the run.
+    #[arg(long, value_name = "COMMAND", requires = "drain")]
+    pub then: Option<String>,
 }
 
 impl Common {

@@ -35,6 +35,12 @@ pub struct Storm {
     pub time: Latency,
     /// Why attempts failed.
     pub refusals: Reasons,
+    /// How the server closed those that it was to close.
+    pub closes: Reasons,
+    /// How many it closed, and how many came back, in each second.
+    pub closed_per_s: Vec<u64>,
+    /// Those that came back.
+    pub back_per_s: Vec<u64>,
 }
 
 /// One worker's account, or the sum of all.
@@ -99,12 +105,20 @@ impl Tally {
             (&mut self.farewells, other.farewells),
             (&mut self.answers, other.answers),
             (&mut self.storm.refusals, other.storm.refusals),
+            (&mut self.storm.closes, other.storm.closes),
         ] {
             theirs.into_iter().for_each(|(what, times)| count_many(mine, what, times));
         }
         self.connect.merge(&other.connect);
         self.latency.merge(&other.latency);
         self.faults.merge(other.faults);
+        for (mine, theirs) in [
+            (&mut self.storm.closed_per_s, other.storm.closed_per_s),
+            (&mut self.storm.back_per_s, other.storm.back_per_s),
+        ] {
+            mine.resize(mine.len().max(theirs.len()), 0);
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        }
         self.storm.dropped += other.storm.dropped;
         self.storm.back += other.storm.back;
         self.storm.attempts += other.storm.attempts;

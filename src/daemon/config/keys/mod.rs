@@ -5,6 +5,7 @@
 
 mod auth;
 mod cluster;
+mod drain;
 mod limits;
 mod server;
 mod socketio;
@@ -34,7 +35,8 @@ pub(crate) struct Key {
 }
 
 /// All keys by subject, in the order in which they are shown: those of no section come first, as TOML wants it.
-const SUBJECTS: [&[Key]; 5] = [server::KEYS, cluster::KEYS, auth::KEYS, socketio::KEYS, limits::KEYS];
+const SUBJECTS: [&[Key]; 6] =
+    [server::KEYS, cluster::KEYS, auth::KEYS, socketio::KEYS, limits::KEYS, drain::KEYS];
 
 /// All keys, in the order in which they are shown.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
@@ -94,6 +96,11 @@ impl Key {
                 format!("expected {expected}, found {value}")
             }
         })
+    }
+
+    /// Whether two configurations differ in it.
+    pub(crate) fn differs(&self, one: &Config, other: &Config) -> bool {
+        !(self.slot)(&mut one.clone()).is_same((self.slot)(&mut other.clone()))
     }
 
     /// Its value as TOML, secrets hidden; nothing if it has none.

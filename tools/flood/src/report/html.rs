@@ -65,6 +65,15 @@ fn page(report: &Report) -> String {
             let _ = write!(out, " after {seconds:.2} s");
         }
         let _ = write!(out, ", {} attempts</p>", storm.attempts);
+        if let Some(drain) = &storm.drain {
+            let seconds = |counts: &[u64]| {
+                counts.iter().enumerate().map(|(at, count)| (at as f64, *count as f64)).collect::<Vec<_>>()
+            };
+            let lines =
+                [("b", "closed", seconds(&drain.closed_per_s)), ("a", "back", seconds(&drain.back_per_s))];
+            chart(&mut out, "Closed by the server, and back, in each second", &lines);
+            let _ = write!(out, "<p>the busiest second against the mean: {:.2}</p>", drain.spread);
+        }
     }
     let numbers = serde_json::to_string_pretty(report).unwrap_or_default();
     let _ = write!(out, "<h2>All numbers</h2><pre>{}</pre></body></html>", escape(&numbers));

@@ -111,6 +111,25 @@ pub struct Storm {
     pub attempts: u64,
     /// Why attempts failed.
     pub refusals: Reasons,
+    /// How the server closed them, if it was told to end.
+    pub drain: Option<Drain>,
+}
+
+/// The part about a server that was told to end.
+#[derive(Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Drain {
+    /// What the server said.
+    pub closes: Reasons,
+    pub closed_per_s: Vec<u64>,
+    pub back_per_s: Vec<u64>,
+    /// Of the middle 90% of those that came back.
+    pub mean_per_s: f64,
+    /// In the busiest second.
+    pub max_per_s: u64,
+    /// The busiest second against the mean.
+    pub spread: f64,
+    pub lost_for_good: u64,
 }
 
 /// The part about the server's process.

@@ -48,6 +48,13 @@ pub fn print_table(report: &Report) {
         rows.add("", "all back after", format!("{all} (allowed: {} s)", storm.within_s));
         rows.percentiles("time to be back", storm.back_us.as_ref());
         rows.reasons("attempts failed", &storm.refusals);
+        if let Some(drain) = &storm.drain {
+            rows.reasons("closed by the server", &drain.closes);
+            let rates = format!("{:.0}/s, {}/s", drain.mean_per_s, drain.max_per_s);
+            rows.add("return", "mean, busiest second", rates);
+            rows.add("", "busiest / mean", format!("{:.2}", drain.spread));
+            rows.add("", "lost for good", drain.lost_for_good);
+        }
     }
     if let Some(server) = &report.server {
         rows.add("server", "process", server.pid);

@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they have in common: start, measure, judge.
 
 mod broadcast;
+mod drain;
 mod echo;
 mod hold;
 mod rate;

@@ -1,4 +1,4 @@
-//! `storm`: how does everybody come back, when all are cut off at once?
+//! `storm`: how does everybody come back, when all are cut off at once, or closed one by one by a server that ends?
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crate::args::StormArgs;
 use crate::crew::Ended;
 use crate::load::{Board, Broadcast};
-use crate::report::{Report, Storm};
+use crate::report::{Drain, Report, Storm};
 use crate::run::hold::broadcast_once;
-use crate::run::{Failure, Session};
+use crate::run::{Failure, Session, drain};
 use crate::tally;
 use crate::target::Defaults;
 use crate::worker::Order;
@@ -23,6 +23,7 @@ pub fn storm(args: &StormArgs) -> Result<Report, Failure> {
     let load = || Box::new(Broadcast::new(Arc::clone(&board))) as _;
     let mut session = Session::start("storm", &args.common, Defaults::Hold, load)?;
     let mut expected = args.broadcast.then_some(0);
+    let mut next = None;
     'run: {
         if !session.ramp() {
             break 'run;
@@ -31,33 +32,48 @@ pub fn storm(args: &StormArgs) -> Result<Report, Failure> {
         if !session.judge(held, "holding") {
             break 'run;
         }
-        if !weather(&mut session, args.within) || !args.broadcast {
+        let at = Instant::now();
+        match args.drain {
+            None => session.crew.order(Order::Storm(at)),
+            Some(pid) => {
+                session.crew.order(Order::Return(at));
+                next = drain::begin(&mut session, pid, args.then.as_deref())?;
+            }
+        }
+        if !weather(&mut session, at, args) || !args.broadcast {
             break 'run;
         }
         expected = Some(broadcast_once(&mut session, &board)?);
     }
-    session.finish(expected)
+    let report = session.finish(expected);
+    drop(next);
+    report
 }
 
 /// The storm itself; true when all are back in time.
-fn weather(session: &mut Session, within_s: f64) -> bool {
+fn weather(session: &mut Session, at: Instant, args: &StormArgs) -> bool {
+    let within_s = args.within;
     let threads = session.crew.shared.options.threads;
-    let at = Instant::now();
     let deadline = at + Duration::from_secs_f64(within_s);
-    session.crew.order(Order::Storm(at));
-    let total = session.opened();
+    let total = u64::from(session.crew.shared.options.connections);
+    // Those that a server has to close are all of them.
+    let least = args.drain.map_or(0, |_| total);
     let ended = session.crew.wait("returning", total, Some(deadline), |shared| {
         let (cut, back) = (shared.dropped.load(Relaxed), shared.returned.load(Relaxed));
-        (shared.stormed.load(Acquire) == threads && back >= cut, back)
+        (shared.stormed.load(Acquire) == threads && back >= cut.max(least), back)
     });
     let shared = &session.crew.shared;
     let (cut, back) = (shared.dropped.load(Relaxed), shared.returned.load(Relaxed));
-    let all = back >= cut && shared.stormed.load(Acquire) == threads;
-    session.report.storm =
-        Some(Storm { all_back_s: all.then(|| at.elapsed().as_secs_f64()), within_s, ..Storm::default() });
+    let all = back >= cut.max(least) && shared.stormed.load(Acquire) == threads;
+    let all_back_s = all.then(|| at.elapsed().as_secs_f64());
+    let drain = args.drain.map(|_| Drain::default());
+    session.report.storm = Some(Storm { all_back_s, within_s, drain, ..Storm::default() });
     if !all && ended == Ended::Met {
         let missing = cut - back.min(cut);
         session.report.failures.push(format!("{missing} of {cut} were not back after {within_s} s"));
+        if cut < least {
+            session.report.failures.push(format!("{} were not closed by the server", least - cut));
+        }
     }
     session.judge(ended, "returning") && all
 }
@@ -70,6 +86,7 @@ pub(super) fn account(storm: Storm, tally: &tally::Storm) -> Storm {
         back_us: tally.time.percentiles(),
         attempts: tally.attempts,
         refusals: tally.refusals.clone(),
+        drain: storm.drain.map(|_| drain::account(tally)),
         // To the last arrival, not to the look that noticed it.
         all_back_s: storm.all_back_s.and(tally.time.percentiles()).map(|time| time.max / 1e6),
         ..storm

@@ -59,6 +59,8 @@ pub enum Order {
     Halt,
     /// Cut every connection, and come back; times count from here.
     Storm(Instant),
+    /// Cut nothing, but have those come back whom the server closes; times count from here.
+    Return(Instant),
     /// Close every connection, and end at this time at the latest.
     Close(Instant),
 }
@@ -185,6 +187,7 @@ impl Worker {
                 Ok(Order::Start) => self.load.start(&mut self.floor, now),
                 Ok(Order::Halt) => self.load.halt(),
                 Ok(Order::Storm(at)) => self.storm(at),
+                Ok(Order::Return(at)) => self.wait_to_return(at),
                 Ok(Order::Close(deadline)) => self.begin_closing(deadline),
                 Err(TryRecvError::Empty) => return,
                 // The coordinator is gone: so is the reason to go on.
@@ -269,6 +272,9 @@ impl Worker {
             State::Absent => {}
             State::Connecting | State::Handshaking | State::Greeting => {
                 self.ramp.broken(floor, slot, why, Instant::now())
+            }
+            State::Open if self.ramp.storm.is_some_and(|storm| storm.by_server) => {
+                self.closed_for_now(slot, why)
             }
             State::Open => {
                 floor.hang_up(slot);

@@ -52,6 +52,7 @@ impl Ramp {
     /// Has a connection come back at this time.
     pub(crate) fn return_at(&mut self, slot: u32, due: Instant) {
         self.retry.push(Reverse((due, slot)));
+        self.done = false;
     }
 
     /// Starts as many connects as may be in progress; returns when to come again at the latest.

@@ -15,6 +15,7 @@ use crate::worker::Worker;
 use crate::worker::conn::State;
 use crate::worker::floor::kind;
 use crate::worker::polling::PROBE;
+use crate::worker::storm::enter;
 
 /// What a read has brought to an end.
 enum End {
@@ -176,6 +177,7 @@ impl Worker {
             Some(storm) => {
                 floor.tally.storm.back += 1;
                 floor.tally.storm.time.record(now_ns, nanoseconds(storm.at, now));
+                enter(&mut floor.tally.storm.back_per_s, now - storm.at);
                 floor.shared.returned.fetch_add(1, Relaxed);
             }
             None => floor.tally.opened += 1,
