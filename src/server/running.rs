@@ -199,10 +199,10 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let stats = Stats {
         reactors: (0..count).map(|_| ReactorStats::default()).collect(),
         cluster: cluster.as_ref().map(|_| Arc::default()),
-        memory: Arc::new(Pressure::new(count, limits.memory_bytes)),
+        memory: Arc::new(Pressure::new(count)),
     };
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
-    let gate = Arc::new(Gate::new(limits.accepts_per_s));
+    let gate = Arc::new(Gate::new());
     let shared = Arc::new(Shared {
         router: Arc::new(router),
         sockets: AtomicUsize::new(0),
@@ -210,7 +210,9 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
         addresses: Addresses::new(),
         pressure: stats.memory.clone(),
+        gate: gate.clone(),
     });
+    shared.hold(&limits);
     let limits = Arc::new(limits);
     let sids = Arc::new(node.map_or_else(SidKey::random, SidKey::of_node));
     let mut interest = Interest::new();

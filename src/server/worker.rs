@@ -10,9 +10,11 @@ use super::places::Counted;
 use super::websocket::Ws;
 use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Refusal, Router};
 use crate::base::ids::LinkId;
+use crate::base::limits::Limits;
 use crate::base::pace::Bucket;
 use crate::base::time::Now;
 use crate::reactor::Handler;
+use crate::reactor::gate::Gate;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
 use crate::reactor::pressure::Pressure;
@@ -44,6 +46,8 @@ pub(super) struct Shared {
     pub(super) addresses: Addresses,
     /// How much of the memory is taken that may be.
     pub(super) pressure: Arc<Pressure>,
+    /// How fast clients are let in.
+    pub(super) gate: Arc<Gate>,
 }
 
 impl Shared {
@@ -51,6 +55,12 @@ impl Shared {
     pub(super) fn take_place(&self) -> bool {
         let one_more = |sockets| (sockets < self.max_sockets).then_some(sockets + 1);
         self.sockets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    /// These are the limits from now on, as far as they are the whole server's.
+    pub(super) fn hold(&self, limits: &Limits) {
+        self.pressure.set_ceiling(limits.memory_bytes);
+        self.gate.set_rate(limits.accepts_per_s);
     }
 
     pub(super) fn give_place_back(&self) {

@@ -19,11 +19,6 @@ pub(in crate::reactor) struct Waiter {
 }
 
 impl Outlet {
-    /// Each link may have so many bytes waiting from now on.
-    pub fn set_outbox_bytes(&mut self, bytes: usize) {
-        self.outbox_bytes = bytes;
-    }
-
     /// What may be sent and queued until the next look.
     pub(in crate::reactor) fn make_room(&mut self, room: usize) {
         self.room = room;
