@@ -130,6 +130,8 @@
 //!   closed. Volatile messages are dropped for it before.
 //! - What is not delivered is counted, with the reason: [`DeliveryReport`], [`Stats`].
 //! - Nothing that a peer sends makes the server panic, hang, or grow past its limits.
+//! - With [`Limits::memory_bytes`] the process, and the kernel on its behalf, stay below a ceiling: newcomers are refused
+//!   first, then who has most waiting is reset.
 //!
 //! # Limits
 //!
@@ -153,6 +155,8 @@
 //! | an acknowledgement that a client owes | 40 bytes, and what its callback captures |
 //! | an acknowledgement that many owe | a set of slots a reactor; each answer 80 bytes and its text |
 //! | a message to many | one allocation for each form in which clients need it, on no matter how many reactors |
+//! | [`Limits::connections_per_ip`], where it is set | 8 bytes a connection, and about 30 an address |
+//! | [`Limits::messages_per_s`], where it is set | 8 bytes a connection |
 //! | [`Builder::compression`] | nothing a connection; 430 KB a reactor that meets compressed messages |
 //!
 //! A publish wakes only reactors that have a member of its rooms. A message to a socket's id uses no table.

@@ -16,15 +16,19 @@ pub struct Gate {
     due_ns: AtomicU64,
 }
 
+impl Default for Gate {
+    fn default() -> Gate {
+        Gate::new()
+    }
+}
+
 impl Gate {
-    /// Lets so many in, a second; `None` lets in all.
-    pub fn new(rate: Option<u32>) -> Gate {
-        let gate = Gate { rate: AtomicU32::new(0), began: Instant::now(), due_ns: AtomicU64::new(0) };
-        gate.set_rate(rate);
-        gate
+    /// Lets in all who come.
+    pub fn new() -> Gate {
+        Gate { rate: AtomicU32::new(0), began: Instant::now(), due_ns: AtomicU64::new(0) }
     }
 
-    /// Lets so many in from now on.
+    /// Lets so many in a second from now on; `None` lets in all.
     pub fn set_rate(&self, rate: Option<u32>) {
         self.rate.store(rate.unwrap_or(0), Ordering::Relaxed);
     }
@@ -76,7 +80,8 @@ mod tests {
     #[test]
     fn in_every_time_no_more_come_in_than_the_rate_and_one_burst() {
         for rate in [1, 7, 10, 11, 1_000, 1_000_000] {
-            let gate = Gate::new(Some(rate));
+            let gate = Gate::new();
+            gate.set_rate(Some(rate));
             let (mut now, mut came) = (5_000_000_000, Vec::new());
             for _ in 0..1_000 {
                 if let Some(closed) = gate.closed_at(now, rate) {
@@ -100,7 +105,7 @@ mod tests {
 
     #[test]
     fn without_a_rate_it_is_open() {
-        let gate = Gate::new(None);
+        let gate = Gate::new();
         (0..1_000).for_each(|_| gate.note());
         assert_eq!(gate.closed_for(), None);
         gate.set_rate(Some(1));

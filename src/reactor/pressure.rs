@@ -54,18 +54,16 @@ pub struct Pressure {
 }
 
 impl Pressure {
-    /// Of a server with so many reactors, with a ceiling in bytes or without.
-    pub fn new(reactors: usize, ceiling: Option<u64>) -> Pressure {
+    /// Of a server with so many reactors, without a ceiling.
+    pub fn new(reactors: usize) -> Pressure {
         let reactors = (0..reactors).map(|_| Cells::default()).collect();
-        let pressure = Pressure {
+        Pressure {
             ceiling: AtomicU64::new(0),
             process: AtomicU64::new(0),
             reactors,
             freeing: AtomicU64::new(0),
             level: AtomicU8::new(Level::Fine as u8),
-        };
-        pressure.set_ceiling(ceiling);
-        pressure
+        }
     }
 
     /// Has this ceiling from now on.
@@ -199,7 +197,8 @@ mod tests {
 
     #[test]
     fn steps_begin_at_their_value_and_end_below_it() {
-        let pressure = Pressure::new(1, Some(1_000));
+        let pressure = Pressure::new(1);
+        pressure.set_ceiling(Some(1_000));
         for (bytes, level) in [
             (0, Level::Fine),
             (899, Level::Fine),
@@ -224,7 +223,8 @@ mod tests {
 
     #[test]
     fn all_parts_count_and_all_reactors_free_together_what_is_too_much() {
-        let pressure = Pressure::new(3, Some(10_000));
+        let pressure = Pressure::new(3);
+        pressure.set_ceiling(Some(10_000));
         pressure.weighed(0, Weight { idle: 500, queued: 2_000, waiting: 1_000 }, 1_000);
         pressure.weighed(1, Weight { idle: 500, queued: 5_000, waiting: 1_000 }, 1_000);
         assert_eq!((pressure.process(), pressure.kernel(), pressure.headroom()), (1_000, 8_000, 700));

@@ -1,6 +1,6 @@
 //! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
 
-use super::addresses::Address;
+use super::baggage::Baggage;
 use super::engine::{self, Call, Wants};
 use super::places::{full_reason, full_response};
 use super::worker::{Session, Shared, Worker};
@@ -57,8 +57,8 @@ pub(super) struct Http {
     pub(super) handed_over: bool,
     /// Its address had more links than it may when it came.
     pub(super) crowds: bool,
-    /// What it is counted under where it goes.
-    pub(super) counted: Option<Address>,
+    /// On its way to another reactor.
+    pub(super) baggage: Option<Baggage>,
     stage: Stage,
 }
 
@@ -87,7 +87,7 @@ impl Http {
             moving: None,
             handed_over: false,
             crowds: false,
-            counted: None,
+            baggage: None,
             stage: Stage::Idle,
         }
     }
@@ -477,6 +477,9 @@ impl Worker {
     pub(super) fn arrived(&mut self, number: u64, session: Box<dyn Any + Send>, out: &mut Outlet) {
         let Ok(mut http) = session.downcast::<Http>() else { return };
         let link = out.arrive(number);
+        if let Some(baggage) = http.baggage.take() {
+            self.unpack(link.slot, baggage);
+        }
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
         if std::mem::take(&mut http.handed_over) {
             self.shared.arrived(self.core.reactor, 1);
@@ -488,9 +491,7 @@ impl Worker {
             return;
         }
         http.moving = Some(self.core.reactor);
-        let counted = http.counted.take();
         self.set_session(link, Session::Http(http));
-        self.put_counted(link.slot, counted);
         self.arrivals.push_back((self.turn, link));
     }
 

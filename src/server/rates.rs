@@ -40,6 +40,17 @@ impl Worker {
         false
     }
 
+    /// The client in a slot may still say so much.
+    pub(super) fn put_bucket(&mut self, slot: u32, bucket: Bucket) {
+        let slot = slot as usize;
+        if bucket != Bucket::FULL && slot >= self.buckets.len() {
+            self.buckets.resize(slot + 1, Bucket::FULL);
+        }
+        if let Some(place) = self.buckets.get_mut(slot) {
+            *place = bucket;
+        }
+    }
+
     /// Another client has the slot from now on.
     pub(super) fn forget_rate(&mut self, slot: u32) {
         if let Some(bucket) = self.buckets.get_mut(slot as usize) {

@@ -254,10 +254,10 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
     let stats = Stats {
         reactors: (0..count).map(|_| ReactorStats::default()).collect(),
         cluster: cluster.as_ref().map(|_| Arc::default()),
-        memory: Arc::new(Pressure::new(count, limits.memory_bytes)),
+        memory: Arc::new(Pressure::new(count)),
     };
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
-    let gate = Arc::new(Gate::new(limits.accepts_per_s));
+    let gate = Arc::new(Gate::new());
     let shared = Arc::new(Shared {
         router: Arc::new(router),
         sockets: AtomicUsize::new(0),
@@ -267,7 +267,9 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
         coming: Coming::new(count, balance),
         addresses: Addresses::new(),
         pressure: stats.memory.clone(),
+        gate: gate.clone(),
     });
+    shared.hold(&limits);
     let limits = Arc::new(limits);
     let sids = Arc::new(node.map_or_else(SidKey::random, SidKey::of_node));
     let mut interest = Interest::new();

@@ -27,6 +27,7 @@
 //! claims later tells the new one, which closes it as soon as it has it. Publishes are the only thing that happens to a
 //! plain WebSocket from outside besides.
 
+use super::baggage::Baggage;
 use super::websocket::Ws;
 use super::worker::{Session, Worker};
 use crate::app::{CloseCause, Mail, Moved, Passenger, Source, Sources, Step, TransferId};
@@ -201,15 +202,17 @@ impl Worker {
         let Wire { place, number, session, idle_ms, unsent } = wire;
         let arriving = &mut self.moving.arriving[at];
         let id = arriving.id;
-        let (Some(Person { link, replaced }), Ok(ws)) =
-            (arriving.people[place].take(), session.downcast::<Ws>())
+        let (Some(Person { link, replaced }), Ok(came)) =
+            (arriving.people[place].take(), session.downcast::<(Ws, Baggage)>())
         else {
             debug_assert!(false, "a connection that nobody waits for");
             return;
         };
         self.core.transfers.forget(id, link.slot);
         self.shared.arrived(self.core.reactor, 1);
-        self.set_session(link, Session::WebSocket(*ws));
+        let (ws, baggage) = *came;
+        self.set_session(link, Session::WebSocket(ws));
+        self.unpack(link.slot, baggage);
         out.arrive_parked(link, number, unsent);
         out.set_deadline(link, idle_ms.map_or(Tick::NEVER, |ms| self.core.now.tick.plus_ms(ms)));
         let stats = self.core.own_stats();
@@ -296,7 +299,8 @@ impl Worker {
         let left_ms = (u64::from(deadline.0.saturating_sub(now.0)) * TICK_MS).max(AGAIN_MS);
         let idle_ms = (deadline != Tick::NEVER).then_some(left_ms);
         let unsent = out.take_unsent(link);
-        self.post_step(to, id, Step::Moved { place, number, session: Box::new(ws), idle_ms, unsent }, 0);
+        let session = Box::new((ws, self.pack(link.slot)));
+        self.post_step(to, id, Step::Moved { place, number, session, idle_ms, unsent }, 0);
         self.end_if_all_left();
     }
 

@@ -13,9 +13,11 @@ use super::transfer::Moving;
 use super::websocket::Ws;
 use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Refusal, Router};
 use crate::base::ids::LinkId;
+use crate::base::limits::Limits;
 use crate::base::pace::Bucket;
 use crate::base::time::Now;
 use crate::reactor::Handler;
+use crate::reactor::gate::Gate;
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
 use crate::reactor::peer::Peer;
 use crate::reactor::pressure::Pressure;
@@ -50,6 +52,8 @@ pub(super) struct Shared {
     pub(super) addresses: Addresses,
     /// How much of the memory is taken that may be.
     pub(super) pressure: Arc<Pressure>,
+    /// How fast clients are let in.
+    pub(super) gate: Arc<Gate>,
 }
 
 impl Shared {
@@ -58,6 +62,12 @@ impl Shared {
         let most = self.max_sockets.load(Ordering::Relaxed);
         let one_more = |sockets| (sockets < most).then_some(sockets + 1);
         self.sockets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    /// These are the limits from now on, as far as they are the whole server's.
+    pub(super) fn hold(&self, limits: &Limits) {
+        self.pressure.set_ceiling(limits.memory_bytes);
+        self.gate.set_rate(limits.accepts_per_s);
     }
 
     pub(super) fn give_place_back(&self) {
@@ -240,6 +250,7 @@ impl Handler for Worker {
                 out.set_outbox_bytes(limits.outbox_bytes);
                 // Each reactor says the same.
                 self.shared.max_sockets.store(limits.connections.unwrap_or(usize::MAX), Ordering::Relaxed);
+                self.shared.hold(&limits);
                 self.core.limits = limits;
             }
             // It has turned.
@@ -346,7 +357,7 @@ impl Handler for Worker {
         match session {
             Session::Http(mut http) => {
                 if let Some(reactor) = http.moving.take() {
-                    http.counted = self.take_counted(link.slot);
+                    http.baggage = Some(self.pack(link.slot));
                     self.core.mailboxes[usize::from(reactor.0)]
                         .post_anyway(Mail::Link { number, session: http }, 1_024);
                 }

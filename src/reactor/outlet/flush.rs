@@ -226,6 +226,8 @@ impl Outlet {
                 _ if link.state == LinkState::Dead => tally.closed += 1,
                 Some(outbox)
                     if link.state == LinkState::Open
+                        // There was no room to try.
+                        && !link.dirty
                         && !outbox.is_begun(watch.mark)
                         && link.is_over(self.outbox_bytes) =>
                 {

@@ -2,6 +2,7 @@
 
 mod dialects;
 mod park;
+mod room;
 
 use super::*;
 use roaring::RoaringBitmap;

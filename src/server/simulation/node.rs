@@ -13,6 +13,7 @@ use crate::base::limits::Limits;
 use crate::base::sid::SidKey;
 use crate::cluster::{Clock, ClusterOptions, Peers};
 use crate::hub::{Hub, Interest};
+use crate::reactor::gate::Gate;
 use crate::reactor::mail::{MAILBOX_BYTES, Mailbox};
 use crate::reactor::outlet::Outlet;
 use crate::reactor::pressure::Pressure;
@@ -59,7 +60,7 @@ impl Node {
             rooms_per_socket: ROOMS_PER_SOCKET,
             ..Limits::default()
         });
-        let memory = Arc::new(Pressure::new(count, None));
+        let memory = Arc::new(Pressure::new(count));
         let shared = Arc::new(Shared {
             router: Arc::new(router(setup)),
             sockets: AtomicUsize::new(0),
@@ -70,6 +71,7 @@ impl Node {
             coming: Coming::new(count, false),
             addresses: Addresses::new(),
             pressure: memory.clone(),
+            gate: Arc::new(Gate::new()),
         });
         // Nobody waits for it: turns come when the dice say so.
         let wakeup = Arc::new(Wakeup::new().unwrap());
