@@ -11,6 +11,7 @@ use fanfare::{
 use std::collections::BTreeMap;
 use std::io::{Cursor, ErrorKind, Read};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -312,4 +313,16 @@ fn a_unix_socket_fills_all_reactors_unless_that_is_switched_off() {
     assert!(counts.iter().all(|count| (80..=120).contains(count)), "{counts:?}");
     let (counts, moved) = of_a_program("balance = false\n");
     assert_eq!((counts.iter().sum::<u64>(), moved), (400, 0));
+}
+
+#[test]
+fn who_finds_a_reactor_full_gets_a_place_on_another_one() {
+    // 100 for connections with a socket on each of two reactors, and the ones that a reactor needs itself.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 228; exec \"$0\" --listen 127.0.0.1:0 --reactors 2"]);
+    let server = support::Server::spawn(shell.arg(env!("CARGO_BIN_EXE_fanfare")));
+    let clients: Vec<_> = (0..200).map(|n| server.ws(&format!("/ws?bizCode=d&clientId={n}"))).collect();
+    let refused = server.try_ws("/ws?bizCode=d&clientId=200").err().expect("there is no place");
+    assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true));
+    drop(clients);
 }

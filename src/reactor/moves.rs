@@ -46,14 +46,15 @@ pub(super) fn place(sockets: &mut Vec<Option<Socket>>, slot: u32) -> &mut Option
     &mut sockets[slot]
 }
 
-/// Makes the moves that are queued; departures that find their way full stay queued.
+/// Makes the moves that are queued; departures that find their way full stay queued. How many links have departed.
 pub(super) fn make<H: Handler>(
     outlet: &mut Outlet,
     doors: &mut Doors,
     sockets: &mut Vec<Option<Socket>>,
     registry: &Registry,
     handler: &mut H,
-) {
+) -> usize {
+    let mut departed = 0;
     // Asked once: behind somebody who is slow a thousand may wait, and this is called for each mail.
     let mut full = ReactorSet::EMPTY;
     for queued in outlet.take_moves() {
@@ -84,6 +85,7 @@ pub(super) fn make<H: Handler>(
                 let number = doors.next_number();
                 match depart(doors, sockets, registry, link, reactor, number) {
                     Ok(()) => {
+                        departed += 1;
                         handler.departed(link, number, outlet);
                         *place(sockets, link.slot) = None;
                         outlet.free(link);
@@ -114,6 +116,7 @@ pub(super) fn make<H: Handler>(
             }
         }
     }
+    departed
 }
 
 fn token(link: LinkId) -> Token {

@@ -421,8 +421,18 @@ impl<H: Handler> Reactor<H> {
     fn make_moves(&mut self) {
         if self.outlet.has_moves() {
             let Reactor { outlet, doors, sockets, registry, handler, .. } = self;
-            moves::make(outlet, doors, sockets, registry, handler);
+            let departed = moves::make(outlet, doors, sockets, registry, handler);
+            if departed > 0 {
+                self.trim_after(departed);
+            }
         }
+    }
+
+    /// So many links are gone: free memory is looked for when it is quiet again.
+    fn trim_after(&mut self, links: usize) {
+        self.closed_since_trim += links;
+        let many = self.closed_since_trim >= TRIM_LINKS;
+        self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });
     }
 
     fn flush_if_urgent(&mut self) {
@@ -482,9 +492,7 @@ impl<H: Handler> Reactor<H> {
             }
             // Descriptors have returned: who waits to be accepted need not wait for the pause to end.
             self.accept_paused_until = Tick::NEVER;
-            self.closed_since_trim += dead.len();
-            let many = self.closed_since_trim >= TRIM_LINKS;
-            self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });
+            self.trim_after(dead.len());
             for link in dead {
                 self.handler.closed(link, &mut self.outlet);
                 // Closing takes it out of the poll too: this table has the only descriptor.

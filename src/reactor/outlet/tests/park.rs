@@ -274,3 +274,42 @@ fn whoever_waits_to_depart_is_told_when_the_last_byte_is_gone() {
     outlet.flush(&mut wires);
     assert_eq!(outlet.take_drained(), []);
 }
+
+#[test]
+fn a_link_that_goes_to_another_reactor_takes_along_what_it_has_not_sent() {
+    // However much of the first one was taken before; the second one is collected, and not in an outbox yet.
+    for (capacity, written) in [(0, 0), (3, 0), (6, 1)] {
+        let (mut old, _, ids, mut wires) = parked(1, 1000);
+        wires.capacity = HashMap::from([(1, capacity)]);
+        old.fan_out(set(&[1]), None, &frame("first ").into(), Some(Ticket(1)));
+        old.flush(&mut wires);
+        assert_eq!(old.take_tallies()[0].1.written, written);
+        old.fan_out(set(&[1]), None, &frame("second ").into(), Some(Ticket(2)));
+        let unsent = old.take_unsent(ids[0]);
+        old.free(ids[0]);
+        // Whoever has the slot next gets nothing of it.
+        assert_eq!(old.open().slot, 1);
+        wires.capacity.clear();
+        old.flush(&mut wires);
+        let queued = Tally { matched: 1, queued: 1, ..Tally::default() };
+        assert_eq!(old.take_tallies(), [(Ticket(2), queued)]);
+        let counts = old.counts();
+        assert_eq!((counts.queued_bytes, counts.deliveries, counts.dropped_closed), (0, 2, 0));
+
+        let (mut new, parked, _, mut new_wires) = parked(1, 12);
+        new.set_awaited(parked, true);
+        new.send(parked, &frame("third is long "));
+        new.flush(&mut new_wires);
+        assert_eq!(new.take_overflowed(), [], "it has no wire yet");
+        new.arrive_parked(parked, 7, unsent);
+        assert_eq!(new.take_moves(), [Move::Arrive(parked, 7)]);
+        new.fan_out(set(&[0, 1]), None, &frame("fourth").into(), Some(Ticket(3)));
+        assert!(!new.is_parked(parked));
+        new.flush(&mut new_wires);
+        let all = text(&wires, 1) + &text(&new_wires, 0);
+        assert_eq!(all, "first second third is long fourth");
+        let both = Tally { matched: 2, written: 2, ..Tally::default() };
+        assert_eq!(new.take_tallies(), [(Ticket(3), both)]);
+        assert_eq!((new.counts().queued_bytes, new.counts().parked), (0, 0));
+    }
+}
