@@ -1,5 +1,8 @@
 //! Everybody is cut off at once and comes back, or does not.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
 use super::stub::{Wrong, serve, sio};
 use super::{run, run_at};
 
@@ -56,4 +59,51 @@ fn not_being_back_in_time_is_a_failure() {
     assert!(report["storm"]["refusals"]["503 full"].as_u64().unwrap() >= 4, "{report}");
     assert!(std::fs::read_to_string(&page).unwrap().contains("4 cut, 0 back"));
     std::fs::remove_file(page).unwrap();
+}
+
+const BARE: &str = env!("CARGO_BIN_EXE_fanfare-bare");
+
+/// A server that a signal ends, and where it is.
+fn bare() -> (Child, String) {
+    let mut child =
+        Command::new(BARE).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().rsplit([' ', '/']).next().unwrap().to_owned();
+    (child, address)
+}
+
+#[test]
+fn whoever_a_server_closes_returns_to_the_next_one() {
+    let (mut first, address) = bare();
+    let (pid, then) = (first.id().to_string(), format!("{BARE} --listen {address}"));
+    let more = ["--drain", &pid, "--then", &then];
+    let (status, report) = run_at(&format!("ws://{address}/ws"), &[STORM, &more].concat());
+    assert_eq!(status, 0, "{report}");
+    assert!(!first.wait().unwrap().success(), "it was ended by the signal");
+    let drain = &report["storm"]["drain"];
+    assert_eq!((&drain["lost_for_good"], &report["storm"]["back"]), (&0.into(), &4.into()), "{report}");
+    let sum = |name: &str| drain[name].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("closed_per_s"), sum("back_per_s")), (4, 4), "{report}");
+    assert!(drain["spread"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
+fn a_server_that_does_not_close_and_one_to_which_nobody_can_return_are_failures() {
+    let (mut first, address) = bare();
+    let url = format!("ws://{address}/ws");
+    let pid = first.id().to_string();
+    let (status, report) = run_at(&url, &[STORM, &["--drain", &pid, "--within", "2.5"]].concat());
+    assert_eq!(status, 1);
+    assert!(report["failures"].to_string().contains("4 of 4 were not back after 2.5 s"), "{report}");
+    assert_eq!(report["storm"]["drain"]["lost_for_good"], 4, "{report}");
+    first.wait().unwrap();
+
+    // A process that has nothing to do with the connections.
+    let mut other = Command::new("sleep").arg("60").spawn().unwrap();
+    let more = ["--drain", &other.id().to_string(), "--within", "1"];
+    let (status, report) = run(Wrong::Nothing, "/ws", &[STORM, &more].concat());
+    assert_eq!(status, 1);
+    assert!(report["failures"].to_string().contains("4 were not closed by the server"), "{report}");
+    other.wait().unwrap();
 }
