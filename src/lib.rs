@@ -182,7 +182,7 @@ pub use app::socketio;
 pub use app::{
     Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Endpoint, EngineOptions,
     Files, FilesError, Gone, Handle, JoinError, Message, NodeAnswer, Params, Query, ReactorStats, Refusal,
-    Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
+    Reply, Request, Responder, Rooms, SlowLink, SlowSocket, Socket, Stats, To, Transport, Via, View, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;
@@ -193,6 +193,7 @@ pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};
 pub use reactor::listener::{BadListenAddr, ListenAddr};
 pub use reactor::peer::Peer;
 pub use server::{Builder, Running, Server, StartError};
+pub use sys::TcpFacts;
 pub use wire::frame::{Frame, FrameBuilder};
 pub use wire::response::Response;
 

@@ -35,8 +35,12 @@ fn serve_logged(loaded: &Loaded, client: Client) -> Result<(), String> {
         log::warn!("these environment variables set nothing: {}", loaded.strange_variables.join(", "));
     }
 
-    let builder = client::install(server(&loaded.config), &loaded.config.socketio, client);
+    let addresses = api::Addresses::default();
+    let builder = server(&loaded.config, addresses.clone());
+    let builder = client::install(builder, &loaded.config.socketio, client);
     let running = builder.start().map_err(|error| error.to_string())?;
+    // It is set once.
+    let _ = addresses.set(running.addrs().iter().map(ListenAddr::to_string).collect());
     let file = loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     log::info!("fanfare {}, configuration file: {file}", env!("CARGO_PKG_VERSION"));
     for addr in running.addrs() {
@@ -67,7 +71,7 @@ fn serve_logged(loaded: &Loaded, client: Client) -> Result<(), String> {
 }
 
 /// What is served, and where.
-fn server(config: &Config) -> Builder {
+fn server(config: &Config, addresses: api::Addresses) -> Builder {
     let access = Arc::new(Access {
         token: config.token.clone(),
         api_key: config.api_key.clone(),
@@ -88,7 +92,7 @@ fn server(config: &Config) -> Builder {
         None => builder,
     };
     let builder = events::install(builder, config, &access);
-    let builder = api::install(builder, access, events::namespaces(config));
+    let builder = api::install(builder, access, events::namespaces(config), addresses);
     let builder = config.admin_listen.iter().cloned().fold(builder, Builder::admin_listen);
     config.listen.iter().cloned().fold(builder, Builder::listen)
 }

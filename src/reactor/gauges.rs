@@ -108,6 +108,8 @@ pub struct Gauges {
     pub mails: Gauge,
     /// How long each phase took, by [`Phase`].
     pub phases: [Durations; Phase::ALL.len()],
+    /// How long whole turns took, without the waiting between them.
+    pub turns: Durations,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod flush;
 mod life;
 mod park;
+mod slow;
 
 use super::fanout::Fanout;
 use super::outbox::Outbox;
@@ -18,6 +19,7 @@ use crate::wire::frame::Frame;
 use crate::wire::parcel::Parcel;
 pub use park::Move;
 use slab::Slab;
+pub use slow::Slow;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
@@ -198,6 +200,8 @@ pub struct Outlet {
     /// Links to read, longest waiting first. Invariant: each is here once, as its readiness says.
     ready: VecDeque<LinkId>,
     notes: Vec<(LinkId, log::Level, String)>,
+    /// Questions for the slowest links: a ticket, and how many.
+    slow_asked: Vec<(Ticket, usize)>,
     urgent: bool,
     /// Bytes put into outboxes since the last flush.
     unflushed: usize,
@@ -231,6 +235,7 @@ impl Outlet {
             dead: Vec::new(),
             ready: VecDeque::new(),
             notes: Vec::new(),
+            slow_asked: Vec::new(),
             urgent: false,
             unflushed: 0,
             spare: Vec::new(),
@@ -387,7 +392,10 @@ impl Outlet {
 
     /// Whether a flush has something to do.
     pub fn has_work(&self) -> bool {
-        self.fanout.is_some() || !self.dirty.is_empty() || !self.tallies.is_empty()
+        self.fanout.is_some()
+            || !self.dirty.is_empty()
+            || !self.tallies.is_empty()
+            || !self.slow_asked.is_empty()
     }
 
     /// The outcomes of all publishes with a ticket since the last call, final for this turn.
@@ -456,7 +464,11 @@ impl Outlet {
 
     fn push(&mut self, slot: u32, frame: &Frame, is_message: bool) {
         let link = &mut self.links[slot as usize];
-        let outbox = link.outbox.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
+        let outbox = link.outbox.get_or_insert_with(|| {
+            let mut outbox = self.spare.pop().unwrap_or_default();
+            outbox.begin(self.now);
+            outbox
+        });
         outbox.push(frame, is_message);
         self.unflushed += frame.len();
         self.urgent |= outbox.waiting() > self.outbox_bytes || self.unflushed > UNFLUSHED_BYTES;

@@ -1,9 +1,10 @@
-//! The only `unsafe` of the crate, and the only raw system calls: descriptor tables and passing between them, limits, signals, the allocator.
+//! The only `unsafe` of the crate, and the only raw system calls: descriptor tables and passing between them, limits, signals, the allocator, what TCP has measured.
 
 mod descriptors;
 mod memory;
 mod passing;
 mod signals;
+mod tcp;
 mod wakeup;
 
 pub use descriptors::{
@@ -12,4 +13,5 @@ pub use descriptors::{
 pub use memory::{proportional_bytes, return_free_memory, steady_allocator, warm_up_code};
 pub use passing::{DoorIn, DoorOut, door};
 pub use signals::with_signals_blocked;
+pub use tcp::{TcpFacts, tcp_facts, unacknowledged_bytes};
 pub use wakeup::{Bell, Wakeup};

@@ -15,6 +15,7 @@ mod publish;
 mod schema;
 mod server;
 mod sio;
+mod slow;
 mod stats;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,10 +1,11 @@
-//! The HTTP API, health, metrics and the first page: which handler serves which path, and who may ask.
+//! The HTTP API, health, metrics and the console: which handler serves which path, and who may ask.
 //!
 //! Owns the table of routes and the check of the key. What each route does is in the file of its subject; what they
 //! answer is described for programs in `openapi.json`, which the tests hold against the server.
 
 mod actions;
 mod body;
+mod console;
 mod exposition;
 mod fields;
 mod lists;
@@ -14,13 +15,14 @@ mod namespaces;
 mod page;
 mod process;
 mod publish;
+mod slow;
 mod stats;
 mod target;
 
 use crate::access::Access;
 use fanfare::{Builder, Context, Params, Request, Responder, Response};
 use process::Process;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What all handlers share.
 struct Api {
@@ -28,7 +30,11 @@ struct Api {
     /// Those of Socket.IO that are served, sorted.
     namespaces: Vec<String>,
     process: Process,
+    addresses: Addresses,
 }
+
+/// Where clients connect, once the server has started.
+pub(crate) type Addresses = Arc<OnceLock<Vec<String>>>;
 
 type Handler = fn(&Arc<Api>, &mut Context<'_>, &Request<'_>, &Params, Responder);
 
@@ -52,7 +58,7 @@ const fn route(method: &'static str, path: &'static str, who: Who, handler: Hand
 }
 
 /// Everything that is served here.
-const ROUTES: [Route; 17] = [
+const ROUTES: [Route; 19] = [
     route("POST", "/api/v1/publish", Who::KeyHolder, publish::serve),
     route("GET", "/api/v1/stats", Who::KeyHolder, stats::serve),
     route("GET", "/api/v1/namespaces", Who::KeyHolder, namespaces::namespaces),
@@ -65,11 +71,13 @@ const ROUTES: [Route; 17] = [
     route("GET", "/api/v1/domains", Who::KeyHolder, lists::domains),
     route("GET", "/api/v1/domains/{bizCode}/groups", Who::KeyHolder, lists::groups),
     route("GET", "/api/v1/domains/{bizCode}/clients", Who::KeyHolder, lists::clients),
+    route("GET", "/api/v1/slow", Who::KeyHolder, slow::serve),
     route("GET", "/api/v1/openapi.json", Who::KeyHolder, openapi),
     route("GET", "/metrics", Who::KeyHolder, metrics::serve),
     route("GET", "/healthz", Who::Anybody, healthy),
     route("GET", "/readyz", Who::Anybody, ready),
-    route("GET", "/", Who::Anybody, home),
+    route("GET", "/", Who::Anybody, console::home),
+    route("GET", "/console/{file}", Who::Anybody, console::file),
 ];
 
 /// What also the addresses of clients serve when operators have their own.
@@ -78,12 +86,15 @@ const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 /// The description of all this.
 const OPENAPI: &str = include_str!("openapi.json");
 
-const HOME: &str = include_str!("home.html");
-
 /// Adds the routes to a server that serves these namespaces.
-pub(crate) fn install(builder: Builder, access: Arc<Access>, mut namespaces: Vec<String>) -> Builder {
+pub(crate) fn install(
+    builder: Builder,
+    access: Arc<Access>,
+    mut namespaces: Vec<String>,
+    addresses: Addresses,
+) -> Builder {
     namespaces.sort();
-    let api = Arc::new(Api { access, namespaces, process: Process::new() });
+    let api = Arc::new(Api { access, namespaces, process: Process::new(), addresses });
     let builder = self::namespaces::install(lists::install(builder));
     ROUTES.iter().fold(builder, |builder, route| {
         let api = api.clone();
@@ -117,10 +128,6 @@ fn healthy(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, resp
 /// Ready is when every reactor answers; one that does not leaves the request to its time limit and 503.
 fn ready(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
     cx.gather(|_| (), |cx, _| responder.send(cx, Response::text(200, "ready\n")));
-}
-
-fn home(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
-    responder.send(cx, Response::html(200, HOME));
 }
 
 /// A request that cannot be taken.
