@@ -14,11 +14,12 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// What the page loads.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 8] = [
     ("app.js", SCRIPT, include_str!("console/app.js")),
     ("charts.js", SCRIPT, include_str!("console/charts.js")),
     ("clients.js", SCRIPT, include_str!("console/clients.js")),
     ("dom.js", SCRIPT, include_str!("console/dom.js")),
+    ("icon.svg", "image/svg+xml", include_str!("console/icon.svg")),
     ("live.js", SCRIPT, include_str!("console/live.js")),
     ("style.css", STYLE, include_str!("console/style.css")),
     ("try.js", SCRIPT, include_str!("console/try.js")),
