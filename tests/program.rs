@@ -249,7 +249,7 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
-        ":1: listne: unknown key, expected one of listen, reactors, log, open, redis, [cluster], [auth], [api], [admin], \
+        ":1: listne: unknown key, expected one of listen, reactors, log, log_format, open, redis, [cluster], [auth], [api], [admin], \
          [socketio], [limits], [ws], [compression]"
     );
     // Not yet: a limit that would not hold is not taken.

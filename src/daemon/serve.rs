@@ -22,7 +22,8 @@ const WATCH: Duration = Duration::from_millis(500);
 /// # Errors
 /// Why it did not start, or why it ended by itself.
 pub(crate) fn serve(loaded: &Loaded, client: Client) -> Result<(), String> {
-    logging::start(loaded.config.log).map_err(|error| format!("cannot start the log: {error}"))?;
+    logging::start(loaded.config.log, loaded.config.log_format)
+        .map_err(|error| format!("cannot start the log: {error}"))?;
     let result = serve_logged(loaded, client);
     logging::finish();
     result

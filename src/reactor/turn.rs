@@ -418,7 +418,8 @@ impl<H: Handler> Reactor<H> {
     fn write_notes(&mut self) {
         for (link, level, text) in self.outlet.take_notes() {
             let socket = self.sockets.get(link.slot as usize).and_then(Option::as_ref);
-            log::log!(level, "{}: {text}", socket.map_or(Peer::Unknown, Peer::of));
+            let peer = socket.map_or(Peer::Unknown, Peer::of);
+            log::log!(level, peer:% = peer; "{peer}: {text}");
         }
     }
 

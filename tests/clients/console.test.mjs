@@ -161,6 +161,8 @@ test('both protocols are tried side by side', async (t) => {
     for (const letter of ['a', 'b']) {
         await page.click(`#${letter}-connect`);
         await page.has(`#${letter}-state`, 'not connected');
+        await page.click(`#${letter}-clear`);
+        assert.equal(await page.value(`document.querySelectorAll('#${letter}-flow li').length`), 0);
         await page.click(`#${letter}-sio`);
         await page.click(`#${letter}-connect`);
         await page.has(`#${letter}-flow li.in`, 'register acknowledged');

@@ -103,7 +103,8 @@ pub(crate) fn install(
                 if route.who == Who::KeyHolder
                     && let Err(refusal) = api.access.check_api(request)
                 {
-                    log::info!("{}: refused with {}: {}", request.peer(), refusal.status, route.path);
+                    let (peer, status, path) = (request.peer(), refusal.status, route.path);
+                    log::info!(peer:%, status, path; "{peer}: refused with {status}: {path}");
                     return responder.send(cx, refusal);
                 }
                 (route.handler)(&api, cx, request, params, responder);

@@ -12,6 +12,7 @@ pub(crate) use keys::{Key, keys};
 pub(crate) use slot::Value;
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 
+use crate::logging::LogFormat;
 use fanfare::{Compression, Limits, ListenAddr, RedisUrl};
 use log::LevelFilter;
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) listen: Vec<ListenAddr>,
     pub(crate) reactors: usize,
     pub(crate) log: LevelFilter,
+    pub(crate) log_format: LogFormat,
     /// Others may come in without authentication.
     pub(crate) open: bool,
     pub(crate) token: Option<String>,
@@ -79,6 +81,7 @@ impl Default for Config {
             listen: vec![ListenAddr::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], 3000)))],
             reactors: 0,
             log: LevelFilter::Info,
+            log_format: LogFormat::Text,
             open: false,
             token: None,
             origins: Vec::new(),

@@ -3,6 +3,8 @@
 import { el, say, svg } from './dom.js'
 
 const POINTS = 120
+// A chart is never drawn wider than so many seconds fill, so that it does not begin as a needle.
+const FEWEST = 30
 const WIDTH = 240
 const HEIGHT = 56
 
@@ -30,8 +32,13 @@ export class Spark {
     this.draw()
   }
 
+  // How many seconds the width is.
+  span() {
+    return Math.max(FEWEST, this.values.length)
+  }
+
   x(place) {
-    return WIDTH - (this.values.length - 1 - place) * (WIDTH / (POINTS - 1))
+    return WIDTH - (this.values.length - 1 - place) * (WIDTH / (this.span() - 1))
   }
 
   draw() {
@@ -62,7 +69,7 @@ export class Spark {
   // What the value was where the pointer is.
   point(event) {
     const box = this.svg.getBoundingClientRect()
-    const place = event && Math.round(this.values.length - 1 - (1 - (event.clientX - box.left) / box.width) * (POINTS - 1))
+    const place = event && Math.round(this.values.length - 1 - (1 - (event.clientX - box.left) / box.width) * (this.span() - 1))
     const value = event ? this.values[place] : undefined
     const known = value !== undefined && value !== null
     this.tip.hidden = !known

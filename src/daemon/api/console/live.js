@@ -15,6 +15,8 @@ const CARDS = [
   ['queued', 'Queued', (now) => now.queuedBytes, bytes],
 ]
 
+const MEMORY = { rss: 'resident', pss: 'proportional' }
+
 const sum = (counts) => Object.values(counts).reduce((all, n) => all + n, 0)
 
 // The smallest bound that so much of the counts is within, or null for more than the largest.
@@ -63,7 +65,7 @@ export class Live {
     })
     this.memory = new Rows(at('memory'), (part) => {
       const [bar, text] = [new Bar(`Memory, ${part}`), el('span', { class: 'number' })]
-      return { bar, text, node: el('p', { class: 'meter' }, el('span', { class: 'name' }, part), bar.node, text) }
+      return { bar, text, node: el('p', { class: 'meter' }, el('span', { class: 'name' }, MEMORY[part] ?? part), bar.node, text) }
     })
     this.reasons = new Map(['dropped', 'refused', 'closed'].map((what) => {
       const list = el('dl', { class: 'facts' })
@@ -74,7 +76,10 @@ export class Live {
     this.turns = new Rows(at('turns'), factRow)
     this.cluster = new Rows(at('cluster'), factRow)
     this.slow = new Rows(at('slow'), () => {
-      const cells = Array.from({ length: 7 }, (_, n) => el(n === 0 ? 'th' : 'td', n === 0 ? { scope: 'row' } : n > 2 ? { class: 'number' } : {}))
+      const heads = [...document.querySelectorAll('#slow-table thead th')]
+      const cells = heads.map((head, n) => (n === 0
+        ? el('th', { scope: 'row' })
+        : el('td', { class: head.className || null, 'data-label': head.textContent })))
       return { cells, node: el('tr', {}, cells) }
     })
   }
@@ -148,7 +153,7 @@ export class Live {
     })
     const fair = stats.sockets / stats.reactors.length
     const skew = fair >= 1 ? Math.max(...stats.reactors.map((reactor) => reactor.sockets)) / fair : null
-    say(at('balance'), skew === null ? '' : stats.reactors.length === 1 ? '' : `The fullest reactor has ${skew.toFixed(2)} times its fair share of clients.`)
+    say(at('balance'), skew === null || stats.reactors.length === 1 ? '' : `The fullest reactor has ${skew.toFixed(2)} times its fair share of clients.`)
   }
 
   showTurns(stats, rates) {
@@ -175,8 +180,9 @@ export class Live {
       row.bar.set(n / full, bytes(n))
       row.bar.node.classList.toggle('hot', ceiling !== null && n > 0.9 * ceiling)
     })
-    const perClient = stats.sockets > 0 && stats.memoryBytes.pss
-      ? `${bytes(stats.memoryBytes.pss / stats.sockets)} a client, the program included. ` : ''
+    // With few clients it is the program that weighs.
+    const perClient = stats.sockets >= 1000 && stats.memoryBytes.pss
+      ? `${bytes(stats.memoryBytes.pss / stats.sockets)} a client, with the program. ` : ''
     say(at('memory-note'), `${perClient}${ceiling === null ? 'No ceiling is set.' : `The ceiling is ${bytes(ceiling)}.`}`)
   }
 

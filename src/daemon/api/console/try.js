@@ -97,7 +97,7 @@ class Panel {
 
     this.flow = el('ol', { class: 'flow', id: id('flow'), 'aria-live': 'polite', 'aria-label': `What happens at client ${letter}`, tabindex: '0' })
     this.empty = el('p', { class: 'empty' }, 'Nothing has happened yet.')
-    const clear = el('button', { type: 'button', class: 'quiet', onclick: () => this.clear() }, 'Clear')
+    const clear = el('button', { type: 'button', id: id('clear'), class: 'quiet', onclick: () => this.clear() }, 'Clear')
     this.node = el('section', { class: 'panel client', 'aria-labelledby': id('title') },
       el('header', {}, el('h2', { id: id('title') }, `Client ${letter}`), this.pill, this.protocols),
       this.who, this.what, el('header', {}, el('h3', {}, 'What happens'), clear), this.flow, this.empty)
