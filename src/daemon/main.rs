@@ -8,12 +8,16 @@ mod events;
 mod flags;
 mod gateway;
 mod logging;
+mod publish_command;
 mod raw;
+mod remote;
 mod serve;
+mod top;
 
 use client::Client;
 use config::ConfigError;
 use flags::{Given, Task};
+use remote::Problem;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -47,8 +51,17 @@ fn run() -> Result<(), (u8, String)> {
             serve::serve(&loaded, client).map_err(|error| (FAILURE, error))
         }
         Task::Check(given) => say(&load(&given)?.0.show()),
+        Task::Publish(matches) => {
+            publish_command::run(&matches).map_err(status_of).and_then(|text| say(&text))
+        }
+        Task::Top(matches) => top::run(&matches).map_err(status_of).and_then(|text| say(&text)),
         Task::Say(text) => say(&text),
     }
+}
+
+fn status_of(problem: Problem) -> (u8, String) {
+    let status = if matches!(problem, Problem::Usage(_)) { USAGE } else { FAILURE };
+    (status, problem.to_string())
 }
 
 fn say(text: &str) -> Result<(), (u8, String)> {
