@@ -89,7 +89,9 @@ fn the_key_comes_by_flag_file_or_variable() {
             let error = failed(&ended, 1);
             assert!(error.contains("refused with 401: ") && error.contains("--key-file"), "{error}");
         }
-        assert!(failed(&with(&["--key-file", "/no/such/file"]), 2).starts_with("--key-file: /no/such/file: "));
+        assert!(
+            failed(&with(&["--key-file", "/no/such/file"]), 2).starts_with("--key-file: /no/such/file: ")
+        );
         assert!(failed(&with(&["--key", "k 1"]), 2).contains("visible ASCII"));
     }
     let url = format!("http://{}/", server.at);
@@ -164,6 +166,8 @@ fn every_line_of_a_log_in_json_is_an_object() {
     let refused = records.iter().find(|record| record["status"] == 401).expect(&log);
     assert!(refused["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{refused}");
     assert_eq!(refused["level"], "INFO");
-    assert!(records.iter().any(|record| record["domain"] == "d\n1\"\u{7f}" && record["client"] == "\u{1b}[31m"));
+    assert!(
+        records.iter().any(|record| record["domain"] == "d\n1\"\u{7f}" && record["client"] == "\u{1b}[31m")
+    );
     assert!(!log.contains(['\u{1b}', '\u{7f}']));
 }

@@ -4,6 +4,7 @@
 mod access;
 mod actions;
 mod client;
+mod dashboard;
 mod events;
 mod http;
 mod lists;
