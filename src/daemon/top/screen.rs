@@ -1,15 +1,15 @@
 //! The terminal of `top`: where the tables stand, and the keys.
 
 use super::numbers::{Change, Sample, Table};
-use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style, Stylize};
 use ratatui::text::{Line, Text};
-use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table as Grid};
+use ratatui::widgets::{Block, Cell, Paragraph, RenderDirection, Row, Sparkline, Table as Grid};
+use ratatui::{DefaultTerminal, Frame};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// How soon a key, or an answer, is looked at.
@@ -34,35 +34,39 @@ struct Screen<'u> {
 pub(super) fn show(url: &str, first: Sample, samples: &Receiver<Result<Sample, String>>) -> io::Result<()> {
     let mut terminal = ratatui::try_init()?;
     let mut screen = Screen { url, before: first, now: None, deliveries: VecDeque::new(), problem: None };
-    let result = loop {
-        if let Err(error) = terminal.draw(|frame| screen.draw(frame)) {
-            break Err(error);
-        }
-        match ends(LOOK) {
-            Ok(false) => {}
-            Ok(true) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-        loop {
-            match samples.try_recv() {
-                Ok(sample) => screen.take(sample),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
-        }
-    };
+    let result = watch(&mut terminal, &mut screen, samples);
     ratatui::try_restore()?;
     result
 }
 
-/// Waits for a key; whether it was one that ends it.
-fn ends(patience: Duration) -> io::Result<bool> {
-    if !event::poll(patience)? {
-        return Ok(false);
+/// Draws when there is something new, until a key ends it.
+fn watch(
+    terminal: &mut DefaultTerminal,
+    screen: &mut Screen<'_>,
+    samples: &Receiver<Result<Sample, String>>,
+) -> io::Result<()> {
+    let mut is_new = true;
+    loop {
+        if is_new {
+            terminal.draw(|frame| screen.draw(frame))?;
+        }
+        // Another size, too, is an event.
+        is_new = event::poll(LOOK)?;
+        if is_new && ends(&event::read()?) {
+            return Ok(());
+        }
+        for sample in samples.try_iter() {
+            screen.take(sample);
+            is_new = true;
+        }
     }
-    let Event::Key(key) = event::read()? else { return Ok(false) };
+}
+
+/// Whether it is a key that ends it.
+fn ends(event: &Event) -> bool {
+    let Event::Key(key) = event else { return false };
     let interrupts = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-    Ok(key.kind == KeyEventKind::Press
-        && (interrupts || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)))
+    key.kind == KeyEventKind::Press && (interrupts || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc))
 }
 
 impl Screen<'_> {
@@ -107,7 +111,7 @@ impl Screen<'_> {
         frame.render_widget(
             Sparkline::default()
                 .block(Block::bordered().title(title))
-                .direction(ratatui::widgets::RenderDirection::RightToLeft)
+                .direction(RenderDirection::RightToLeft)
                 .data(newest_first)
                 .style(Style::new().blue()),
             line,
