@@ -190,8 +190,8 @@ pub use app::socketio;
 pub use app::{
     Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Drain, Endpoint,
     EngineOptions, Files, FilesError, Gone, Handle, JoinError, Memory, Message, Moved, NodeAnswer, Params,
-    Query, ReactorStats, Refusal, Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View,
-    reply,
+    Query, ReactorStats, Refusal, Reply, Request, Responder, Rooms, SlowLink, SlowSocket, Socket, Stats, To,
+    Transport, Via, View, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;
@@ -204,6 +204,7 @@ pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};
 pub use reactor::listener::{BadListenAddr, ListenAddr, OpenListener};
 pub use reactor::peer::Peer;
 pub use server::{Builder, Running, Server, StartError};
+pub use sys::TcpFacts;
 pub use wire::frame::{Frame, FrameBuilder};
 pub use wire::response::Response;
 

@@ -333,7 +333,7 @@ impl Core {
         to
     }
 
-    fn others(&self) -> ReactorSet {
+    pub(super) fn others(&self) -> ReactorSet {
         ReactorSet::first(self.mailboxes.len()).without(self.reactor)
     }
 
@@ -595,6 +595,6 @@ impl<'a> Context<'a> {
     }
 }
 
-fn ticket(reactor: ReactorId, number: u32) -> Ticket {
+pub(super) fn ticket(reactor: ReactorId, number: u32) -> Ticket {
     Ticket((u64::from(reactor.0) << 32) | u64::from(number))
 }

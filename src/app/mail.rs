@@ -34,6 +34,8 @@ pub(crate) enum Mail {
     Replace { scope: CompactString, room: CompactString, sequence: u32 },
     /// Look something up and answer.
     Ask { asker: ReactorId, number: u32, ask: Ask },
+    /// Look for the slowest links and answer.
+    Slowest { asker: ReactorId, number: u32, limit: usize },
     /// The answer.
     Answer { number: u32, answer: Answer },
     /// A connection whose descriptor is under way with this number.
@@ -59,6 +61,7 @@ impl std::fmt::Debug for Mail {
             Mail::Report { .. } => "Report",
             Mail::Replace { .. } => "Replace",
             Mail::Ask { .. } => "Ask",
+            Mail::Slowest { .. } => "Slowest",
             Mail::Answer { .. } => "Answer",
             Mail::Link { .. } => "Link",
             Mail::Transfer(..) => "Transfer",

@@ -19,6 +19,7 @@ mod nodes;
 mod publish;
 mod reply;
 mod router;
+mod slow;
 mod socket;
 pub mod socketio;
 mod stats;
@@ -37,6 +38,7 @@ pub use nodes::NodeAnswer;
 pub use publish::{DeliveryReport, To};
 pub use reply::{Gone, Reply, reply};
 pub use router::Params;
+pub use slow::{SlowLink, SlowSocket};
 pub use socket::{JoinError, Socket};
 pub use stats::{ClusterStats, Memory, Moved, ReactorStats, Refusal, Stats};
 

@@ -263,6 +263,12 @@ impl ReactorStats {
         &self.publish
     }
 
+    /// How long whole turns took: their sum is the time that the reactor was busy, and no connection is served sooner than
+    /// the turn that is under way ends.
+    pub fn turn_seconds(&self) -> &Durations {
+        &self.gauges.turns
+    }
+
     /// How long a phase of a turn took.
     pub fn phase_seconds(&self, phase: Phase) -> &Durations {
         &self.gauges.phases[phase as usize]

@@ -1,6 +1,7 @@
 //! The command line. Its flags are the keys of the configuration that have one.
 
 use crate::config::{FILE_VARIABLE, Key, Value, keys};
+use crate::{publish_command, top};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
@@ -16,6 +17,10 @@ pub(crate) enum Task {
     Check(Given),
     /// Write what a package of the program has beside it, into this folder.
     Generate(Papers, PathBuf),
+    /// Send a message by a server's API.
+    Publish(ArgMatches),
+    /// Show the numbers of a server.
+    Top(ArgMatches),
     /// Print this: the help or the version.
     Say(String),
 }
@@ -50,6 +55,8 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Task, S
     Ok(match matches.subcommand() {
         Some(("check", matches)) => Task::Check(given(matches)),
         Some((GENERATE, matches)) => generate(matches),
+        Some(("publish", matches)) => Task::Publish(matches.clone()),
+        Some(("top", matches)) => Task::Top(matches.clone()),
         Some((_, matches)) => Task::Serve(given(matches)),
         None => Task::Serve(given(&matches)),
     })
@@ -83,6 +90,8 @@ pub(crate) fn described() -> Command {
         .args_conflicts_with_subcommands(true)
         .subcommand(with_settings(serve))
         .subcommand(with_settings(check))
+        .subcommand(publish_command::command())
+        .subcommand(top::command())
 }
 
 fn with_settings(command: Command) -> Command {

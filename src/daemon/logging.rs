@@ -1,10 +1,14 @@
 //! The log, on standard error: a line a record, with a time, without colours, so that a terminal, a file and a
-//! journal get the same.
+//! journal get the same. For programs a line is an object of JSON, with what is known of the case in fields.
 //!
 //! A thread of its own writes it. Peers decide how much is logged, and standard error may be a pipe that nobody reads:
 //! whoever logs hands a line over or, if too many wait, leaves it out, and never waits.
 
-use log::LevelFilter;
+use log::kv::{self, Key, Value};
+use log::{LevelFilter, Record};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
@@ -15,6 +19,74 @@ use std::time::Duration;
 const WAITING_LINES: usize = 1_024;
 /// How long the end of the program waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl LogFormat {
+    pub(crate) fn find(name: &str) -> Option<LogFormat> {
+        [LogFormat::Text, LogFormat::Json].into_iter().find(|format| format.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        }
+    }
+
+    /// A record as a line without its end.
+    fn line(self, time: impl Display, record: &Record<'_>) -> String {
+        let message = record.args().to_string();
+        match self {
+            LogFormat::Text => {
+                format!("{time} {:<5} {}: {}", record.level(), record.target(), one_line(&message))
+            }
+            LogFormat::Json => {
+                let mut fields = Fields::default();
+                // It collects whatever there is.
+                let _ = record.key_values().visit(&mut fields);
+                let object = Object {
+                    time: time.to_string(),
+                    level: record.level().as_str(),
+                    target: record.target(),
+                    message,
+                    fields: fields.0,
+                };
+                let text = serde_json::to_string(&object);
+                // JSON lets some characters be that terminals obey; it has another form for those, too.
+                json_escaped(&text.unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// A line of JSON.
+#[derive(Serialize)]
+struct Object<'r> {
+    time: String,
+    level: &'static str,
+    target: &'r str,
+    message: String,
+    #[serde(flatten)]
+    fields: BTreeMap<String, serde_json::Value>,
+}
+
+/// What was said besides the message.
+#[derive(Default)]
+struct Fields(BTreeMap<String, serde_json::Value>);
+
+impl<'kvs> kv::VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let value = value.to_u64().map_or_else(|| value.to_string().into(), Into::into);
+        self.0.insert(key.to_string(), value);
+        Ok(())
+    }
+}
 
 /// The way to the writer.
 static LINES: OnceLock<SyncSender<Line>> = OnceLock::new();
@@ -29,7 +101,7 @@ enum Line {
 ///
 /// # Errors
 /// The writer's thread does not start.
-pub(crate) fn start(level: LevelFilter) -> io::Result<()> {
+pub(crate) fn start(level: LevelFilter, format: LogFormat) -> io::Result<()> {
     let (sender, receiver) = mpsc::sync_channel(WAITING_LINES);
     let left_out = Arc::new(AtomicUsize::new(0));
     let queue = Queue { sender: sender.clone(), left_out: left_out.clone() };
@@ -38,10 +110,9 @@ pub(crate) fn start(level: LevelFilter) -> io::Result<()> {
         // What is wanted may change, and is asked before this.
         .filter_level(LevelFilter::Trace)
         .target(env_logger::Target::Pipe(Box::new(queue)))
-        .format(|line, record| {
-            let time = line.timestamp_millis();
-            let text = one_line(&record.args().to_string());
-            writeln!(line, "{time} {:<5} {}: {text}", record.level(), record.target())
+        .format(move |line, record| {
+            let text = format.line(line.timestamp_millis(), record);
+            writeln!(line, "{text}")
         })
         .init();
     set_level(level);
@@ -93,7 +164,8 @@ fn write_all(lines: &Receiver<Line>, left_out: &AtomicUsize) {
         }
         let missing = left_out.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            let _ = writeln!(errors, "{missing} lines were left out: the log was not read fast enough");
+            // There is room for it: one line has just been taken.
+            log::error!("{missing} lines were left out: the log was not read fast enough");
         }
     }
 }
@@ -107,8 +179,41 @@ fn one_line(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
+/// A text of JSON without control characters. Those that are left stand in strings, and have four digits.
+fn json_escaped(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return text.to_owned();
+    }
+    let escape = |c: char| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    text.chars().map(escape).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_json_has_everything_and_is_one_line() {
+        let hostile = "a\n\"b\\ \u{1b}[31m\u{7f}\u{9b}31m\u{2028} é";
+        let fields = [("peer", Value::from_display(&hostile)), ("code", Value::from(401_u16))];
+        let line = LogFormat::Json.line(
+            "2026-01-02T03:04:05.678Z",
+            &Record::builder()
+                .level(log::Level::Warn)
+                .target("fanfare::x")
+                .args(format_args!("said {hostile}"))
+                .key_values(&fields)
+                .build(),
+        );
+        assert!(!line.contains(char::is_control), "{line:?}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let expected = serde_json::json!({
+            "time": "2026-01-02T03:04:05.678Z", "level": "WARN", "target": "fanfare::x",
+            "message": format!("said {hostile}"), "peer": hostile, "code": 401,
+        });
+        assert_eq!(read, expected);
+    }
+
     #[test]
     fn a_record_is_one_line_whatever_is_in_it() {
         assert_eq!(super::one_line("a\nERROR b\u{1b}[31m é"), "a\\nERROR b\\u{1b}[31m é");

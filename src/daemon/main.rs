@@ -10,14 +10,18 @@ mod gateway;
 mod life;
 mod logging;
 mod papers;
+mod publish_command;
 mod raw;
 mod reload;
+mod remote;
 mod serve;
 mod systemd;
+mod top;
 
 use client::Client;
 use config::ConfigError;
 use flags::{Given, Task};
+use remote::Problem;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -55,8 +59,17 @@ fn run() -> Result<(), (u8, String)> {
         Task::Check(given) => say(&load(&given)?.0.show()),
         Task::Generate(papers, folder) => papers::write(papers, &folder)
             .map_err(|error| (FAILURE, format!("{}: {error}", folder.display()))),
+        Task::Publish(matches) => {
+            publish_command::run(&matches).map_err(status_of).and_then(|text| say(&text))
+        }
+        Task::Top(matches) => top::run(&matches).map_err(status_of).and_then(|text| say(&text)),
         Task::Say(text) => say(&text),
     }
+}
+
+fn status_of(problem: Problem) -> (u8, String) {
+    let status = if matches!(problem, Problem::Usage(_)) { USAGE } else { FAILURE };
+    (status, problem.to_string())
 }
 
 fn say(text: &str) -> Result<(), (u8, String)> {

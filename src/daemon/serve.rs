@@ -17,7 +17,8 @@ use std::time::Duration;
 /// # Errors
 /// Why it did not start, or why it ended by itself.
 pub(crate) fn serve(loaded: &Loaded, client: Client, passed: Passed, given: &Given) -> Result<(), String> {
-    logging::start(loaded.config.log).map_err(|error| format!("cannot start the log: {error}"))?;
+    logging::start(loaded.config.log, loaded.config.log_format)
+        .map_err(|error| format!("cannot start the log: {error}"))?;
     let result = serve_logged(loaded, client, passed, given);
     logging::finish();
     result
@@ -31,9 +32,13 @@ fn serve_logged(loaded: &Loaded, client: Client, passed: Passed, given: &Given) 
     }
 
     let live = Live::new(&loaded.config);
-    let builder = passed.install(server(&loaded.config, &live, sender), &loaded.config);
+    let addresses = api::Addresses::default();
+    let builder = server(&loaded.config, &live, sender, addresses.clone());
+    let builder = passed.install(builder, &loaded.config);
     let builder = client::install(builder, &loaded.config.socketio, client);
     let running = builder.start().map_err(|error| error.to_string())?;
+    // It is set once.
+    let _ = addresses.set(running.addrs().iter().map(ListenAddr::to_string).collect());
     let file = loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     log::info!("fanfare {}, configuration file: {file}", env!("CARGO_PKG_VERSION"));
     for addr in running.addrs() {
@@ -47,7 +52,7 @@ fn serve_logged(loaded: &Loaded, client: Client, passed: Passed, given: &Given) 
 }
 
 /// What is served, and where.
-fn server(config: &Config, live: &Live, events: Sender<Event>) -> Builder {
+fn server(config: &Config, live: &Live, events: Sender<Event>, addresses: api::Addresses) -> Builder {
     let access = live.access.clone();
     let builder = Server::builder()
         .reactors(config.reactors)
@@ -65,7 +70,8 @@ fn server(config: &Config, live: &Live, events: Sender<Event>) -> Builder {
         None => builder,
     };
     let builder = crate::events::install(builder, config, &access);
-    api::install(builder, live, events, crate::events::namespaces(config), config.cluster.required)
+    let namespaces = crate::events::namespaces(config);
+    api::install(builder, live, events, namespaces, config.cluster.required, addresses)
 }
 
 /// The servers that it is one with.

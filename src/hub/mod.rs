@@ -247,6 +247,14 @@ impl Hub {
         self.seats.get(slot as usize)?.first().map(|seated| self.rooms.scope_name(seated.room()))
     }
 
+    /// The scopes that the slot is in, in the order in which it entered them.
+    pub fn scopes_of(&self, slot: u32) -> impl Iterator<Item = &str> {
+        self.seats.get(slot as usize).into_iter().flatten().filter_map(|seated| {
+            let is_scope = self.rooms.name(seated.room()).is_empty();
+            is_scope.then(|| self.rooms.scope_name(seated.room()))
+        })
+    }
+
     /// In how many rooms the slot is, its scopes included.
     pub fn count_of(&self, slot: u32) -> usize {
         self.seats.get(slot as usize).map_or(0, |seat| seat.len())

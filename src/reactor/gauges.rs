@@ -87,7 +87,7 @@ impl Durations {
 #[derive(Debug, Default)]
 pub struct Gauges {
     /// Turns begun: grows as long as the reactor is alive and has something to do.
-    pub turns: Gauge,
+    pub begun: Gauge,
     /// Listeners for clients that are open.
     pub doors: Gauge,
     /// Connections accepted.
@@ -112,6 +112,8 @@ pub struct Gauges {
     pub mails: Gauge,
     /// How long each phase took, by [`Phase`].
     pub phases: [Durations; Phase::ALL.len()],
+    /// How long whole turns took, without the waiting between them.
+    pub turns: Durations,
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ pub use turn::{Plumbing, Reactor};
 
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
-use outlet::{Outlet, Tally, Ticket};
-use peer::Peer;
+use outlet::{Outlet, Slow, Tally, Ticket};
+use peer::{Peer, WireFacts};
 use std::time::Duration;
 
 /// What happens on a reactor, in the order in which it happens.
@@ -59,6 +59,9 @@ pub trait Handler {
     fn departed(&mut self, link: LinkId, number: u64, out: &mut Outlet);
     /// What became of a publish on this reactor.
     fn tallied(&mut self, ticket: Ticket, tally: Tally, out: &mut Outlet);
+    /// The links for which most waits, as [`Outlet::ask_slowest`] asked, and what the kernel knows of those that have a
+    /// wire.
+    fn slowest(&mut self, ticket: Ticket, slowest: Vec<(Slow, Option<WireFacts>)>, out: &mut Outlet);
     /// The link is gone. Called exactly once for each that was opened.
     fn closed(&mut self, link: LinkId, out: &mut Outlet);
     /// What a handler put off because a flush was urgent goes on now, until the next flush is.

@@ -1,5 +1,6 @@
 //! What one link still has to send: frames it shares with others, and small ones copied together.
 
+use crate::base::time::Tick;
 use crate::wire::frame::Frame;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -46,6 +47,8 @@ pub(super) struct Outbox {
     front_sent: usize,
     /// Bytes of control frames queued since it was last empty.
     control: usize,
+    /// When the first of what was queued since it was last empty came.
+    since: Tick,
 }
 
 impl Outbox {
@@ -68,6 +71,16 @@ impl Outbox {
             }
         }
         self.chunks.push_back(Chunk::Shared(frame.clone()));
+    }
+
+    /// Notes when it began to have something.
+    pub(super) fn begin(&mut self, now: Tick) {
+        self.since = now;
+    }
+
+    /// Since when something waits.
+    pub(super) fn since(&self) -> Tick {
+        self.since
     }
 
     pub(super) fn waiting(&self) -> usize {

@@ -8,6 +8,7 @@ mod flush;
 mod life;
 mod park;
 mod room;
+mod slow;
 
 use super::fanout::Fanout;
 use super::outbox::Outbox;
@@ -20,6 +21,7 @@ use crate::wire::parcel::Parcel;
 pub use park::{Move, Unsent};
 pub(super) use room::Waiter;
 use slab::Slab;
+pub use slow::Slow;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
@@ -204,6 +206,8 @@ pub struct Outlet {
     /// Links to read, longest waiting first. Invariant: each is here once, as its readiness says.
     ready: VecDeque<LinkId>,
     notes: Vec<(LinkId, log::Level, String)>,
+    /// Questions for the slowest links: a ticket, and how many.
+    slow_asked: Vec<(Ticket, usize)>,
     urgent: bool,
     /// Bytes put into outboxes since the last flush.
     unflushed: usize,
@@ -238,6 +242,7 @@ impl Outlet {
             dead: Vec::new(),
             ready: VecDeque::new(),
             notes: Vec::new(),
+            slow_asked: Vec::new(),
             urgent: false,
             unflushed: 0,
             spare: Vec::new(),
@@ -400,7 +405,10 @@ impl Outlet {
 
     /// Whether a flush has something to do.
     pub fn has_work(&self) -> bool {
-        self.fanout.is_some() || !self.dirty.is_empty() || !self.tallies.is_empty()
+        self.fanout.is_some()
+            || !self.dirty.is_empty()
+            || !self.tallies.is_empty()
+            || !self.slow_asked.is_empty()
     }
 
     /// The outcomes of all publishes with a ticket since the last call, final for this turn.
@@ -469,7 +477,11 @@ impl Outlet {
 
     fn push(&mut self, slot: u32, frame: &Frame, is_message: bool) {
         let link = &mut self.links[slot as usize];
-        let outbox = link.outbox.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
+        let outbox = link.outbox.get_or_insert_with(|| {
+            let mut outbox = self.spare.pop().unwrap_or_default();
+            outbox.begin(self.now);
+            outbox
+        });
         outbox.push(frame, is_message);
         self.unflushed += frame.len();
         self.room = self.room.saturating_sub(frame.len());

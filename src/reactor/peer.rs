@@ -1,8 +1,10 @@
 //! Who is on the other end of a link.
 
+use crate::sys::{self, TcpFacts};
 use socket2::{SockAddr, Socket};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 
 /// The other end of a link, as the kernel knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,25 @@ impl Peer {
             Peer::Tcp(addr) => Some(addr.ip()),
             Peer::Unix | Peer::Unknown => None,
         }
+    }
+}
+
+/// What the kernel knows of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireFacts {
+    /// Who is on the other end.
+    pub peer: Peer,
+    /// What TCP has measured, if it is TCP.
+    pub tcp: Option<TcpFacts>,
+    /// Bytes that were handed to the kernel and that the peer has not acknowledged.
+    pub unacknowledged: Option<u64>,
+}
+
+impl WireFacts {
+    pub(super) fn of(socket: &Socket) -> WireFacts {
+        let fd = socket.as_fd();
+        let (tcp, unacknowledged) = (sys::tcp_facts(fd), sys::unacknowledged_bytes(fd));
+        WireFacts { peer: Peer::of(socket), tcp, unacknowledged }
     }
 }
 

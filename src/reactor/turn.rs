@@ -7,7 +7,7 @@ use super::listener::Listener;
 use super::mail::Mailbox;
 use super::moves::{self, Doors};
 use super::outlet::{LinkState, Outlet, Wires};
-use super::peer::Peer;
+use super::peer::{Peer, WireFacts};
 use super::scales::{Scales, reset_on_close};
 use crate::base::ids::LinkId;
 use crate::base::time::{Now, TICK_MS, Tick};
@@ -173,8 +173,9 @@ impl<H: Handler> Reactor<H> {
     /// One turn; true if it was the last.
     fn turn(&mut self, events: &Events) -> bool {
         let mut clock = PhaseClock::start();
-        self.gauges.turns.add(1);
-        self.read_clock(clock.last);
+        self.gauges.begun.add(1);
+        let begun = clock.last;
+        self.read_clock(begun);
         self.take_mail();
         // Once a turn: whoever causes more than the rest together waits for the rest.
         self.handler.catch_up(&mut self.outlet);
@@ -192,6 +193,7 @@ impl<H: Handler> Reactor<H> {
         clock.end(Phase::Flush, &self.gauges);
         self.reap();
         clock.end(Phase::Reap, &self.gauges);
+        self.gauges.turns.observe(clock.last - begun);
         self.publish_gauges();
         self.is_done()
     }
@@ -468,6 +470,7 @@ impl<H: Handler> Reactor<H> {
             for (ticket, tally) in tallies {
                 self.handler.tallied(ticket, tally, &mut self.outlet);
             }
+            self.answer_slow();
             if !self.outlet.has_work() {
                 break;
             }
@@ -477,10 +480,23 @@ impl<H: Handler> Reactor<H> {
         self.write_notes();
     }
 
+    /// Tells who is slowest, as it is right after a flush: what waits then, the kernel did not take.
+    fn answer_slow(&mut self) {
+        for (ticket, limit) in self.outlet.take_slow_asked() {
+            let slowest = self.outlet.slowest(limit).into_iter().map(|slow| {
+                let socket = self.sockets.get(slow.link.slot as usize).and_then(Option::as_ref);
+                (slow, socket.map(WireFacts::of))
+            });
+            let slowest = slowest.collect();
+            self.handler.slowest(ticket, slowest, &mut self.outlet);
+        }
+    }
+
     fn write_notes(&mut self) {
         for (link, level, text) in self.outlet.take_notes() {
             let socket = self.sockets.get(link.slot as usize).and_then(Option::as_ref);
-            log::log!(level, "{}: {text}", socket.map_or(Peer::Unknown, Peer::of));
+            let peer = socket.map_or(Peer::Unknown, Peer::of);
+            log::log!(level, peer:% = peer; "{peer}: {text}");
         }
     }
 

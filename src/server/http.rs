@@ -304,7 +304,8 @@ impl Worker {
             }
             Outcome::Refuse(reason, response, why) => {
                 // The kernel may have forgotten by now who it was.
-                log::info!("{}: refused with {}: {why}", http.peer, response.status);
+                let (peer, status) = (http.peer, response.status);
+                log::info!(peer:%, status; "{peer}: refused with {status}: {why}");
                 self.refuse(link, response, reason, out);
             }
             // Another reactor may have given the last place away since this one looked.
@@ -440,7 +441,8 @@ impl Worker {
         // Also whoever connected and said nothing: it is told, and told apart from a fault of ours.
         let (seconds, part) =
             (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
-        log::info!("{}: refused with 408: no whole {part} within {seconds} s", http.peer);
+        let peer = http.peer;
+        log::info!(peer:%, status = 408; "{peer}: refused with 408: no whole {part} within {seconds} s");
         let response = Response::error(408, "timeout", "the request did not arrive in time");
         self.refuse(link, response, Refusal::Timeout, out);
     }

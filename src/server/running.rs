@@ -124,7 +124,7 @@ impl Running {
         for ((seen, reactor), mailbox) in
             seen.iter_mut().zip(self.stats.reactors()).zip(self.mailboxes.iter())
         {
-            let turns = reactor.gauges.turns.get();
+            let turns = reactor.gauges.begun.get();
             if *seen == Some(turns) {
                 all = false;
             } else {

@@ -11,15 +11,15 @@ use super::http::Http;
 use super::places::Counted;
 use super::transfer::Moving;
 use super::websocket::Ws;
-use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Refusal, Router};
+use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Refusal, Router, SlowLink};
 use crate::base::ids::LinkId;
 use crate::base::limits::Limits;
 use crate::base::pace::Bucket;
 use crate::base::time::Now;
 use crate::reactor::Handler;
 use crate::reactor::gate::Gate;
-use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
-use crate::reactor::peer::Peer;
+use crate::reactor::outlet::{LinkState, Outlet, Slow, Tally, Ticket};
+use crate::reactor::peer::{Peer, WireFacts};
 use crate::reactor::pressure::Pressure;
 use crate::wire::deflate::{self, Inflater};
 use crate::wire::response::Response;
@@ -230,6 +230,9 @@ impl Handler for Worker {
             Mail::Report { number, report } => self.with_context(out, |cx| cx.reported(number, report)),
             Mail::Answer { number, answer } => self.with_context(out, |cx| cx.answered(number, answer)),
             Mail::Ask { asker, number, ask } => self.with_context(out, |cx| cx.asked(asker, number, &ask)),
+            Mail::Slowest { asker, number, limit } => {
+                Context { core: &mut self.core, out }.ask_slowest(asker, number, limit);
+            }
             Mail::Replace { scope, room, sequence } => {
                 for slot in self.core.hub.evict(&scope, &room, sequence) {
                     self.replaced(slot, &room, out);
@@ -370,6 +373,18 @@ impl Handler for Worker {
 
     fn tallied(&mut self, ticket: Ticket, tally: Tally, out: &mut Outlet) {
         self.with_context(out, |cx| cx.tallied(ticket, tally));
+    }
+
+    fn slowest(&mut self, ticket: Ticket, slowest: Vec<(Slow, Option<WireFacts>)>, out: &mut Outlet) {
+        let describe = |(slow, wire): (Slow, Option<WireFacts>)| {
+            let is_client = matches!(
+                self.sessions.get(slow.link.slot as usize),
+                Some(Session::WebSocket(_) | Session::Engine(_))
+            );
+            SlowLink::of(&self.core, out, slow, wire, !is_client)
+        };
+        let found = slowest.into_iter().map(describe).collect();
+        self.with_context(out, |cx| cx.slowest_found(ticket, found));
     }
 
     fn closed(&mut self, link: LinkId, out: &mut Outlet) {

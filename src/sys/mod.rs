@@ -1,4 +1,4 @@
-//! The only `unsafe` of the crate, and the only raw system calls: descriptor tables and passing between them, limits, signals, the allocator.
+//! The only `unsafe` of the crate, and the only raw system calls: descriptor tables and passing between them, limits, signals, the allocator, what TCP has measured.
 
 #[cfg(feature = "redis")]
 mod bell;
@@ -7,6 +7,7 @@ mod descriptors;
 mod memory;
 mod passing;
 mod signals;
+mod tcp;
 mod wakeup;
 
 #[cfg(feature = "redis")]
@@ -18,4 +19,5 @@ pub use descriptors::{
 pub use memory::{Resident, proportional_bytes, return_free_memory, steady_allocator, warm_up_code};
 pub use passing::{DoorIn, DoorOut, door};
 pub use signals::with_signals_blocked;
+pub use tcp::{TcpFacts, tcp_facts, unacknowledged_bytes};
 pub use wakeup::Wakeup;

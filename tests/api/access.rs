@@ -5,7 +5,7 @@ use crate::sio::{EIO4, Sio};
 use crate::support::{self, Folder};
 use crate::ws::Client;
 
-const GUARDED: [(&str, &str); 13] = [
+const GUARDED: [(&str, &str); 14] = [
     ("POST", "/api/v1/publish"),
     ("GET", "/api/v1/stats"),
     ("GET", "/api/v1/namespaces"),
@@ -17,10 +17,11 @@ const GUARDED: [(&str, &str); 13] = [
     ("GET", "/api/v1/domains"),
     ("GET", "/api/v1/domains/d1/groups"),
     ("GET", "/api/v1/domains/d1/clients"),
+    ("GET", "/api/v1/slow"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/metrics"),
 ];
-const OPEN: [&str; 3] = ["/healthz", "/readyz", "/"];
+const OPEN: [&str; 4] = ["/healthz", "/readyz", "/", "/console/app.js"];
 const MESSAGE: &[u8] = br#"{"bizCode":"d1","mode":300,"content":1}"#;
 
 /// What a request with this method to this path may have.

@@ -4,6 +4,7 @@
 mod access;
 mod actions;
 mod client;
+mod dashboard;
 mod events;
 mod http;
 mod lists;
@@ -15,6 +16,7 @@ mod publish;
 mod schema;
 mod server;
 mod sio;
+mod slow;
 mod stats;
 #[path = "../support/mod.rs"]
 mod support;

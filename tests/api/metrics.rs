@@ -138,7 +138,7 @@ fn check_histogram(name: &str, family: &Family) {
 /// The value of one sample.
 pub(crate) fn value(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)]) -> f64 {
     let wanted: Labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    let family = &families[name.trim_end_matches("_count")];
+    let family = &families[name.trim_end_matches("_count").trim_end_matches("_sum")];
     let found = family.samples.iter().find(|(found, labels, _)| found == name && *labels == wanted);
     found.unwrap_or_else(|| panic!("{name} {labels:?} in {family:?}")).2
 }
@@ -173,6 +173,12 @@ fn every_family_is_there_and_keeps_the_rules() {
         "fanfare_memory_bytes",
         "fanfare_turn_seconds",
         "fanfare_publish_seconds",
+        "fanfare_whole_turn_seconds",
+        "fanfare_reactor_busy_seconds_total",
+        "fanfare_accept_pauses_total",
+        "fanfare_cpu_seconds_total",
+        "fanfare_uptime_seconds",
+        "fanfare_info",
     ] {
         assert!(families.contains_key(name), "{name}");
     }
@@ -215,6 +221,15 @@ fn the_numbers_follow_what_happens() {
     assert_eq!(of("fanfare_publish_seconds_count", &[]), 2.0);
     assert!(of("fanfare_memory_bytes", &[("part", "rss")]) > 1e6);
     assert!(of("fanfare_turn_seconds_count", &[("phase", "read")]) > 10.0);
+    let turns = of("fanfare_whole_turn_seconds_count", &[]);
+    // Another reactor may be just between its last phase and the end of its turn.
+    assert!((turns - of("fanfare_turn_seconds_count", &[("phase", "reap")])).abs() <= 1.0);
+    let busy: f64 =
+        ["0", "1"].map(|n| of("fanfare_reactor_busy_seconds_total", &[("reactor", n)])).iter().sum();
+    assert!(busy > 0.0 && (busy - of("fanfare_whole_turn_seconds_sum", &[])).abs() < 0.5, "{busy}");
+    assert_eq!(of("fanfare_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
+    assert!(of("fanfare_uptime_seconds", &[]) > 0.0 && of("fanfare_cpu_seconds_total", &[]) >= 0.0);
+    assert_eq!(of("fanfare_accept_pauses_total", &[]), 0.0);
 }
 
 /// Connections of every transport, on all reactors.

@@ -126,7 +126,7 @@ fn whatever_is_described_is_served_as_described() {
         }
         assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{path}");
     }
-    assert_eq!(count, 18);
+    assert_eq!(count, 20);
 }
 
 #[test]
@@ -235,6 +235,8 @@ fn errors_are_as_described() {
         ("/api/v1/domains/{bizCode}/clients", "/api/v1/domains/d1/clients?page=2", 400),
         ("/api/v1/domains/{bizCode}/groups", "/api/v1/domains/d9/groups", 404),
         ("/api/v1/domains/{bizCode}/clients", "/api/v1/domains/d9/clients", 404),
+        ("/api/v1/slow", "/api/v1/slow?limit=0", 400),
+        ("/console/{file}", "/console/app", 404),
         ("/api/v1/namespaces", "/api/v1/namespaces?limit=x", 400),
         ("/api/v1/rooms", "/api/v1/rooms?cursor=x", 400),
         ("/api/v1/rooms", "/api/v1/rooms?namespace=/old", 404),

@@ -28,8 +28,28 @@ fn the_numbers_follow_what_happens() {
     assert!(stats["memoryBytes"]["rss"].as_u64().unwrap() > 1_000_000);
     assert!(stats["memoryBytes"]["pss"].as_u64().unwrap() > 100_000);
 
+    assert_eq!(stats["listen"], serde_json::json!([server.0.at]));
+    assert_eq!(stats["cluster"], Value::Null);
+    assert!(stats["cpuSeconds"].as_f64() >= before["cpuSeconds"].as_f64());
+
     let reactors = stats["reactors"].as_array().unwrap();
     assert_eq!(reactors.len(), 2);
+    let buckets = stats["bucketSeconds"].as_array().unwrap().len() + 1;
+    for name in ["turns", "publishes"] {
+        let counts = |of: &Value| -> Vec<u64> {
+            of[name]["counts"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect()
+        };
+        let all = counts(&stats);
+        assert_eq!(all.len(), buckets);
+        let sums: Vec<u64> =
+            (0..buckets).map(|bucket| reactors.iter().map(|reactor| counts(reactor)[bucket]).sum()).collect();
+        assert_eq!(all, sums, "{name}");
+        assert!(stats[name]["seconds"].as_f64().unwrap() > 0.0, "{name}");
+    }
+    // The receipt and the report.
+    let publishes: u64 =
+        stats["publishes"]["counts"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+    assert_eq!(publishes, 2);
     for name in ["connections", "sockets", "accepted", "messagesIn", "deliveries", "queuedBytes"] {
         let sum: u64 = reactors.iter().map(|reactor| reactor[name].as_u64().unwrap()).sum();
         assert_eq!(stats[name].as_u64(), Some(sum), "{name}");

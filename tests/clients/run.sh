@@ -1,7 +1,7 @@
 #!/bin/sh
 # Real clients against the program: npm's ws and socket.io-client from 1.x to 4.x (node --test), Python's websockets and
 # python-socketio (unittest), and rust_socketio; servers in JavaScript and emitters, in one cluster with it by a Redis that
-# the tests start; both protocols by hand, against examples/; and the other examples, each driven by the script or the page
+# the tests start; the console in a browser; both protocols by hand, against examples/; and the other examples, each driven by the script or the page
 # that comes with it.
 #
 #   tests/clients/run.sh

@@ -3,9 +3,9 @@
 //! Counters are read where the reactors write them. Only the sockets by scope are asked for, because nobody counts
 //! them otherwise. A domain is named by clients, so at most the largest [`SCOPES`] get a sample of their own.
 
-use super::Api;
 use super::exposition::{CONTENT_TYPE, Exposition, Kind};
 use super::stats::{dropped, refused};
+use super::{Api, process};
 use crate::gateway::domain_of;
 use fanfare::{
     ClusterStats, Context, Moved, Params, Phase, ReactorStats, Request, Responder, Response, Stats, View,
@@ -73,6 +73,7 @@ fn write(api: &Api, stats: &Stats, scopes: &Scopes) -> String {
     let mut page = Exposition::default();
     connections(&mut page, stats, scopes);
     traffic(&mut page, stats);
+    process(&mut page, api);
     let help =
         "Memory of the process and, where it has a ceiling, that and what the kernel takes for connections.";
     let mut memory = page.family("fanfare_memory_bytes", Kind::Gauge, help);
@@ -112,6 +113,9 @@ fn connections(page: &mut Exposition, stats: &Stats, scopes: &Scopes) {
     }
     family.sample(&[("scope", OTHER)], scopes.other + same.iter().map(|(_, sockets)| sockets).sum::<u64>());
 
+    let help = "Times that accepting paused because descriptors or kernel memory had run out.";
+    page.family("fanfare_accept_pauses_total", Kind::Counter, help)
+        .sample(&[], stats.sum(|reactor| reactor.gauges.accept_pauses.get()));
     page.family("fanfare_accepted_total", Kind::Counter, "Connections accepted.")
         .sample(&[], stats.sum(|reactor| reactor.gauges.accepted.get()));
     let help = "Connections that came from other reactors so that all have about as many.";
@@ -126,6 +130,17 @@ fn connections(page: &mut Exposition, stats: &Stats, scopes: &Scopes) {
     by(page, "reason", "fanfare_refused_total", help, stats, |reactor| refused(reactor).collect());
     let help = "Sockets closed.";
     by(page, "reason", "fanfare_closed_total", help, stats, |reactor| reactor.closed().collect());
+}
+
+fn process(page: &mut Exposition, api: &Api) {
+    page.family("fanfare_info", Kind::Gauge, "The version, as a label; always 1.")
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.family("fanfare_uptime_seconds", Kind::Gauge, "Time since the start.")
+        .sample(&[], api.process.uptime_s());
+    if let Some(seconds) = process::cpu_s() {
+        page.family("fanfare_cpu_seconds_total", Kind::Counter, "Processor time, of the kernel's part too.")
+            .sample(&[], seconds);
+    }
 }
 
 fn cluster(page: &mut Exposition, cluster: &ClusterStats) {
@@ -184,6 +199,14 @@ fn times(page: &mut Exposition, stats: &Stats) {
     for phase in Phase::ALL {
         let all = stats.reactors().iter().map(|reactor| reactor.phase_seconds(phase));
         family.histogram(&[("phase", phase.name())], all);
+    }
+    let help = "Time that a whole turn of a reactor took: how long others waited for it.";
+    page.family("fanfare_whole_turn_seconds", Kind::Histogram, help)
+        .histogram(&[], stats.reactors().iter().map(ReactorStats::turn_seconds));
+    let help = "Time that a reactor did not wait for something to do.";
+    let mut family = page.family("fanfare_reactor_busy_seconds_total", Kind::Counter, help);
+    for (number, reactor) in stats.reactors().iter().enumerate() {
+        family.sample(&[("reactor", &number.to_string())], reactor.turn_seconds().read().1);
     }
     let help = "Time from a publish that wants a report to the report of the last reactor.";
     page.family("fanfare_publish_seconds", Kind::Histogram, help)

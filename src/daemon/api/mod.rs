@@ -1,10 +1,11 @@
-//! The HTTP API, health, metrics and the first page: which handler serves which path, and who may ask.
+//! The HTTP API, health, metrics and the console: which handler serves which path, and who may ask.
 //!
 //! Owns the table of routes and the check of the key. What each route does is in the file of its subject; what they
 //! answer is described for programs in `openapi.json`, which the tests hold against the server.
 
 mod actions;
 mod body;
+mod console;
 mod drain;
 mod exposition;
 mod fields;
@@ -15,6 +16,7 @@ mod namespaces;
 mod page;
 mod process;
 mod publish;
+mod slow;
 mod stats;
 mod target;
 
@@ -23,9 +25,9 @@ use crate::life::Event;
 use crate::reload::Live;
 use fanfare::{Builder, Context, Params, Request, Responder, Response};
 use process::Process;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
 
 /// What all handlers share.
 struct Api {
@@ -38,7 +40,11 @@ struct Api {
     /// Over which connections are closed if nothing else is said, in seconds.
     drain_s: Arc<AtomicU32>,
     events: Sender<Event>,
+    addresses: Addresses,
 }
+
+/// Where clients connect, once the server has started.
+pub(crate) type Addresses = Arc<OnceLock<Vec<String>>>;
 
 type Handler = fn(&Arc<Api>, &mut Context<'_>, &Request<'_>, &Params, Responder);
 
@@ -62,7 +68,7 @@ const fn route(method: &'static str, path: &'static str, who: Who, handler: Hand
 }
 
 /// Everything that is served here.
-const ROUTES: [Route; 18] = [
+const ROUTES: [Route; 20] = [
     route("POST", "/api/v1/publish", Who::KeyHolder, publish::serve),
     route("GET", "/api/v1/stats", Who::KeyHolder, stats::serve),
     route("GET", "/api/v1/namespaces", Who::KeyHolder, namespaces::namespaces),
@@ -76,11 +82,13 @@ const ROUTES: [Route; 18] = [
     route("GET", "/api/v1/domains/{bizCode}/groups", Who::KeyHolder, lists::groups),
     route("GET", "/api/v1/domains/{bizCode}/clients", Who::KeyHolder, lists::clients),
     route("POST", "/api/v1/drain", Who::KeyHolder, drain::serve),
+    route("GET", "/api/v1/slow", Who::KeyHolder, slow::serve),
     route("GET", "/api/v1/openapi.json", Who::KeyHolder, openapi),
     route("GET", "/metrics", Who::KeyHolder, metrics::serve),
     route("GET", "/healthz", Who::Anybody, healthy),
     route("GET", "/readyz", Who::Anybody, ready),
-    route("GET", "/", Who::Anybody, home),
+    route("GET", "/", Who::Anybody, console::home),
+    route("GET", "/console/{file}", Who::Anybody, console::file),
 ];
 
 /// What also the addresses of clients serve when operators have their own.
@@ -89,8 +97,6 @@ const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 /// The description of all this.
 const OPENAPI: &str = include_str!("openapi.json");
 
-const HOME: &str = include_str!("home.html");
-
 /// Adds the routes to a server that serves these namespaces, and is ready without its cluster or is not.
 pub(crate) fn install(
     builder: Builder,
@@ -98,10 +104,12 @@ pub(crate) fn install(
     events: Sender<Event>,
     mut namespaces: Vec<String>,
     needs_cluster: bool,
+    addresses: Addresses,
 ) -> Builder {
     namespaces.sort();
     let (access, drain_s) = (live.access.clone(), live.drain_s.clone());
-    let api = Arc::new(Api { access, namespaces, needs_cluster, process: Process::new(), drain_s, events });
+    let process = Process::new();
+    let api = Arc::new(Api { access, namespaces, needs_cluster, process, drain_s, events, addresses });
     let builder = self::namespaces::install(lists::install(builder));
     ROUTES.iter().fold(builder, |builder, route| {
         let api = api.clone();
@@ -110,7 +118,8 @@ pub(crate) fn install(
                 if route.who == Who::KeyHolder
                     && let Err(refusal) = api.access.rules().check_api(request)
                 {
-                    log::info!("{}: refused with {}: {}", request.peer(), refusal.status, route.path);
+                    let (peer, status, path) = (request.peer(), refusal.status, route.path);
+                    log::info!(peer:%, status, path; "{peer}: refused with {status}: {path}");
                     return responder.send(cx, refusal);
                 }
                 (route.handler)(&api, cx, request, params, responder);
@@ -144,10 +153,6 @@ fn ready(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, resp
         return responder.send(cx, Response::error(503, "cluster_down", "Redis is not reached"));
     }
     cx.gather(|_| (), |cx, _| responder.send(cx, Response::text(200, "ready\n")));
-}
-
-fn home(_: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, responder: Responder) {
-    responder.send(cx, Response::html(200, HOME));
 }
 
 /// A request that cannot be taken.

@@ -51,6 +51,17 @@ impl Process {
     }
 }
 
+/// Processor time of all threads in seconds, user and system.
+pub(super) fn cpu_s() -> Option<f64> {
+    // Hundredths of a second: USER_HZ, which programs see whatever the kernel counts in. proc_pid_stat(5).
+    const TICKS_PER_S: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name before may have anything in it, spaces and parentheses too; the fields count from the one behind it, the third.
+    let (_, fields) = text.rsplit_once(") ")?;
+    let mut times = fields.split(' ').skip(14 - 3).map_while(|field| field.parse::<u64>().ok());
+    Some((times.next()? + times.next()?) as f64 / TICKS_PER_S)
+}
+
 fn resident_bytes() -> Option<u64> {
     field("/proc/self/status", "VmRSS:")
 }
@@ -76,5 +87,14 @@ mod tests {
         let memory = Memory { ceiling: 3_000_000, process: 1, kernel: 2_000_000, is_over: false };
         let more: Vec<_> = process.memory(Some(memory)).collect();
         assert_eq!(more[1..], [("kernel", 2_000_000), ("ceiling", 3_000_000), parts[1]]);
+    }
+
+    #[test]
+    fn work_costs_processor_time() {
+        let before = cpu_s().unwrap();
+        let begun = Instant::now();
+        while cpu_s().unwrap() < before + 0.03 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the processor has worked all the time");
+        }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) use keys::{Key, keys};
 pub(crate) use slot::Value;
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 
+use crate::logging::LogFormat;
 use fanfare::{Compression, Limits, ListenAddr, RedisUrl};
 use log::LevelFilter;
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ pub(crate) struct Config {
     /// They share the load.
     pub(crate) balance: bool,
     pub(crate) log: LevelFilter,
+    pub(crate) log_format: LogFormat,
     /// Others may come in without authentication.
     pub(crate) open: bool,
     pub(crate) token: Option<String>,
@@ -88,6 +90,7 @@ impl Default for Config {
             reactors: 0,
             balance: true,
             log: LevelFilter::Info,
+            log_format: LogFormat::Text,
             open: false,
             token: None,
             origins: Vec::new(),

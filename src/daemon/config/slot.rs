@@ -3,6 +3,7 @@
 //! Owns the kinds of values. Leaves the keys to [`super::keys`], and what only Socket.IO has to [`super::socketio`].
 
 use super::socketio::{Cors, Parser, Transport, is_cookie_name, is_namespace, is_path};
+use crate::logging::LogFormat;
 use fanfare::{ListenAddr, RedisUrl};
 use log::LevelFilter;
 use std::fmt::Write as _;
@@ -109,6 +110,7 @@ pub(super) enum Slot<'c> {
     Bytes(&'c mut Option<u64>, RangeInclusive<u64>),
     Switch(&'c mut bool),
     Level(&'c mut LevelFilter),
+    LogFormat(&'c mut LogFormat),
     Secret(&'c mut Option<String>),
     Origins(&'c mut Vec<String>),
     /// At least one.
@@ -142,6 +144,7 @@ impl Slot<'_> {
             }
             Slot::Switch(_) => "true or false".to_owned(),
             Slot::Level(_) => "off, error, warn, info, debug or trace".to_owned(),
+            Slot::LogFormat(_) => "text or json".to_owned(),
             Slot::Secret(_) => format!("1 to {SECRET_BYTES} visible ASCII characters without spaces"),
             Slot::Origins(_) => "origins such as https://app.example, without a path".to_owned(),
             Slot::Addresses(_) | Slot::OptionalAddresses(_) => {
@@ -179,6 +182,7 @@ impl Slot<'_> {
             Slot::Bytes(at, range) => *at = Some(value.number(&range)?).filter(|bytes| *bytes > 0),
             Slot::Switch(at) => *at = value.switch()?,
             Slot::Level(at) => *at = value.text()?.parse().ok()?,
+            Slot::LogFormat(at) => *at = LogFormat::find(value.text()?)?,
             Slot::Secret(at) => {
                 let secret = value.text()?;
                 let fits = (1..=SECRET_BYTES).contains(&secret.len());
@@ -250,6 +254,7 @@ impl Slot<'_> {
             Slot::Bytes(at, _) => at.unwrap_or(0).to_string(),
             Slot::Switch(at) => at.to_string(),
             Slot::Level(at) => text(&at.as_str().to_lowercase()),
+            Slot::LogFormat(at) => text(at.name()),
             Slot::Secret(at) => text(at.as_ref().map(|_| "***")?),
             Slot::Origins(at) | Slot::Namespaces(at, _) => list(at.clone()),
             Slot::Addresses(at) | Slot::OptionalAddresses(at) => {

@@ -72,7 +72,8 @@ impl Endpoint for Gateway {
             // The server logs the address and the reason; who it was, nobody else knows.
             if let Ok(query) = request.query() {
                 let [domain, client] = ["bizCode", "clientId"].map(|name| query.get(name).unwrap_or("-"));
-                log::info!("{}: {domain:?} {client:?} is refused", request.peer());
+                let peer = request.peer();
+                log::info!(peer:%, domain, client; "{peer}: {domain:?} {client:?} is refused");
             }
         })
     }

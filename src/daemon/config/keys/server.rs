@@ -29,6 +29,12 @@ pub(super) const KEYS: &[Key] = &[
         slot: |config| Slot::Level(&mut config.log),
     },
     Key {
+        name: "log_format",
+        flag: Some(("log-format", "FORMAT")),
+        about: "How a line of the log looks: text, or json for programs",
+        slot: |config| Slot::LogFormat(&mut config.log_format),
+    },
+    Key {
         name: "open",
         flag: Some(("open", "BOOL")),
         about: "Let other machines in although no client token or no API key is set",
