@@ -1,6 +1,7 @@
 //! The command line. Its flags are the keys of the configuration that have one.
 
 use crate::config::{FILE_VARIABLE, Key, Value, keys};
+use crate::plan::{self, Form, Question};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
@@ -14,6 +15,10 @@ pub(crate) enum Task {
     Serve(Given),
     /// Validate and print the configuration.
     Check(Given),
+    /// Print what so many connections need.
+    Plan(Given, Question, Form),
+    /// Compare the machine with it.
+    Doctor(Given, Question),
     /// Print this: the help or the version.
     Say(String),
 }
@@ -39,6 +44,8 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Task, S
     };
     Ok(match matches.subcommand() {
         Some(("check", matches)) => Task::Check(given(matches)),
+        Some(("plan", matches)) => Task::Plan(given(matches), Question::of(matches), Form::of(matches)),
+        Some(("doctor", matches)) => Task::Doctor(given(matches), Question::of(matches)),
         Some((_, matches)) => Task::Serve(given(matches)),
         None => Task::Serve(given(&matches)),
     })
@@ -47,12 +54,16 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Task, S
 fn command() -> Command {
     let serve = Command::new("serve").about("Run the server; the same as no command");
     let check = Command::new("check").about("Validate the configuration and print what is in effect");
+    let plan = Command::new("plan").about("Print the settings and the memory that so many connections need");
+    let doctor = Command::new("doctor").about("Compare this machine with what so many connections need");
     with_settings(Command::new("fanfare"))
         .version(env!("CARGO_PKG_VERSION"))
         .about("A realtime push server")
         .args_conflicts_with_subcommands(true)
         .subcommand(with_settings(serve))
         .subcommand(with_settings(check))
+        .subcommand(with_settings(plan::with_form(plan::with_question(plan, true))))
+        .subcommand(with_settings(plan::with_question(doctor, false)))
 }
 
 fn with_settings(command: Command) -> Command {

@@ -8,6 +8,7 @@ mod events;
 mod flags;
 mod gateway;
 mod logging;
+mod plan;
 mod raw;
 mod serve;
 
@@ -47,6 +48,12 @@ fn run() -> Result<(), (u8, String)> {
             serve::serve(&loaded, client).map_err(|error| (FAILURE, error))
         }
         Task::Check(given) => say(&load(&given)?.0.show()),
+        Task::Plan(given, question, form) => say(&plan::plan(&question, form, &load(&given)?.0.config)),
+        Task::Doctor(given, question) => {
+            let (text, wrong) = plan::doctor(&question, &load(&given)?.0.config);
+            say(&text)?;
+            if wrong == 0 { Ok(()) } else { Err((FAILURE, format!("{wrong} of these will not do"))) }
+        }
         Task::Say(text) => say(&text),
     }
 }
