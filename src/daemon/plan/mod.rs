@@ -20,8 +20,8 @@ use machine::{Machine, UNBOUNDED};
 /// The kernel's part of an idle connection, in bytes.
 const KERNEL_BYTES: u64 = 4_096;
 /// The process without a connection: itself, and each reactor.
-const PROCESS_BYTES: u64 = 8 << 20;
-const REACTOR_BYTES: u64 = 1 << 20;
+const PROCESS_BYTES: u64 = 10 << 20;
+const REACTOR_BYTES: u64 = 512 << 10;
 /// What the kernel keeps for a reader that reads nothing: as `net.ipv4.tcp_wmem` has it by default.
 const SLOW_KERNEL_BYTES: u64 = 4 << 20;
 /// What `net.ipv4.tcp_notsent_lowat` should be for a great many slow readers, and what the kernel keeps then.

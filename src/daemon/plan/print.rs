@@ -51,7 +51,7 @@ fn title(load: &Load) -> String {
     format!("{connections} connections of {protocol}, {reactors} reactors")
 }
 
-fn sysctl(load: &Load, machine: &Machine) -> String {
+pub(super) fn sysctl(load: &Load, machine: &Machine) -> String {
     let mut out = format!(
         "# {}. What is better here already is kept.\n# To have it now: sysctl -p and this file's name.\n",
         title(load)
