@@ -38,6 +38,17 @@ impl Probe {
         Ok(Duration::from_millis(10 * ticks.sum::<u64>()))
     }
 
+    /// Descriptors of all of its threads' tables. One that several threads share counts once for each of them.
+    pub fn descriptors(&self) -> io::Result<u64> {
+        let mut open = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            // A thread may end between the listing and the reading.
+            let Ok(table) = fs::read_dir(task?.path().join("fd")) else { continue };
+            open += table.count() as u64;
+        }
+        Ok(open)
+    }
+
     /// Proportional set size: its own memory, and its share of what it has in common with others.
     pub fn pss_bytes(&self) -> io::Result<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
@@ -56,6 +67,7 @@ mod tests {
         let probe = Probe::new(std::process::id()).unwrap();
         assert!(probe.pss_bytes().unwrap() > 100_000);
         assert!(probe.cpu().unwrap() > Duration::ZERO);
+        assert!(probe.descriptors().unwrap() >= 3);
         assert!(probe.cpu_in_ticks().unwrap() < Duration::from_secs(600));
         assert!(Probe::new(u32::MAX - 1).is_err());
     }
