@@ -4,6 +4,8 @@
 # make bench   the cost of a delivery against a bare send() loop, messages from one server to another, and criterion's
 #              benches
 # make flood   100,000 connections and a broadcast to all of them: make flood REACTORS=6 FLOOD="hold …"
+# make soak    20 minutes of comings and goings, after which the server may hold no more than before: make soak SOAK="--seconds 60"
+# make tuning  what settings of the kernel do, each in a network namespace of its own
 
 CARGO ?= cargo
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
@@ -11,16 +13,18 @@ ARGS ?=
 REACTORS ?= 6
 FLOOD ?= hold --connections 100000 --seconds 10 --broadcast
 COMPARE ?= compare
+SOAK ?= --seconds 1200
+TUNING ?=
 
 # What tests the programs from outside, after they were built. Each ends with a status other than 0 if it fails,
 # and finds the release programs in $(RELEASE).
-SUITES := "tests/clients/run.sh" "tools/autobahn/run.sh quick"
+SUITES := "tests/clients/run.sh" "tools/autobahn/run.sh quick" "$(RELEASE)/fanfare-flood soak --seconds 30 --at-most 10"
 
 # The examples that conformance suites drive. The others are what newcomers read: cargo test builds them, unoptimized;
 # optimized, each would take its 20 seconds.
 CONFORMANCE := $(patsubst examples/%.rs,--example %,$(wildcard examples/*.rs))
 
-.PHONY: run build test lint unit suites bench flood
+.PHONY: run build test lint unit suites bench flood soak tuning
 
 run:
 	@tools/setup.sh run
@@ -66,3 +70,9 @@ bench: build
 
 flood: build
 	tools/flood/run.sh $(RELEASE) $(REACTORS) $(FLOOD)
+
+soak: build
+	$(RELEASE)/fanfare-flood soak $(SOAK)
+
+tuning: build
+	tools/flood/tuning.sh $(RELEASE) $(TUNING)

@@ -124,7 +124,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         rule: Rule::AtLeast,
         unit: Unit::Count,
         effect: "Newcomers of a reactor that wait to be accepted: more of them are not answered and try again a second later",
-        cost: "none until they come, then 4 KB for each that waits",
+        cost: "none until they come, then 2.4 KB for each that waits",
         wanted: |load| {
             let reactor = load.connections.div_ceil(load.reactors).next_power_of_two();
             Some(vec![reactor.clamp(BACKLOG_DEFAULT, BACKLOG)])
@@ -170,7 +170,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         rule: Rule::AtLeast,
         unit: Unit::Count,
         effect: "Connections that the firewall follows, where it does: the packets of others are dropped",
-        cost: "about 320 bytes for each that is followed; notrack rules for the port cost nothing",
+        cost: "about 256 bytes for each that is followed; notrack rules for the port cost nothing",
         wanted: |load| Some(vec![load.connections / 4 * 5 + OTHER_FILES]),
         here: |machine| match machine.follows_connections() {
             Some(false) => Here::Nothing("nothing is followed"),
