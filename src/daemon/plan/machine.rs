@@ -78,13 +78,6 @@ impl Machine {
         let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map_while(|word| word.parse().ok());
         Some(vec![numbers.next()?, numbers.next()?])
     }
-
-    /// How eager the kernel is with huge pages: 0 never, 1 where asked (`madvise`), 2 always.
-    pub(super) fn huge_pages(&self) -> Option<u64> {
-        let text = self.read("sys/kernel/mm/transparent_hugepage/enabled")?;
-        let chosen = text.split_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']'))?;
-        ["never", "madvise", "always"].iter().position(|word| *word == chosen).map(|place| place as u64)
-    }
 }
 
 fn bound(text: &str, none: &str) -> Option<u64> {

@@ -83,7 +83,6 @@ pub(super) enum Unit {
     Count,
     Bytes,
     Version,
-    HugePages,
 }
 
 /// All of them.
@@ -204,16 +203,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
-        name: "transparent_hugepage",
-        place: Place::Machine("echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"),
-        rule: Rule::AtMost,
-        unit: Unit::HugePages,
-        effect: "always makes pages of 2 MB of the heap: what connections leave behind goes back to the kernel later",
-        cost: "none",
-        wanted: |_| Some(vec![1]),
-        here: |machine| machine.huge_pages().into(),
-    },
-    Setting {
         name: "MemTotal",
         place: Place::Machine("more memory, or fewer connections"),
         rule: Rule::AtLeast,
@@ -311,11 +300,6 @@ impl Setting {
         let text = |number: &u64| match (self.unit, *number) {
             (_, UNBOUNDED) => "unbounded".to_owned(),
             (Unit::Bytes, bytes) => super::print::bytes(bytes),
-            (Unit::HugePages, eagerness) => match eagerness {
-                0 => "never".to_owned(),
-                1 => "madvise".to_owned(),
-                _ => "always".to_owned(),
-            },
             (_, number) => number.to_string(),
         };
         let separator = if self.unit == Unit::Version { "." } else { " " };
