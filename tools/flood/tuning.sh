@@ -55,8 +55,8 @@ slow() {
     export FANFARE_LIMITS_OUTBOX_BYTES
     line=$(served slow --connections 200 --messages 80 --payload 100000)
     each=$(echo "$line" | number kernel_bytes_each)
-    large=$(delivery --messages 200 --payload 100000)
-    small=$(delivery --messages 4000 --payload 1000)
+    large=$(delivery --messages 40 --payload 100000)
+    small=$(delivery --messages 1500 --payload 1000)
     awk -v each="$each" -v large="$large" -v small="$small" \
         'BEGIN { printf "%.0f bytes for each slow reader; a delivery of 100,000 bytes %.1f us, of 1,000 bytes %.2f us\n",
                  each, large, small }'

@@ -51,10 +51,19 @@ impl Probe {
 
     /// Proportional set size: its own memory, and its share of what it has in common with others.
     pub fn pss_bytes(&self) -> io::Result<u64> {
+        self.rollup("Pss:")
+    }
+
+    /// Heap and stacks, which it has in common with nobody: another process of the same program makes no difference.
+    pub fn anonymous_bytes(&self) -> io::Result<u64> {
+        self.rollup("Pss_Anon:")
+    }
+
+    fn rollup(&self, field: &str) -> io::Result<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
-        let kilobytes = rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next());
+        let kilobytes = rollup.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next());
         let kilobytes = kilobytes.and_then(|number| number.parse::<u64>().ok());
-        kilobytes.map(|kb| kb * 1024).ok_or_else(|| io::Error::other("no Pss in smaps_rollup"))
+        kilobytes.map(|kb| kb * 1024).ok_or_else(|| io::Error::other(format!("no {field} in smaps_rollup")))
     }
 }
 
@@ -67,6 +76,7 @@ mod tests {
         let probe = Probe::new(std::process::id()).unwrap();
         assert!(probe.pss_bytes().unwrap() > 100_000);
         assert!(probe.cpu().unwrap() > Duration::ZERO);
+        assert!((1..=probe.pss_bytes().unwrap()).contains(&probe.anonymous_bytes().unwrap()));
         assert!(probe.descriptors().unwrap() >= 3);
         assert!(probe.cpu_in_ticks().unwrap() < Duration::from_secs(600));
         assert!(Probe::new(u32::MAX - 1).is_err());

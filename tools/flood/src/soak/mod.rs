@@ -90,7 +90,7 @@ pub fn soak(args: &SoakArgs) -> Result<bool, Failure> {
         thread::sleep(SETTLE);
         match look(&server, probe, args.connections, start)? {
             Ok(sample) => {
-                let sample = Sample { pss_most: peak.take().max(sample.pss), ..sample };
+                let sample = Sample { memory_most: peak.take().max(sample.memory), ..sample };
                 if !args.json {
                     eprintln!("round {:3}: {sample}", rounds.count());
                 }
@@ -206,8 +206,8 @@ fn look(
                 at_s: start.elapsed().as_secs_f64(),
                 connections: open,
                 descriptors,
-                pss: probe.pss_bytes()?,
-                pss_most: 0,
+                memory: probe.anonymous_bytes()?,
+                memory_most: 0,
             }));
         }
         before = Some(descriptors);
@@ -250,8 +250,8 @@ impl Peak {
         let (most, end) = (peak.most.clone(), peak.end.clone());
         thread::spawn(move || {
             // A server that ends is noticed by everybody else.
-            while let (false, Ok(pss)) = (end.load(Ordering::Relaxed), probe.pss_bytes()) {
-                most.fetch_max(pss, Ordering::Relaxed);
+            while let (false, Ok(memory)) = (end.load(Ordering::Relaxed), probe.anonymous_bytes()) {
+                most.fetch_max(memory, Ordering::Relaxed);
                 thread::sleep(PEAK_LOOK);
             }
         });

@@ -22,17 +22,20 @@ pub(super) struct Sample {
     pub(super) connections: u64,
     /// Of all tables of the server.
     pub(super) descriptors: u64,
-    /// Proportional set size in bytes.
-    pub(super) pss: u64,
+    /// Heap and stacks in bytes.
+    pub(super) memory: u64,
     /// The most of it since the sample before.
-    pub(super) pss_most: u64,
+    pub(super) memory_most: u64,
 }
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sample { at_s, connections, descriptors, pss, pss_most } = *self;
-        let (pss, most) = (mib(pss), mib(pss_most));
-        write!(f, "{at_s:.0} s, {connections} connections, {descriptors} descriptors, {pss}, at most {most}")
+        let Sample { at_s, connections, descriptors, memory, memory_most } = *self;
+        let (memory, most) = (mib(memory), mib(memory_most));
+        write!(
+            f,
+            "{at_s:.0} s, {connections} connections, {descriptors} descriptors, {memory}, at most {most}"
+        )
     }
 }
 
@@ -48,8 +51,8 @@ pub(super) struct Soak {
     churned: u64,
     received: u64,
     /// Medians of the first and the last third, after the warm-up, in bytes.
-    pss_first: Option<u64>,
-    pss_last: Option<u64>,
+    memory_first: Option<u64>,
+    memory_last: Option<u64>,
     /// By which it grew.
     growth_percent: Option<f64>,
     at_most_percent: f64,
@@ -82,7 +85,7 @@ impl Soak {
             let third = warm.len() / 3;
             let (first, last) = (median(&warm[..third]), median(&warm[warm.len() - third..]));
             let growth = (last as f64 / first as f64 - 1.0) * 100.0;
-            (self.pss_first, self.pss_last) = (Some(first), Some(last));
+            (self.memory_first, self.memory_last) = (Some(first), Some(last));
             self.growth_percent = Some(growth);
             if growth > self.at_most_percent {
                 let (first, last) = (mib(first), mib(last));
@@ -111,15 +114,16 @@ impl Soak {
                 format!("{:.0}", sample.at_s),
                 sample.connections.to_string(),
                 sample.descriptors.to_string(),
-                mib(sample.pss),
-                mib(sample.pss_most),
+                mib(sample.memory),
+                mib(sample.memory_most),
             ]);
         }
         println!("{table}");
         let Soak { rounds, churned, received, connections, seconds, .. } = self;
         println!("{connections} connections stayed for {seconds:.0} s");
         println!("{churned} came and went in {rounds} rounds, and got {received} messages");
-        if let (Some(first), Some(last), Some(growth)) = (self.pss_first, self.pss_last, self.growth_percent)
+        if let (Some(first), Some(last), Some(growth)) =
+            (self.memory_first, self.memory_last, self.growth_percent)
         {
             println!(
                 "memory, median of the first and of the last third: {}, {}: {growth:+.2} %",
@@ -140,7 +144,7 @@ impl Soak {
 }
 
 fn median(samples: &[Sample]) -> u64 {
-    let mut sorted: Vec<u64> = samples.iter().map(|sample| sample.pss).collect();
+    let mut sorted: Vec<u64> = samples.iter().map(|sample| sample.memory).collect();
     sorted.sort_unstable();
     sorted[sorted.len() / 2]
 }
@@ -154,12 +158,12 @@ mod tests {
     use super::*;
 
     fn soaked(samples: impl Iterator<Item = (u64, u64)>) -> Soak {
-        let sample = |(round, (pss, descriptors))| Sample {
+        let sample = |(round, (memory, descriptors))| Sample {
             at_s: round as f64,
             connections: 100,
             descriptors,
-            pss,
-            pss_most: pss,
+            memory,
+            memory_most: memory,
         };
         let samples = samples.enumerate().map(sample).collect();
         let mut soak = Soak { samples, ..Soak::new(3.0, 100) };
