@@ -7,6 +7,8 @@
 # make install   the program, its units, man page and completions: make install PREFIX=/usr/local DESTDIR=/tmp/package
 # make uninstall
 # make dist      all of that in a tarball, with a script that installs it, in target/dist
+# make soak    20 minutes of comings and goings, after which the server may hold no more than before: make soak SOAK="--seconds 60"
+# make tuning  what settings of the kernel do, each in a network namespace of its own
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -21,16 +23,18 @@ ARGS ?=
 REACTORS ?= 6
 FLOOD ?= hold --connections 100000 --seconds 10 --broadcast
 COMPARE ?= compare
+SOAK ?= --seconds 1200
+TUNING ?=
 
 # What tests the programs from outside, after they were built. Each ends with a status other than 0 if it fails,
 # and finds the release programs in $(RELEASE).
-SUITES := "tests/clients/run.sh" "tools/autobahn/run.sh quick"
+SUITES := "tests/clients/run.sh" "tools/autobahn/run.sh quick" "$(RELEASE)/fanfare-flood soak --seconds 30 --at-most 10"
 
 # The examples that conformance suites drive. The others are what newcomers read: cargo test builds them, unoptimized;
 # optimized, each would take its 20 seconds.
 CONFORMANCE := $(patsubst examples/%.rs,--example %,$(wildcard examples/*.rs))
 
-.PHONY: run build test lint unit suites bench flood stage install uninstall dist
+.PHONY: run build test lint unit suites bench flood soak tuning stage install uninstall dist
 
 run:
 	@tools/setup.sh run
@@ -96,3 +100,9 @@ dist: stage
 	@name=fanfare-$$($(PROGRAM) --version | cut -d ' ' -f 2)-$$(uname -m)-linux && mkdir -p $(TARGET)/dist && \
 		tar -C $(TARGET) --transform "s,^stage,$$name," --owner=0 --group=0 -czf $(TARGET)/dist/$$name.tar.gz stage && \
 		echo "$(TARGET)/dist/$$name.tar.gz"
+
+soak: build
+	$(RELEASE)/fanfare-flood soak $(SOAK)
+
+tuning: build
+	tools/flood/tuning.sh $(RELEASE) $(TUNING)

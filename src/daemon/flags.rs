@@ -2,6 +2,7 @@
 
 use crate::config::{FILE_VARIABLE, Key, Value, keys};
 use crate::{publish_command, top};
+use crate::plan::{self, Form, Question};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
@@ -21,6 +22,10 @@ pub(crate) enum Task {
     Publish(ArgMatches),
     /// Show the numbers of a server.
     Top(ArgMatches),
+    /// Print what so many connections need.
+    Plan(Given, Question, Form),
+    /// Compare the machine with it.
+    Doctor(Given, Question),
     /// Print this: the help or the version.
     Say(String),
 }
@@ -57,6 +62,8 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Task, S
         Some((GENERATE, matches)) => generate(matches),
         Some(("publish", matches)) => Task::Publish(matches.clone()),
         Some(("top", matches)) => Task::Top(matches.clone()),
+        Some(("plan", matches)) => Task::Plan(given(matches), Question::of(matches), Form::of(matches)),
+        Some(("doctor", matches)) => Task::Doctor(given(matches), Question::of(matches)),
         Some((_, matches)) => Task::Serve(given(matches)),
         None => Task::Serve(given(&matches)),
     })
@@ -84,6 +91,8 @@ fn generate(matches: &ArgMatches) -> Task {
 pub(crate) fn described() -> Command {
     let serve = Command::new("serve").about("Run the server; the same as no command");
     let check = Command::new("check").about("Validate the configuration and print what is in effect");
+    let plan = Command::new("plan").about("Print the settings and the memory that so many connections need");
+    let doctor = Command::new("doctor").about("Compare this machine with what so many connections need");
     with_settings(Command::new("fanfare"))
         .version(env!("CARGO_PKG_VERSION"))
         .about("A realtime push server")
@@ -92,6 +101,8 @@ pub(crate) fn described() -> Command {
         .subcommand(with_settings(check))
         .subcommand(publish_command::command())
         .subcommand(top::command())
+        .subcommand(with_settings(plan::with_form(plan::with_question(plan, true))))
+        .subcommand(with_settings(plan::with_question(doctor, false)))
 }
 
 fn with_settings(command: Command) -> Command {

@@ -11,6 +11,7 @@ mod life;
 mod logging;
 mod papers;
 mod publish_command;
+mod plan;
 mod raw;
 mod reload;
 mod remote;
@@ -63,6 +64,12 @@ fn run() -> Result<(), (u8, String)> {
             publish_command::run(&matches).map_err(status_of).and_then(|text| say(&text))
         }
         Task::Top(matches) => top::run(&matches).map_err(status_of).and_then(|text| say(&text)),
+        Task::Plan(given, question, form) => say(&plan::plan(&question, form, &load(&given)?.0.config)),
+        Task::Doctor(given, question) => {
+            let (text, wrong) = plan::doctor(&question, &load(&given)?.0.config);
+            say(&text)?;
+            if wrong == 0 { Ok(()) } else { Err((FAILURE, format!("{wrong} of these will not do"))) }
+        }
         Task::Say(text) => say(&text),
     }
 }

@@ -9,6 +9,8 @@ use crate::compare::CompareArgs;
 use crate::load::{Mode, Pick};
 use crate::relay::RelayArgs;
 use crate::shared::Options;
+use crate::slow::SlowArgs;
+use crate::soak::SoakArgs;
 use crate::speech::{Protocol, Speech, Transport};
 use crate::sys;
 use crate::target::{Defaults, Target};
@@ -43,6 +45,10 @@ pub enum Command {
     Compare(CompareArgs),
     /// From clients of one server to clients of another: how many messages a second?
     Relay(RelayArgs),
+    /// Broadcast to some that read and to many that do not: do those that read miss anything?
+    Slow(SlowArgs),
+    /// Churn for a long time: does a server keep memory or descriptors?
+    Soak(SoakArgs),
 }
 
 /// What every command takes.

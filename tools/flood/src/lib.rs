@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod bare;
+mod client;
 pub mod compare;
 pub mod crew;
 pub mod ledger;
@@ -18,6 +19,8 @@ pub mod report;
 pub mod roster;
 pub mod run;
 pub mod shared;
+pub mod slow;
+pub mod soak;
 pub mod speech;
 pub mod stats;
 pub mod sys;

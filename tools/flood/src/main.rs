@@ -8,6 +8,7 @@ use fanfare_flood::compare;
 use fanfare_flood::relay;
 use fanfare_flood::report::{Report, print_table, write_page};
 use fanfare_flood::run::{self, Failure};
+use fanfare_flood::{slow, soak};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -19,6 +20,8 @@ fn main() -> ExitCode {
         Command::Storm(args) => (&args.common, run::storm(args)),
         Command::Compare(args) => return status(compare::compare(args)),
         Command::Relay(args) => return status(relay::relay(args)),
+        Command::Slow(args) => return status(slow::slow(args)),
+        Command::Soak(args) => return status(soak::soak(args)),
     };
     status(outcome.and_then(|report| show(common, &report)))
 }

@@ -38,12 +38,32 @@ impl Probe {
         Ok(Duration::from_millis(10 * ticks.sum::<u64>()))
     }
 
+    /// Descriptors of all of its threads' tables. One that several threads share counts once for each of them.
+    pub fn descriptors(&self) -> io::Result<u64> {
+        let mut open = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            // A thread may end between the listing and the reading.
+            let Ok(table) = fs::read_dir(task?.path().join("fd")) else { continue };
+            open += table.count() as u64;
+        }
+        Ok(open)
+    }
+
     /// Proportional set size: its own memory, and its share of what it has in common with others.
     pub fn pss_bytes(&self) -> io::Result<u64> {
+        self.rollup("Pss:")
+    }
+
+    /// Heap and stacks, which it has in common with nobody: another process of the same program makes no difference.
+    pub fn anonymous_bytes(&self) -> io::Result<u64> {
+        self.rollup("Pss_Anon:")
+    }
+
+    fn rollup(&self, field: &str) -> io::Result<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
-        let kilobytes = rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next());
+        let kilobytes = rollup.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next());
         let kilobytes = kilobytes.and_then(|number| number.parse::<u64>().ok());
-        kilobytes.map(|kb| kb * 1024).ok_or_else(|| io::Error::other("no Pss in smaps_rollup"))
+        kilobytes.map(|kb| kb * 1024).ok_or_else(|| io::Error::other(format!("no {field} in smaps_rollup")))
     }
 }
 
@@ -56,6 +76,8 @@ mod tests {
         let probe = Probe::new(std::process::id()).unwrap();
         assert!(probe.pss_bytes().unwrap() > 100_000);
         assert!(probe.cpu().unwrap() > Duration::ZERO);
+        assert!((1..=probe.pss_bytes().unwrap()).contains(&probe.anonymous_bytes().unwrap()));
+        assert!(probe.descriptors().unwrap() >= 3);
         assert!(probe.cpu_in_ticks().unwrap() < Duration::from_secs(600));
         assert!(Probe::new(u32::MAX - 1).is_err());
     }

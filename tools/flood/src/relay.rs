@@ -4,8 +4,7 @@
 //! and writes as many as fit at once; its receiver takes them one by one, in order. Only `/ws`, mode 100.
 
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -14,11 +13,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
+use crate::client::Client;
 use crate::probe::Probe;
 use crate::run::Failure;
 use crate::target::{Defaults, Target};
-use crate::wire::frame::{next_frame, opcode, put_client_frame};
-use crate::wire::handshake::{Answer, put_request, read_answer};
+use crate::wire::frame::{opcode, put_client_frame};
 
 /// The most messages in one write.
 const BURST: u64 = 128;
@@ -80,10 +79,13 @@ pub fn relay(args: &RelayArgs) -> Result<bool, Failure> {
     let (from, to) = (target(&args.from)?, target(&args.to)?);
     let probes = args.pid.iter().map(|pid| Probe::new(*pid)).collect::<io::Result<Vec<_>>>()?;
     let patience = Duration::from_secs(args.timeout_s);
+    let connect = |target: &Target, name: &str| {
+        Client::connect(target, &format!("/ws?bizCode={DOMAIN}&clientId={name}"), patience)
+    };
     let mut pairs = Vec::new();
     for number in 0..args.pairs {
-        let receiver = connect(&to, &format!("r{number}"), patience)?;
-        pairs.push((connect(&from, &format!("s{number}"), patience)?, receiver));
+        let receiver = connect(&to, &format!("r{number}"))?;
+        pairs.push((connect(&from, &format!("s{number}"))?, receiver));
     }
     // What the receivers' server subscribes to reaches the senders' a moment later.
     for (number, (sender, receiver)) in pairs.iter_mut().enumerate() {
@@ -114,7 +116,7 @@ pub fn relay(args: &RelayArgs) -> Result<bool, Failure> {
 }
 
 /// All pairs at once; how many messages arrived, each behind the one before.
-fn run(pairs: Vec<(Connection, Connection)>, args: &RelayArgs) -> Result<u64, Failure> {
+fn run(pairs: Vec<(Client, Client)>, args: &RelayArgs) -> Result<u64, Failure> {
     let (messages, in_flight) = (args.messages, args.in_flight);
     thread::scope(|scope| {
         let mut receivers = Vec::new();
@@ -128,7 +130,7 @@ fn run(pairs: Vec<(Connection, Connection)>, args: &RelayArgs) -> Result<u64, Fa
     })
 }
 
-fn send(connection: &mut Connection, number: usize, messages: u64, in_flight: u64, arrived: &AtomicU64) {
+fn send(connection: &mut Client, number: usize, messages: u64, in_flight: u64, arrived: &AtomicU64) {
     let (mut sent, mut bytes, mut text) = (0, Vec::new(), String::new());
     while sent < messages {
         let arrived = arrived.load(Ordering::Acquire);
@@ -144,7 +146,7 @@ fn send(connection: &mut Connection, number: usize, messages: u64, in_flight: u6
         for content in sent..sent + burst {
             put_message(&mut bytes, &mut text, number, content, false);
         }
-        if connection.stream.write_all(&bytes).is_err() {
+        if connection.write(&bytes).is_err() {
             return;
         }
         sent += burst;
@@ -160,7 +162,7 @@ fn put_message(bytes: &mut Vec<u8>, text: &mut String, number: usize, content: u
 }
 
 /// Takes messages in their order until the last one, one that is not the next, or silence; how many they are.
-fn receive(connection: &mut Connection, messages: u64, arrived: &AtomicU64) -> io::Result<u64> {
+fn receive(connection: &mut Client, messages: u64, arrived: &AtomicU64) -> io::Result<u64> {
     let mut next = 0;
     while next < messages {
         let is_next = |text: &[u8]| content_of(text) == Some(next);
@@ -193,8 +195,8 @@ fn content_of(text: &[u8]) -> Option<u64> {
 
 /// Waits until a message of the sender gets to the receiver.
 fn introduce(
-    sender: &mut Connection,
-    receiver: &mut Connection,
+    sender: &mut Client,
+    receiver: &mut Client,
     number: usize,
     patience: Duration,
 ) -> Result<(), Failure> {
@@ -202,7 +204,7 @@ fn introduce(
     loop {
         bytes.clear();
         put_message(&mut bytes, &mut text, number, 0, true);
-        sender.stream.write_all(&bytes)?;
+        sender.write(&bytes)?;
         if sender.text(|receipt| receipt.ends_with(b"\"delivered\":1}"))? {
             // It was sent before the receipt.
             receiver.text(|_| true)?;
@@ -218,69 +220,6 @@ fn introduce(
 
 fn cpu(probes: &[Probe]) -> io::Result<Vec<f64>> {
     probes.iter().map(|probe| Ok(probe.cpu()?.as_secs_f64())).collect()
-}
-
-/// A client of `/ws`.
-struct Connection {
-    stream: TcpStream,
-    /// Received, from `at` on not looked at.
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-fn connect(target: &Target, client: &str, patience: Duration) -> Result<Connection, Failure> {
-    let stream = TcpStream::connect(target.address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
-    let mut connection = Connection { stream, bytes: Vec::new(), at: 0 };
-    let mut request = Vec::new();
-    let path = format!("/ws?bizCode={DOMAIN}&clientId={client}");
-    put_request(&mut request, &path, &target.host);
-    connection.stream.write_all(&request)?;
-    loop {
-        match read_answer(&connection.bytes, false) {
-            Answer::Open(head) => {
-                connection.at = head;
-                return Ok(connection);
-            }
-            Answer::Refused(refusal) => return Err(Failure::Io(io::Error::other(refusal.reason()))),
-            Answer::Incomplete => connection.fill()?,
-        }
-    }
-}
-
-impl Connection {
-    /// What is made of the next text.
-    fn text<T>(&mut self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-        loop {
-            let next =
-                next_frame(&self.bytes[self.at..]).map_err(|error| io::Error::other(error.to_string()))?;
-            match next {
-                Some((frame, length)) => {
-                    if frame.opcode != opcode::TEXT || !frame.fin {
-                        return Err(io::Error::other(
-                            "a frame that is no text: the server ended the connection?",
-                        ));
-                    }
-                    let result = read(frame.payload);
-                    self.at += length;
-                    return Ok(result);
-                }
-                None => self.fill()?,
-            }
-        }
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        self.bytes.drain(..self.at);
-        self.at = 0;
-        let have = self.bytes.len();
-        self.bytes.resize(have + (64 << 10), 0);
-        let read = self.stream.read(&mut self.bytes[have..]);
-        self.bytes.truncate(have + *read.as_ref().unwrap_or(&0));
-        if read? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! ratio is the median over the rounds. Frames are of the same length, whatever the protocol. Servers and flood
 //! each have a processor of their own where the machine has two.
 
-mod server;
+pub(crate) mod server;
 mod table;
 
 use std::io;

@@ -1,4 +1,4 @@
-//! The servers of a comparison: programs that are started for it and end with it.
+//! Servers that are started for a measurement and end with it, and runs of this program against them.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::speech::Protocol;
 
 /// A server that ends with this value.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Host and port.
     address: String,
@@ -28,9 +28,19 @@ impl Drop for Server {
 
 impl Server {
     /// Starts a program and waits for the line with its address.
-    pub(super) fn start(program: &Path, arguments: &[&str]) -> Result<Self, Failure> {
+    pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Self, Failure> {
+        Self::start_with(program, arguments, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub(crate) fn start_with(
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let mut child = Command::new(program)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| Failure::Usage(format!("{}: {error}", program.display())))?;
@@ -51,12 +61,17 @@ impl Server {
     }
 
     /// Its process.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Where it speaks a protocol.
-    pub(super) fn url(&self, protocol: Protocol) -> String {
+    pub(crate) fn url(&self, protocol: Protocol) -> String {
         let address = &self.address;
         match protocol {
             Protocol::Ws => format!("ws://{address}/ws"),
@@ -66,7 +81,7 @@ impl Server {
 }
 
 /// Runs this very program against a server; anything but a clean run is an error.
-pub(super) fn flood(
+pub(crate) fn flood(
     server: &Server,
     protocol: Protocol,
     options: &[(&str, Option<u32>)],
@@ -88,13 +103,13 @@ pub(super) fn flood(
 }
 
 /// The number at a place of a report.
-pub(super) fn number(report: &Value, place: &str) -> Result<f64, Failure> {
+pub(crate) fn number(report: &Value, place: &str) -> Result<f64, Failure> {
     let number = report.pointer(place).and_then(Value::as_f64);
     number.ok_or_else(|| Failure::Io(io::Error::other(format!("no {place} in the report of a run"))))
 }
 
 /// A program that was named, or stands beside this one.
-pub(super) fn program(given: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn program(given: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
     let path = match given {
         Some(path) => path.to_owned(),
         None => std::env::current_exe()?.with_file_name(name),

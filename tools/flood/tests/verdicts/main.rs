@@ -1,5 +1,6 @@
 //! The tool against a server that does things wrong on purpose: it has to notice, name it, and exit with 1.
 
+mod slow;
 mod socketio;
 mod storm;
 mod stub;
@@ -204,6 +205,10 @@ fn what_cannot_be_followed_is_2() {
         &["storm", "--within", "-1"],
         &["compare", "--protocol", "sio9"],
         &["hold", "--pid", "4294967294"],
+        &["slow", "--connections", "0"],
+        &["slow", "--url", "ws://10.0.0.1:3000"],
+        &["soak", "--seconds", "0"],
+        &["soak", "--fanfare", "/no/such/program"],
         &["broadcast", "--payload", "3"],
         &["nonsense"],
         &[],
