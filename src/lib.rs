@@ -182,7 +182,7 @@ pub use app::socketio;
 pub use app::{
     Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Endpoint, EngineOptions,
     Files, FilesError, Gone, Handle, JoinError, Message, NodeAnswer, Params, Query, ReactorStats, Refusal,
-    Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, Via, View, reply,
+    Reply, Request, Responder, Rooms, Socket, Stats, To, Transport, UpgradeDecision, Via, View, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

@@ -3,6 +3,7 @@
 //! Everything here runs on the reactor that owns the socket and must not block. Handlers only queue: bytes leave
 //! at the end of the turn.
 
+mod alarms;
 mod cluster;
 mod context;
 mod endpoint;
@@ -12,6 +13,7 @@ mod gather;
 mod guard;
 mod handle;
 mod http;
+mod kept;
 mod mail;
 mod names;
 mod nodes;
@@ -21,6 +23,7 @@ mod router;
 mod socket;
 pub mod socketio;
 mod stats;
+mod upgrading;
 
 pub use context::Context;
 pub use endpoint::{Admission, CloseCause, Endpoint, Message};
@@ -36,7 +39,9 @@ pub use reply::{Gone, Reply, reply};
 pub use router::Params;
 pub use socket::{JoinError, Socket};
 pub use stats::{ClusterStats, ReactorStats, Refusal, Stats};
+pub use upgrading::UpgradeDecision;
 
+pub(crate) use alarms::{Alarm, PLAIN};
 pub(crate) use cluster::{Answered, Back, Cluster, Gateway, Order};
 pub(crate) use context::{Core, Job, Later};
 pub(crate) use engine::{Mount, Served};
@@ -49,3 +54,4 @@ pub(crate) use nodes::NODES;
 pub(crate) use router::RouteFn;
 pub(crate) use router::{Found, Router};
 pub(crate) use socket::CLOSE_MS;
+pub(crate) use upgrading::{AskLater, Decided, Upgrade};

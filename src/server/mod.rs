@@ -1,5 +1,6 @@
 //! Where reactor, session, hub and handlers meet: the builder, the worker of a reactor, start and stop.
 
+mod alarms;
 mod builder;
 mod decisions;
 mod engine;

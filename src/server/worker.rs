@@ -121,6 +121,7 @@ impl Worker {
                     Job::Disconnect { link, number, epoch } => {
                         self.socketio_disconnect(link, number, epoch, out);
                     }
+                    Job::Upgrade(decided) => self.upgrade_decided(*decided, out),
                     Job::Reschedule { link } => self.engine_reschedule(link, out),
                     Job::Decided { waiting, verdict } => self.socketio_decided(waiting, &verdict, out),
                     Job::Answered { number, answer } => {
@@ -305,6 +306,7 @@ impl Handler for Worker {
         self.core.hand_in_late();
         self.run_jobs(out);
         self.look_at_arrivals(out);
+        self.ring_alarms(out);
         if !self.greeted.is_empty() {
             self.greet(out);
             self.run_jobs(out);
@@ -337,7 +339,8 @@ impl Handler for Worker {
         let greeting = (!self.greeted.is_empty()).then_some(GREETING_PAUSE);
         let arrivals = (!self.arrivals.is_empty()).then_some(Duration::ZERO);
         let late = self.core.asking.until_due(self.core.now).map(|ms| Duration::from_millis(u64::from(ms)));
-        put_off.into_iter().chain(greeting).chain(arrivals).chain(late).min()
+        let alarms = self.core.alarms.until_due(self.core.now.unix_ms);
+        put_off.into_iter().chain(greeting).chain(arrivals).chain(late).chain(alarms).min()
     }
 
     fn trim(&mut self) {
