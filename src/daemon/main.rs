@@ -11,6 +11,7 @@ mod logging;
 mod raw;
 mod serve;
 
+use access::Rules;
 use client::Client;
 use config::ConfigError;
 use flags::{Given, Task};
@@ -38,13 +39,14 @@ fn run() -> Result<(), (u8, String)> {
         let loaded = config::load(given.file.as_deref(), std::env::vars_os(), &given.values)?;
         let client = Client::read(&loaded.config.socketio)
             .map_err(|error| loaded.bad_value("socketio.client_dir", error))?;
-        Ok((loaded, client))
+        let rules = Rules::read(&loaded.config).map_err(|bad| loaded.bad_value(bad.key, bad.error))?;
+        Ok((loaded, client, rules))
     };
     let load = |given: &Given| load(given).map_err(|error: ConfigError| (USAGE, error.to_string()));
     match flags::parse(std::env::args_os()).map_err(usage)? {
         Task::Serve(given) => {
-            let (loaded, client) = load(&given)?;
-            serve::serve(&loaded, client).map_err(|error| (FAILURE, error))
+            let (loaded, client, rules) = load(&given)?;
+            serve::serve(&loaded, client, rules).map_err(|error| (FAILURE, error))
         }
         Task::Check(given) => say(&load(&given)?.0.show()),
         Task::Say(text) => say(&text),

@@ -1,6 +1,6 @@
 //! `fanfare serve`: the server from its configuration to its end.
 
-use crate::access::Access;
+use crate::access::{Access, Rules};
 use crate::client::{self, Client};
 use crate::config::{ClusterConfig, Config, Loaded};
 use crate::{api, events, gateway, logging};
@@ -21,21 +21,21 @@ const WATCH: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// Why it did not start, or why it ended by itself.
-pub(crate) fn serve(loaded: &Loaded, client: Client) -> Result<(), String> {
+pub(crate) fn serve(loaded: &Loaded, client: Client, rules: Rules) -> Result<(), String> {
     logging::start(loaded.config.log).map_err(|error| format!("cannot start the log: {error}"))?;
-    let result = serve_logged(loaded, client);
+    let result = serve_logged(loaded, client, rules);
     logging::finish();
     result
 }
 
-fn serve_logged(loaded: &Loaded, client: Client) -> Result<(), String> {
+fn serve_logged(loaded: &Loaded, client: Client, rules: Rules) -> Result<(), String> {
     let ending = Arc::new(AtomicBool::new(false));
     let signals = watch_signals(&ending).map_err(|error| format!("cannot handle signals: {error}"))?;
     if !loaded.strange_variables.is_empty() {
         log::warn!("these environment variables set nothing: {}", loaded.strange_variables.join(", "));
     }
 
-    let builder = client::install(server(&loaded.config), &loaded.config.socketio, client);
+    let builder = client::install(server(&loaded.config, rules), &loaded.config.socketio, client);
     let running = builder.start().map_err(|error| error.to_string())?;
     let file = loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     log::info!("fanfare {}, configuration file: {file}", env!("CARGO_PKG_VERSION"));
@@ -67,12 +67,8 @@ fn serve_logged(loaded: &Loaded, client: Client) -> Result<(), String> {
 }
 
 /// What is served, and where.
-fn server(config: &Config) -> Builder {
-    let access = Arc::new(Access {
-        token: config.token.clone(),
-        api_key: config.api_key.clone(),
-        origins: config.origins.clone(),
-    });
+fn server(config: &Config, rules: Rules) -> Builder {
+    let access = Arc::new(Access::new(rules));
     let builder = Server::builder()
         .reactors(config.reactors)
         .limits(config.limits.clone())

@@ -18,6 +18,10 @@ impl Fault {
         Fault { code: "bad_request", message: message.into() }
     }
 
+    pub(crate) fn not_allowed(message: impl Into<String>) -> Fault {
+        Fault { code: "not_allowed", message: message.into() }
+    }
+
     pub(crate) fn too_large(message: impl Into<String>) -> Fault {
         Fault { code: "too_large", message: message.into() }
     }

@@ -1,0 +1,107 @@
+//! Keys at a URL: a JSON Web Key Set (RFC 7517) that is fetched again and again.
+//!
+//! A thread of its own asks: at the start, every so often, and when a token names a key that is not known, but then not
+//! more often than every [`GAP`]. What it got last stays while asking fails; without anything yet, no token is right.
+
+use super::asking::agent;
+use super::jwt::KeySet;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The time between two requests, however often a new key is named.
+const GAP: Duration = Duration::from_secs(5);
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest answer, in bytes.
+const SET_BYTES: u64 = 256 << 10;
+
+/// The keys of a URL.
+pub(super) struct Jwks {
+    url: String,
+    refresh: Duration,
+    state: Arc<RwLock<State>>,
+    /// Wakes the thread, which ends when this is gone.
+    wake: SyncSender<()>,
+    /// For the thread, until it starts.
+    woken: Mutex<Option<Receiver<()>>>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: Option<Arc<KeySet>>,
+    fetched: Option<Instant>,
+}
+
+impl Jwks {
+    pub(super) fn new(url: &str, refresh: Duration) -> Jwks {
+        let (wake, woken) = mpsc::sync_channel(1);
+        Jwks { url: url.to_owned(), refresh, state: Arc::default(), wake, woken: Mutex::new(Some(woken)) }
+    }
+
+    /// Begins to ask.
+    pub(super) fn start(&self) {
+        let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(woken) = woken else { return };
+        let (url, refresh, state) = (self.url.clone(), self.refresh, self.state.clone());
+        let started = thread::Builder::new().name("jwks".to_owned()).spawn(move || {
+            keep_fresh(&url, refresh, &state, &woken);
+        });
+        if let Err(error) = started {
+            log::error!("no keys are fetched: {error}");
+        }
+    }
+
+    /// What is known.
+    pub(super) fn keys(&self) -> Option<Arc<KeySet>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).keys.clone()
+    }
+
+    /// A key is missing: it is asked for. False if that has just been done, so that there is no such key.
+    pub(super) fn ask(&self) -> bool {
+        // If it is full, the thread has been told.
+        let _ = self.wake.try_send(());
+        let fetched = self.state.read().unwrap_or_else(PoisonError::into_inner).fetched;
+        fetched.is_none_or(|fetched| fetched.elapsed() >= GAP)
+    }
+}
+
+fn keep_fresh(url: &str, refresh: Duration, state: &RwLock<State>, woken: &Receiver<()>) {
+    let agent = agent(TIMEOUT, 1);
+    loop {
+        let failed = match fetch(&agent, url) {
+            Ok(keys) => {
+                log::debug!("{url}: {} keys", keys.len());
+                let fresh = State { keys: Some(Arc::new(keys)), fetched: Some(Instant::now()) };
+                *state.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+                false
+            }
+            Err(error) => {
+                let kept = if state.read().unwrap_or_else(PoisonError::into_inner).keys.is_some() {
+                    "the keys stay as they were"
+                } else {
+                    "no token is right without keys"
+                };
+                log::warn!("keys of {url}: {error}; {kept}");
+                true
+            }
+        };
+        let begun = Instant::now();
+        match woken.recv_timeout(if failed { GAP.min(refresh) } else { refresh }) {
+            Ok(()) => thread::sleep(GAP.saturating_sub(begun.elapsed())),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn fetch(agent: &ureq::Agent, url: &str) -> Result<KeySet, String> {
+    let answer = agent.get(url).header("Accept", "application/json").call();
+    let mut answer = answer.map_err(|error| error.to_string())?;
+    if answer.status() != 200 {
+        return Err(format!("status {}", answer.status().as_u16()));
+    }
+    let body = answer.body_mut().with_config().limit(SET_BYTES).read_to_string();
+    KeySet::of_jwks(&body.map_err(|error| error.to_string())?)
+}
