@@ -93,7 +93,7 @@ impl FromStr for Rule {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (scope, targets) = rest.split_once(':').ok_or(BadRule)?;
+        let (scope, targets) = rest.split_once(':').filter(|_| !rest.starts_with('!')).ok_or(BadRule)?;
         let scope = Pattern::parse(scope).ok_or(BadRule)?;
         Ok(Rule { forbids, scope, targets: targets.parse()? })
     }
