@@ -61,6 +61,24 @@ impl JwtConfig {
         let JwtConfig { secret, public_key_file, jwks_file, jwks_url, .. } = self;
         secret.is_some() || public_key_file.is_some() || jwks_file.is_some() || jwks_url.is_some()
     }
+
+    /// A key that says how tokens are checked: whoever sets it means them to be.
+    fn lonely(&self) -> Option<&'static str> {
+        let usual = JwtConfig::default();
+        let (claims, usual_claims) = (&self.claims, &usual.claims);
+        let set = [
+            ("auth.jwt.audience", self.audience != usual.audience),
+            ("auth.jwt.issuer", self.issuer != usual.issuer),
+            ("auth.jwt.leeway_s", self.leeway_s != usual.leeway_s),
+            ("auth.jwt.jwks_refresh_s", self.jwks_refresh_s != usual.jwks_refresh_s),
+            ("auth.jwt.user_claim", claims.user != usual_claims.user),
+            ("auth.jwt.groups_claim", claims.groups != usual_claims.groups),
+            ("auth.jwt.rooms_claim", claims.rooms != usual_claims.rooms),
+            ("auth.jwt.publish_claim", claims.publish != usual_claims.publish),
+            ("auth.jwt.domain_claims", claims.domain != usual_claims.domain),
+        ];
+        set.into_iter().find_map(|(key, is_set)| is_set.then_some(key))
+    }
 }
 
 impl Config {
@@ -114,20 +132,18 @@ impl Loaded {
             let error = format!("expected at least {HMAC_BYTES} bytes: shorter ones can be guessed");
             return Err(self.bad_value(key, error));
         }
-        // Whoever sets them means tokens to be checked, which they would not be.
-        let needs = ["audience", "issuer", "leeway_s", "jwks_refresh_s"];
-        let needs = needs.into_iter().chain(["user_claim", "groups_claim", "rooms_claim"]);
-        let lonely = needs.chain(["publish_claim", "domain_claims"]).find_map(|leaf| {
-            let is_named = |key: &&&'static str| key.strip_prefix("auth.jwt.") == Some(leaf);
-            self.origins.keys().find(is_named).copied()
-        });
-        if let Some(key) = lonely.filter(|_| !jwt.is_on()) {
+        if let Some(key) = jwt.lonely().filter(|_| !jwt.is_on()) {
             let error = "expected auth.jwt.secret, public_key_file, jwks_file or jwks_url to be set as well";
             return Err(self.bad_value(key, error.to_owned()));
         }
-        let lonely = ["auth.webhook.timeout_ms", "auth.webhook.cache_s", "auth.webhook.concurrency"];
-        let lonely = lonely.into_iter().find(|key| self.origins.contains_key(key));
-        if let Some(key) = lonely.filter(|_| webhook.url.is_none()) {
+        let usual = WebhookConfig::default();
+        let lonely = [
+            ("auth.webhook.timeout_ms", webhook.timeout_ms != usual.timeout_ms),
+            ("auth.webhook.cache_s", webhook.cache_s != usual.cache_s),
+            ("auth.webhook.concurrency", webhook.concurrency != usual.concurrency),
+        ];
+        let lonely = lonely.into_iter().find(|(_, is_set)| *is_set && webhook.url.is_none());
+        if let Some((key, _)) = lonely {
             return Err(self.bad_value(key, "expected auth.webhook.url to be set as well".to_owned()));
         }
         if socketio.cors_credentials && origins.is_empty() && socketio.cors != Cors::Off {

@@ -207,9 +207,9 @@ pub(crate) fn load(
     }
     loaded.read_secrets()?;
     loaded.check_addresses()?;
-    loaded.check_auth()?;
     loaded.check_exposure()?;
     loaded.check_socketio()?;
+    loaded.check_auth()?;
     loaded.strange_variables = variables.into_keys().collect();
     loaded.strange_variables.sort_unstable();
     Ok(loaded)
