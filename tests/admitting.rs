@@ -174,6 +174,17 @@ fn a_client_that_goes_is_not_let_in() {
 }
 
 #[test]
+fn sessions_of_engine_io_cannot_wait() {
+    let (sender, decisions) = mpsc::channel();
+    let endpoint = Asking { decisions: Mutex::new(sender), gone: Mutex::new(mpsc::channel().0) };
+    let builder = Server::builder().engine(EngineOptions::at("/engine.io/"), endpoint);
+    let server = Embedded::start(builder);
+    let reply = server.request("GET", "/engine.io/?EIO=4&transport=polling", "", "");
+    assert_eq!((reply.status, &*reply.body), (403, r#"{"code":4,"message":"internal error"}"#));
+    assert!(decisions.try_recv().is_err());
+}
+
+#[test]
 fn who_waits_has_no_place_yet() {
     let asked = serve(1, Limits { connections: Some(1), ..Limits::default() });
     let handle = asked.server.handle();

@@ -130,7 +130,9 @@ fn an_answer_holds_for_the_same_question_for_a_while() {
         assert_eq!(running.knock(&ws_target("d1", "c1", "good")).0, 101);
         assert_eq!(running.knock(&ws_target("d1", "c1", "bad")).0, 401);
     }
-    (hook.asked(), hook.asked());
+    for _ in 0..2 {
+        hook.asked();
+    }
     hook.was_not_asked();
     // Another client, another domain, another token: other questions.
     for target in [ws_target("d1", "c2", "good"), ws_target("d2", "c1", "good")] {

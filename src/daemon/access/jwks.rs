@@ -5,6 +5,7 @@
 
 use super::asking::agent;
 use super::jwt::KeySet;
+use crate::config::without_user;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -69,10 +70,11 @@ impl Jwks {
 
 fn keep_fresh(url: &str, refresh: Duration, state: &RwLock<State>, woken: &Receiver<()>) {
     let agent = agent(TIMEOUT, 1);
+    let shown = without_user(url);
     loop {
         let failed = match fetch(&agent, url) {
             Ok(keys) => {
-                log::debug!("{url}: {} keys", keys.len());
+                log::debug!("{shown}: {} keys", keys.len());
                 let fresh = State { keys: Some(Arc::new(keys)), fetched: Some(Instant::now()) };
                 *state.write().unwrap_or_else(PoisonError::into_inner) = fresh;
                 false
@@ -83,7 +85,7 @@ fn keep_fresh(url: &str, refresh: Duration, state: &RwLock<State>, woken: &Recei
                 } else {
                     "no token is right without keys"
                 };
-                log::warn!("keys of {url}: {error}; {kept}");
+                log::warn!("keys of {shown}: {error}; {kept}");
                 true
             }
         };

@@ -273,3 +273,55 @@ fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(set: impl FnOnce(&mut Config)) -> Rules {
+        let mut config = Config::default();
+        set(&mut config);
+        Rules::read(&config).unwrap_or_else(|bad| panic!("{bad:?}"))
+    }
+
+    fn is_in(access: &Access, token: Option<&str>) -> bool {
+        matches!(access.rules().admit("d1", token), Verdict::In(None))
+    }
+
+    #[test]
+    fn tokens_are_compared_whole() {
+        let access = Access::new(rules(|config| config.token = Some("456".to_owned())));
+        assert!(is_in(&access, Some("456")));
+        for wrong in [None, Some(""), Some("45"), Some("4567"), Some("457"), Some("a.b.c")] {
+            assert!(!is_in(&access, wrong), "{wrong:?}");
+        }
+        assert!(is_in(&Access::new(rules(|_| ())), None), "nothing is configured");
+    }
+
+    #[test]
+    fn other_rules_hold_from_now_on() {
+        let access = Access::new(rules(|config| config.token = Some("old".to_owned())));
+        let may = || access.may_publish(None, "d1", Target::Domain, None);
+        let before = access.rules();
+        assert!(may());
+        access.replace(rules(|config| {
+            config.token = Some("new".to_owned());
+            config.auth.client_publish = Some(Vec::new());
+        }));
+        assert!(is_in(&access, Some("new")) && !is_in(&access, Some("old")) && !may());
+        // Who was being looked at is held against one of them.
+        assert!(matches!(before.admit("d1", Some("old")), Verdict::In(None)));
+        access.replace(rules(|_| ()));
+        assert!(is_in(&access, None) && may());
+    }
+
+    #[test]
+    fn the_header_has_a_scheme_and_a_token() {
+        assert_eq!(bearer(Some(b"Bearer x.y")), Some("x.y"));
+        assert_eq!(bearer(Some(b"BEARER  x ")), Some("x"));
+        for wrong in [&b"Bearer"[..], b"Bearer ", b"Basic x", b"x", b"", b"Bearer \xff"] {
+            assert_eq!(bearer(Some(wrong)), None);
+        }
+        assert_eq!(bearer(None), None);
+    }
+}

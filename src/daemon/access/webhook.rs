@@ -7,6 +7,7 @@ use super::asking::agent;
 use super::crypto::digest_of;
 use super::grant::{ClaimNames, Grant};
 use super::{Refused, unix_ms};
+use crate::config::without_user;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, VecDeque};
@@ -79,6 +80,8 @@ pub(super) struct Webhook {
 /// What the threads share.
 struct Line {
     url: String,
+    /// For the log.
+    shown: String,
     timeout: Duration,
     answers: Option<Mutex<Answers>>,
     /// The last question had no answer.
@@ -91,7 +94,8 @@ impl Webhook {
         let hold = Duration::from_secs(config.cache_s.into());
         let answers = (!hold.is_zero()).then(|| Mutex::new(Answers::new(hold)));
         let timeout = Duration::from_millis(config.timeout_ms.into());
-        let line = Line { url: url.to_owned(), timeout, answers, fails: AtomicBool::new(false) };
+        let fails = AtomicBool::new(false);
+        let line = Line { url: url.to_owned(), shown: without_user(url), timeout, answers, fails };
         Webhook {
             jobs,
             waiting: Mutex::new(Some(waiting)),
@@ -197,10 +201,10 @@ impl Line {
         let failed = self.fails.swap(answered.is_err(), Ordering::Relaxed);
         match answered {
             Err(error) if !failed => {
-                log::warn!("the webhook {}: {error}; clients are refused with 503", self.url)
+                log::warn!("the webhook {}: {error}; clients are refused with 503", self.shown)
             }
-            Err(error) => log::debug!("the webhook {}: {error}", self.url),
-            Ok(()) if failed => log::info!("the webhook {} answers again", self.url),
+            Err(error) => log::debug!("the webhook {}: {error}", self.shown),
+            Ok(()) if failed => log::info!("the webhook {} answers again", self.shown),
             Ok(()) => {}
         }
     }
@@ -271,6 +275,41 @@ mod tests {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert!(read(r#"{"expires_s":18446744073709551615}"#).is_ok());
+    }
+
+    #[test]
+    fn questions_beyond_those_that_may_wait_are_answered_at_once() {
+        let config = WebhookConfig { timeout_ms: 1, ..WebhookConfig::default() };
+        // Nobody asks yet.
+        let webhook = Webhook::new("http://127.0.0.1:1/", &config);
+        let (sender, told) = mpsc::channel();
+        let ask = |number: usize| {
+            let sender = sender.clone();
+            let question = Question {
+                protocol: "ws",
+                domain: Some(number.to_string()),
+                namespace: None,
+                client_id: None,
+                token: None,
+                ip: None,
+                origin: None,
+                groups: Vec::new(),
+            };
+            webhook.ask(&question, Box::new(move |verdict| sender.send((number, verdict)).unwrap()));
+        };
+        (0..WAITING).for_each(ask);
+        assert!(told.try_recv().is_err());
+        ask(WAITING);
+        assert_eq!(told.try_recv().unwrap(), (WAITING, Err(Refused::unavailable())));
+        // Those that waited are told, too: by then their time is over.
+        thread::sleep(Duration::from_millis(1));
+        webhook.start();
+        drop(webhook);
+        drop(sender);
+        assert_eq!(
+            told.iter().filter(|(_, verdict)| *verdict == Err(Refused::unavailable())).count(),
+            WAITING
+        );
     }
 
     #[test]

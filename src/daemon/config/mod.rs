@@ -11,7 +11,7 @@ mod socketio;
 
 pub(crate) use auth::AuthConfig;
 pub(crate) use keys::{Key, keys};
-pub(crate) use slot::Value;
+pub(crate) use slot::{Value, without_user};
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 
 use fanfare::{Compression, Limits, ListenAddr, RedisUrl};

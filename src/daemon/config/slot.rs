@@ -315,7 +315,7 @@ fn is_http_url(text: &str) -> bool {
 }
 
 /// A URL may have a user and a password in front of its host.
-fn without_user(url: &str) -> String {
+pub(crate) fn without_user(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let host_end = rest.find(['/', '?']).unwrap_or(rest.len());
     match rest[..host_end].rfind('@') {
