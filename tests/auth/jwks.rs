@@ -1,10 +1,12 @@
 //! Keys as a JSON Web Key Set, in a file and at a URL.
 
 use crate::hooks::Hook;
+use crate::sio::Sio;
 use crate::support::{Folder, PATIENCE};
 use crate::tokens::Signer;
 use crate::{Running, ws_target};
 use serde_json::{Value, json};
+use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 
 fn set(keys: &[Value]) -> String {
@@ -81,4 +83,35 @@ fn a_key_that_is_new_is_fetched_and_old_ones_outlive_a_failure() {
     running.server.wait_for_log("the keys stay as they were");
     assert_eq!((knock(&first, "one"), knock(&second, "two")), (101, 101));
     assert_eq!(running.server.get("/healthz").status, 200);
+}
+
+#[test]
+fn who_comes_before_the_keys_waits_for_them() {
+    let (own, other) = (Signer::p256(), Signer::p256());
+    let (release, held) = mpsc::channel::<()>();
+    let (held, keys) = (Mutex::new(held), set(&[own.jwk("one")]));
+    let hook = Hook::new(move |_| {
+        let _ = held.lock().unwrap().recv();
+        (200, keys.clone())
+    });
+    let running = Running::new(Folder::new(), &format!("[auth.jwt]\njwks_url = \"{}\"\n", hook.url()));
+    hook.asked();
+    let knock = |signer: &Signer| {
+        let token = signer.token_with(json!({ "kid": "one" }), json!({}));
+        let (target, addr) = (ws_target("d1", "c1", &token), running.server.addr());
+        std::thread::spawn(move || {
+            let stream = std::net::TcpStream::connect(addr).unwrap();
+            crate::support::Ws::open(stream, &target, "").map_or_else(|reply| reply.status, |_| 101)
+        })
+    };
+    let (right, wrong) = (knock(&own), knock(&other));
+    let mut sio = Sio::open(&running);
+    let token = own.token_with(json!({ "kid": "one" }), json!({ "sub": "ann" }));
+    sio.ws.send(&format!("40{}", json!({ "token": token })));
+    // Others are served meanwhile.
+    assert_eq!(running.server.get("/healthz").status, 200);
+    drop(release);
+    assert_eq!((right.join().unwrap(), wrong.join().unwrap()), (101, 401));
+    assert!(sio.ws.text().starts_with("40{\"sid\""));
+    assert_eq!(sio.ask("register", &json!({ "user": "ann" })), json!({ "ok": true }));
 }

@@ -1,7 +1,8 @@
 //! Keys at a URL: a JSON Web Key Set (RFC 7517) that is fetched again and again.
 //!
 //! A thread of its own asks: at the start, every so often, and when a token names a key that is not known, but then not
-//! more often than every [`GAP`]. What it got last stays while asking fails; without anything yet, no token is right.
+//! more often than every [`GAP`]; who brings such a token waits for that. What it got last stays while asking fails;
+//! without anything yet, no token is right.
 
 use super::asking::agent;
 use super::jwt::KeySet;
@@ -18,11 +19,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes.
 const SET_BYTES: u64 = 256 << 10;
 
+/// How many tokens may wait for their keys.
+const WAITING: usize = 1_024;
+
+/// Who is called when the keys have been asked for, whatever came of it.
+type Waiting = Mutex<Vec<Box<dyn FnOnce() + Send>>>;
+
 /// The keys of a URL.
 pub(super) struct Jwks {
     url: String,
     refresh: Duration,
     state: Arc<RwLock<State>>,
+    waiting: Arc<Waiting>,
     /// Wakes the thread, which ends when this is gone.
     wake: SyncSender<()>,
     /// For the thread, until it starts.
@@ -38,16 +46,24 @@ struct State {
 impl Jwks {
     pub(super) fn new(url: &str, refresh: Duration) -> Jwks {
         let (wake, woken) = mpsc::sync_channel(1);
-        Jwks { url: url.to_owned(), refresh, state: Arc::default(), wake, woken: Mutex::new(Some(woken)) }
+        Jwks {
+            url: url.to_owned(),
+            refresh,
+            state: Arc::default(),
+            waiting: Arc::default(),
+            wake,
+            woken: Mutex::new(Some(woken)),
+        }
     }
 
     /// Begins to ask.
     pub(super) fn start(&self) {
         let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(woken) = woken else { return };
-        let (url, refresh, state) = (self.url.clone(), self.refresh, self.state.clone());
+        let (url, refresh) = (self.url.clone(), self.refresh);
+        let (state, waiting) = (self.state.clone(), self.waiting.clone());
         let started = thread::Builder::new().name("jwks".to_owned()).spawn(move || {
-            keep_fresh(&url, refresh, &state, &woken);
+            keep_fresh(&url, refresh, &state, &waiting, &woken);
         });
         if let Err(error) = started {
             log::error!("no keys are fetched: {error}");
@@ -59,16 +75,27 @@ impl Jwks {
         self.state.read().unwrap_or_else(PoisonError::into_inner).keys.clone()
     }
 
-    /// A key is missing: it is asked for. False if that has just been done, so that there is no such key.
-    pub(super) fn ask(&self) -> bool {
-        // If it is full, the thread has been told.
-        let _ = self.wake.try_send(());
+    /// Whether a key that is missing is worth asking for: it is not if that has just been done.
+    pub(super) fn may_have_more(&self) -> bool {
         let fetched = self.state.read().unwrap_or_else(PoisonError::into_inner).fetched;
         fetched.is_none_or(|fetched| fetched.elapsed() >= GAP)
     }
+
+    /// Asks, and calls `done` after that; at once if too many wait already.
+    pub(super) fn ask(&self, done: Box<dyn FnOnce() + Send>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= WAITING {
+            drop(waiting);
+            return done();
+        }
+        waiting.push(done);
+        drop(waiting);
+        // If it is full, the thread has been told.
+        let _ = self.wake.try_send(());
+    }
 }
 
-fn keep_fresh(url: &str, refresh: Duration, state: &RwLock<State>, woken: &Receiver<()>) {
+fn keep_fresh(url: &str, refresh: Duration, state: &RwLock<State>, waiting: &Waiting, woken: &Receiver<()>) {
     let agent = agent(TIMEOUT, 1);
     let shown = without_user(url);
     loop {
@@ -89,6 +116,8 @@ fn keep_fresh(url: &str, refresh: Duration, state: &RwLock<State>, woken: &Recei
                 true
             }
         };
+        let told = std::mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        told.into_iter().for_each(|done| done());
         let begun = Instant::now();
         match woken.recv_timeout(if failed { GAP.min(refresh) } else { refresh }) {
             Ok(()) => thread::sleep(GAP.saturating_sub(begun.elapsed())),

@@ -30,7 +30,7 @@ const ALGORITHMS: [Algorithm; 4] = [Algorithm::HS256, Algorithm::RS256, Algorith
 pub(super) enum BadToken {
     /// What is wrong with it, as its client is told.
     Wrong(String),
-    /// It may be right: there are no keys yet, or it names one that is being asked for.
+    /// It may be right: there are no keys yet, or it names one that may be new.
     NoKey,
 }
 
@@ -207,6 +207,14 @@ impl Jwt {
         }
     }
 
+    /// Has the keys at the URL asked for, and calls `done` after that.
+    pub(super) fn ask_for_keys(&self, done: Box<dyn FnOnce() + Send>) {
+        match &self.fetched {
+            Some(fetched) => fetched.ask(done),
+            None => done(),
+        }
+    }
+
     /// Whether something looks like a token of this kind at all.
     pub(super) fn is_form(token: &str) -> bool {
         token.bytes().filter(|byte| *byte == b'.').count() == 2
@@ -240,7 +248,7 @@ impl Jwt {
         }
         match &self.fetched {
             // None of ours was named: it may be a new one.
-            Some(source) if (fetched.is_none() || !tried && id.is_some()) && source.ask() => {
+            Some(source) if (fetched.is_none() || !tried && id.is_some()) && source.may_have_more() => {
                 Err(BadToken::NoKey)
             }
             _ => Err(BadToken::wrong()),

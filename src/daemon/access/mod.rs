@@ -67,7 +67,7 @@ pub(crate) enum Verdict {
     /// It may, with what it was granted, if anything was said of that.
     In(Option<Grant>),
     Out(Refused),
-    /// The webhook decides.
+    /// Somebody else has to be asked: the webhook, or whoever has the token's key.
     Ask,
 }
 
@@ -163,6 +163,7 @@ impl Rules {
         match &self.jwt {
             Some(_) if Jwt::is_form(token) => match self.claimed(scope, token) {
                 Ok(grant) => Verdict::In(Some(grant)),
+                Err(refused) if refused == Refused::unavailable() => Verdict::Ask,
                 Err(refused) => Verdict::Out(refused),
             },
             _ if self.webhook.is_some() => Verdict::Ask,
@@ -190,11 +191,20 @@ impl Rules {
         Ok(grant)
     }
 
-    /// Asks the webhook, which [`Verdict::Ask`] said to be there.
-    pub(crate) fn ask(&self, question: &Question, done: Done) {
-        match &self.webhook {
-            Some(webhook) => webhook.ask(question, done),
-            None => done(Err(Refused::unavailable())),
+    /// Asks whom [`Verdict::Ask`] means.
+    pub(crate) fn ask(self: &Arc<Rules>, scope: &str, question: &Question, done: Done) {
+        let token = question.token.as_deref().filter(|token| Jwt::is_form(token));
+        match (&self.jwt, token, &self.webhook) {
+            (Some(jwt), Some(token), _) => {
+                let (rules, scope, token) = (Arc::downgrade(self), scope.to_owned(), token.to_owned());
+                jwt.ask_for_keys(Box::new(move || {
+                    // Rules that are gone meanwhile let nobody in.
+                    let rules = rules.upgrade().ok_or_else(Refused::unavailable);
+                    done(rules.and_then(|rules| rules.claimed(&scope, &token)));
+                }));
+            }
+            (_, _, Some(webhook)) => webhook.ask(question, done),
+            _ => done(Err(Refused::unavailable())),
         }
     }
 

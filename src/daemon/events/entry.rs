@@ -38,7 +38,7 @@ fn decide(access: &Arc<Access>, socket: &mut Socket<'_>, connecting: &Connecting
                 }),
                 Err(refused) => decision.refuse(&handle, told(&refused)),
             };
-            return rules.ask(&question, Box::new(done));
+            return rules.ask(socket.namespace(), &question, Box::new(done));
         }
     };
     match decided {

@@ -15,7 +15,7 @@ struct Entry {
 }
 
 impl Gateway {
-    /// Decides on a request, or has the webhook decide.
+    /// Decides on a request, or has somebody decide who knows.
     pub(super) fn admit(&self, request: &Request<'_>) -> Result<Admission, Response> {
         let query = request.query().map_err(|error| bad(error.to_string()))?;
         let once = |name: &str| match query.count(name) {
@@ -58,7 +58,7 @@ impl Gateway {
     }
 }
 
-/// The webhook is asked on another thread, and decides.
+/// Whoever knows is asked on another thread, and decides.
 fn ask(access: Arc<Access>, entry: Entry, token: Option<&str>, request: &Request<'_>) -> Admission {
     let origin = request.header("origin").and_then(|origin| std::str::from_utf8(origin).ok());
     let question = Question {
@@ -71,7 +71,7 @@ fn ask(access: Arc<Access>, entry: Entry, token: Option<&str>, request: &Request
         origin: origin.map(str::to_owned),
         groups: entry.groups.clone(),
     };
-    let peer = request.peer();
+    let (peer, scope) = (request.peer(), scope_of(&entry.domain).into_owned());
     Admission::later(move |cx, decision| {
         let handle = cx.handle();
         let done = move |verdict: Result<Grant, Refused>| {
@@ -84,7 +84,7 @@ fn ask(access: Arc<Access>, entry: Entry, token: Option<&str>, request: &Request
                 }
             }
         };
-        access.rules().ask(&question, Box::new(done));
+        access.rules().ask(&scope, &question, Box::new(done));
     })
 }
 
