@@ -107,6 +107,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Whether a client may come in can be decided there, too: [`Admission::later`],
+//! [`Namespace::middleware_later`](socketio::Namespace::middleware_later).
+//!
 //! A reactor has a descriptor table of its own: a file or a socket that another thread opened does not exist there under
 //! its number. Handlers leave I/O to other threads (the standard three descriptors are kept).
 //!
@@ -152,6 +155,7 @@
 //! | a room of a socket | 8 bytes; 56 for a room that nobody was in |
 //! | handlers | nothing a socket |
 //! | the first value that [`Socket::set`](socketio::Socket::set) keeps | 56 bytes, and its own size |
+//! | a value that a plain socket keeps, an alarm of any socket | about 100 bytes, and the value's own size; nothing for those without |
 //! | an acknowledgement that a client owes | 40 bytes, and what its callback captures |
 //! | an acknowledgement that many owe | a set of slots a reactor; each answer 80 bytes and its text |
 //! | a message to many | one allocation for each form in which clients need it, on no matter how many reactors |
@@ -191,7 +195,7 @@ pub use app::{
     Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Drain, Endpoint,
     EngineOptions, Files, FilesError, Gone, Handle, JoinError, Memory, Message, Moved, NodeAnswer, Params,
     Query, ReactorStats, Refusal, Reply, Request, Responder, Rooms, SlowLink, SlowSocket, Socket, Stats, To,
-    Transport, Via, View, reply,
+    Transport, UpgradeDecision, Via, View, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

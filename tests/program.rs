@@ -158,7 +158,24 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("FANFARE_CLUSTER_SPOOL_AGE_MS", "16"),
         ("FANFARE_AUTH_TOKEN", "hush-1"),
         ("FANFARE_AUTH_ORIGINS", "https://a.example,https://b.example:8443"),
+        ("FANFARE_AUTH_CLIENT_PUBLISH", "d1:group:a-*, !*:domain"),
+        ("FANFARE_AUTH_JWT_SECRET", "hush-3-0123456789abcdef0123456789"),
+        ("FANFARE_AUTH_JWT_JWKS_URL", "https://a.example/jwks"),
+        ("FANFARE_AUTH_JWT_JWKS_REFRESH_S", "18"),
+        ("FANFARE_AUTH_JWT_LEEWAY_S", "19"),
+        ("FANFARE_AUTH_JWT_AUDIENCE", "a, b"),
+        ("FANFARE_AUTH_JWT_ISSUER", "https://a.example/"),
+        ("FANFARE_AUTH_JWT_USER_CLAIM", "uid"),
+        ("FANFARE_AUTH_JWT_GROUPS_CLAIM", "gs"),
+        ("FANFARE_AUTH_JWT_ROOMS_CLAIM", "rs"),
+        ("FANFARE_AUTH_JWT_PUBLISH_CLAIM", "ps"),
+        ("FANFARE_AUTH_JWT_DOMAIN_CLAIMS", "d,e"),
+        ("FANFARE_AUTH_WEBHOOK_URL", "http://b.example:1/x"),
+        ("FANFARE_AUTH_WEBHOOK_TIMEOUT_MS", "20"),
+        ("FANFARE_AUTH_WEBHOOK_CACHE_S", "21"),
+        ("FANFARE_AUTH_WEBHOOK_CONCURRENCY", "22"),
         ("FANFARE_API_KEY", "hush-2"),
+        ("FANFARE_API_KEYS", "publish+read:hush-4, admin:hush-5"),
     ];
     let shown = checked(&folder, file, &environment, &[]);
     let expected = [
@@ -201,7 +218,24 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("spool_age_ms", "16"),
         ("token", "\"***\""),
         ("origins", "[\"https://a.example\", \"https://b.example:8443\"]"),
+        ("client_publish", "[\"d1:group:a-*\", \"!*:domain\"]"),
+        ("secret", "\"***\""),
+        ("jwks_url", "\"https://a.example/jwks\""),
+        ("jwks_refresh_s", "18"),
+        ("leeway_s", "19"),
+        ("audience", "[\"a\", \"b\"]"),
+        ("issuer", "[\"https://a.example/\"]"),
+        ("user_claim", "\"uid\""),
+        ("groups_claim", "\"gs\""),
+        ("rooms_claim", "\"rs\""),
+        ("publish_claim", "\"ps\""),
+        ("domain_claims", "[\"d\", \"e\"]"),
+        ("url", "\"http://b.example:1/x\""),
+        ("timeout_ms", "20"),
+        ("cache_s", "21"),
+        ("concurrency", "22"),
         ("key", "\"***\""),
+        ("keys", "[\"publish+read:***\", \"admin:***\"]"),
     ];
     for (key, expected) in expected {
         assert_eq!(value(&shown, key), expected, "{key}");
@@ -249,8 +283,8 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
-        ":1: listne: unknown key, expected one of listen, reactors, log, log_format, open, redis, [cluster], [auth], [api], \
-         [admin], [socketio], [limits], [ws], [compression], [drain]"
+        ":1: listne: unknown key, expected one of listen, reactors, log, log_format, open, redis, [cluster], [auth], [auth.jwt], \
+         [auth.webhook], [api], [admin], [socketio], [limits], [ws], [compression], [drain]"
     );
     // Not yet: a limit that would not hold is not taken.
     assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));

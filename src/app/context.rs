@@ -1,10 +1,12 @@
 //! The state of one reactor that handlers act on, and the view of it that they get.
 
+use super::alarms::Alarms;
 use super::cluster::{Cluster, Order};
 use super::endpoint::CloseCause;
 use super::gather::{Answer, View};
 use super::guard::{Panicked, guard};
 use super::handle::Handle;
+use super::kept::Kept;
 use super::mail::{Mail, Publish};
 use super::publish::{DeliveryReport, To};
 use super::router::Router;
@@ -13,6 +15,7 @@ use super::socketio::{
 };
 use super::stats::{ReactorStats, Stats};
 use super::transfer::{Source, Transfers};
+use super::upgrading::Decided;
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::base::limits::Limits;
 use crate::base::sid::{Place, SidKey};
@@ -74,6 +77,8 @@ pub(crate) enum Job {
         waiting: WaitingId,
         verdict: Result<(), ConnectError>,
     },
+    /// Somebody has decided on an upgrade.
+    Upgrade(Box<Decided>),
 }
 
 /// Something that waits for what was queued before it to be sent.
@@ -112,6 +117,9 @@ pub(crate) struct Core {
     /// sent to it.
     pub(crate) leaving: Option<Leaving>,
     pub(crate) listening: Listening,
+    /// Of plain sockets; those of namespaces have their own.
+    pub(crate) kept: Kept,
+    pub(crate) alarms: Alarms,
     /// Other nodes, if there may be some.
     pub(crate) cluster: Option<Arc<dyn Cluster>>,
     /// Acknowledgements that clients were asked for.
@@ -151,6 +159,8 @@ impl Core {
             stats,
             sio: SioSessions::default(),
             listening,
+            kept: Kept::default(),
+            alarms: Alarms::default(),
             live: LiveNames::default(),
             router,
             leaving: None,
@@ -277,6 +287,8 @@ impl Core {
         self.asking.trim();
         self.sio.trim();
         self.listening.trim();
+        self.kept.trim();
+        self.alarms.trim();
         self.live.trim();
     }
 

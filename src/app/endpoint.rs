@@ -1,16 +1,21 @@
 //! Plain WebSocket endpoints: what a program implements to serve a path.
 
+use super::context::Context;
 use super::http::Request;
 use super::socket::Socket;
+use super::upgrading::{AskLater, UpgradeDecision};
 use crate::wire::response::Response;
 use compact_str::CompactString;
+use std::any::Any;
+use std::fmt;
 
 /// Serves the WebSocket connections of one path.
 ///
 /// One value serves all connections of all reactors, so that a socket costs no closure. What belongs to
 /// one connection is its scope and its rooms: a name that the handlers need later is a room of one.
 pub trait Endpoint: Send + Sync + 'static {
-    /// Decides on an upgrade, before anything is answered.
+    /// Decides on an upgrade, before anything is answered. What cannot be decided at once is decided later: see
+    /// [`Admission::later`].
     ///
     /// # Errors
     /// The response that refuses it.
@@ -28,6 +33,11 @@ pub trait Endpoint: Send + Sync + 'static {
     /// its client may be told.
     fn on_rate_limited(&self, socket: &mut Socket<'_>, message: Message<'_>) {
         let _ = (socket, message);
+    }
+
+    /// The time has come that was set by [`Socket::set_alarm`].
+    fn on_alarm(&self, socket: &mut Socket<'_>) {
+        let _ = socket;
     }
 
     /// The socket is closing or gone. It still is in its rooms, except that one that was replaced has lost the room
@@ -60,18 +70,62 @@ impl Message<'_> {
 /// Names have 1 to 256 bytes, and 8 more for a prefix; a scope does not begin with a slash, as namespaces of Socket.IO
 /// do. A connection with another name or more rooms than [`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket) is refused with status 500 and a
 /// line in the log, because checking them is the endpoint's business.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
     pub(crate) scope: CompactString,
     pub(crate) claim: Option<CompactString>,
     pub(crate) rooms: Vec<CompactString>,
     pub(crate) subprotocol: Option<String>,
+    pub(crate) kept: Vec<Box<dyn Any + Send>>,
+    /// Then nothing else is said by it.
+    pub(crate) later: Option<AskLater>,
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("scope", &self.scope)
+            .field("claim", &self.claim)
+            .field("rooms", &self.rooms)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Admission {
     /// Into a scope, without rooms.
     pub fn to_scope(scope: &str) -> Admission {
-        Admission { scope: scope.into(), claim: None, rooms: Vec::new(), subprotocol: None }
+        Admission {
+            scope: scope.into(),
+            claim: None,
+            rooms: Vec::new(),
+            subprotocol: None,
+            kept: Vec::new(),
+            later: None,
+        }
+    }
+
+    /// Somebody else decides: `ask` is called on the reactor, once what the client sent is known to be right, with the
+    /// [`UpgradeDecision`] that it gives to whoever knows. It must not block.
+    ///
+    /// Not at an endpoint of an Engine.IO server ([`Builder::engine`](crate::Builder::engine)), whose sessions cannot
+    /// wait; those of Socket.IO have [`Namespace::middleware_later`](crate::socketio::Namespace::middleware_later).
+    ///
+    /// ```
+    /// # use fanfare::{Admission, Request, Response};
+    /// # fn user_of(token: &str) -> Option<String> { None }
+    /// fn on_upgrade(request: &Request<'_>) -> Result<Admission, Response> {
+    ///     let query = request.query().map_err(|e| Response::error(400, "bad_request", &e.to_string()))?;
+    ///     let token = query.get("token").unwrap_or_default().to_owned();
+    ///     Ok(Admission::later(move |cx, decision| {
+    ///         let handle = cx.handle();
+    ///         std::thread::spawn(move || match user_of(&token) {
+    ///             Some(user) => decision.allow(&handle, Admission::to_scope("chat").claim(&user)),
+    ///             None => decision.refuse(&handle, Response::error(401, "unauthorized", "who are you?")),
+    ///         });
+    ///     }))
+    /// }
+    /// ```
+    pub fn later(ask: impl FnOnce(&mut Context<'_>, UpgradeDecision) + Send + 'static) -> Admission {
+        Admission { later: Some(Box::new(ask)), ..Admission::to_scope("") }
     }
 
     /// This room is the connection's own: any other connection that claimed it, on any reactor, is closed
@@ -84,6 +138,12 @@ impl Admission {
     /// Also in this room.
     pub fn room(mut self, room: &str) -> Admission {
         self.rooms.push(room.into());
+        self
+    }
+
+    /// With a value that is kept with the socket: [`Socket::get`] has it.
+    pub fn with<T: Any + Send>(mut self, value: T) -> Admission {
+        self.kept.push(Box::new(value));
         self
     }
 

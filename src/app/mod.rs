@@ -3,6 +3,7 @@
 //! Everything here runs on the reactor that owns the socket and must not block. Handlers only queue: bytes leave
 //! at the end of the turn.
 
+mod alarms;
 mod cluster;
 mod context;
 mod drain;
@@ -13,6 +14,7 @@ mod gather;
 mod guard;
 mod handle;
 mod http;
+mod kept;
 mod mail;
 mod names;
 mod nodes;
@@ -24,6 +26,7 @@ mod socket;
 pub mod socketio;
 mod stats;
 mod transfer;
+mod upgrading;
 
 pub use context::Context;
 pub use drain::Drain;
@@ -41,7 +44,9 @@ pub use router::Params;
 pub use slow::{SlowLink, SlowSocket};
 pub use socket::{JoinError, Socket};
 pub use stats::{ClusterStats, Memory, Moved, ReactorStats, Refusal, Stats};
+pub use upgrading::UpgradeDecision;
 
+pub(crate) use alarms::{Alarm, PLAIN};
 pub(crate) use cluster::{Answered, Back, Cluster, Gateway, Order};
 pub(crate) use context::{Core, Job, Later};
 pub(crate) use engine::{Mount, Served};
@@ -55,3 +60,4 @@ pub(crate) use router::RouteFn;
 pub(crate) use router::{Found, Router};
 pub(crate) use socket::CLOSE_MS;
 pub(crate) use transfer::{Passenger, Source, Sources, Step, TransferId};
+pub(crate) use upgrading::{AskLater, Decided, Upgrade};

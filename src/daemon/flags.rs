@@ -1,8 +1,8 @@
 //! The command line. Its flags are the keys of the configuration that have one.
 
 use crate::config::{FILE_VARIABLE, Key, Value, keys};
-use crate::{publish_command, top};
 use crate::plan::{self, Form, Question};
+use crate::{publish_command, top};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;

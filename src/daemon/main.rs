@@ -10,8 +10,8 @@ mod gateway;
 mod life;
 mod logging;
 mod papers;
-mod publish_command;
 mod plan;
+mod publish_command;
 mod raw;
 mod reload;
 mod remote;
@@ -19,6 +19,7 @@ mod serve;
 mod systemd;
 mod top;
 
+use access::Rules;
 use client::Client;
 use config::ConfigError;
 use flags::{Given, Task};
@@ -47,15 +48,16 @@ fn run() -> Result<(), (u8, String)> {
         let loaded = config::load(given.file.as_deref(), std::env::vars_os(), &given.values)?;
         let client = Client::read(&loaded.config.socketio)
             .map_err(|error| loaded.bad_value("socketio.client_dir", error))?;
-        Ok((loaded, client))
+        let rules = Rules::read(&loaded.config).map_err(|bad| loaded.bad_value(bad.key, bad.error))?;
+        Ok((loaded, client, rules))
     };
     let load = |given: &Given| load(given).map_err(|error: ConfigError| (USAGE, error.to_string()));
     match flags::parse(std::env::args_os()).map_err(usage)? {
         Task::Serve(given) => {
-            let (loaded, client) = load(&given)?;
+            let (loaded, client, rules) = load(&given)?;
             let passed = systemd::Passed::take().map_err(|error| (FAILURE, error))?;
             passed.check(&loaded).map_err(|error| (USAGE, error.to_string()))?;
-            serve::serve(&loaded, client, passed, &given).map_err(|error| (FAILURE, error))
+            serve::serve(&loaded, client, rules, passed, &given).map_err(|error| (FAILURE, error))
         }
         Task::Check(given) => say(&load(&given)?.0.show()),
         Task::Generate(papers, folder) => papers::write(papers, &folder)

@@ -2,7 +2,7 @@
 //!
 //! Owns which keys can, and how. The others are named, so that nobody believes that they did.
 
-use crate::access::Access;
+use crate::access::{Access, Rules};
 use crate::config::{self, Config, Key, Loaded, keys};
 use crate::flags::Given;
 use crate::logging;
@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 const LIVE: [&str; 6] = ["log", "open", "auth", "api", "limits", "drain"];
 
 /// What is asked for where it is used, because it may change.
-#[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) access: Arc<Access>,
     pub(crate) rooms_per_socket: Arc<AtomicUsize>,
@@ -23,17 +22,17 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(config: &Config) -> Live {
+    pub(crate) fn new(config: &Config, rules: Rules) -> Live {
         Live {
-            access: Arc::new(Access::new(config)),
+            access: Arc::new(Access::new(rules)),
             rooms_per_socket: Arc::new(AtomicUsize::new(config.limits.rooms_per_socket)),
             drain_s: Arc::new(AtomicU32::new(config.drain.seconds)),
         }
     }
 
     /// What a configuration says holds from now on, as far as it can.
-    fn replace(&self, config: &Config, running: &Running) {
-        self.access.replace(config);
+    fn replace(&self, config: &Config, rules: Rules, running: &Running) {
+        self.access.replace(rules);
         self.rooms_per_socket.store(config.limits.rooms_per_socket, Ordering::Relaxed);
         self.drain_s.store(config.drain.seconds, Ordering::Relaxed);
         logging::set_level(config.log);
@@ -86,7 +85,9 @@ pub(crate) fn reload(
     loaded
         .check_exposure(running.addrs(), running.admin_addrs())
         .map_err(|error| format!("while it listens where it does: {error}"))?;
-    live.replace(&loaded.config, running);
+    let rules =
+        Rules::read(&loaded.config).map_err(|bad| loaded.bad_value(bad.key, bad.error).to_string())?;
+    live.replace(&loaded.config, rules, running);
     Changes::between(started, before, &loaded.config).log();
     Ok(loaded)
 }

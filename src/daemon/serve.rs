@@ -1,5 +1,6 @@
 //! `fanfare serve`: the server from its configuration to its end.
 
+use crate::access::Rules;
 use crate::client::{self, Client};
 use crate::config::{ClusterConfig, Config, Loaded};
 use crate::flags::Given;
@@ -16,22 +17,34 @@ use std::time::Duration;
 ///
 /// # Errors
 /// Why it did not start, or why it ended by itself.
-pub(crate) fn serve(loaded: &Loaded, client: Client, passed: Passed, given: &Given) -> Result<(), String> {
+pub(crate) fn serve(
+    loaded: &Loaded,
+    client: Client,
+    rules: Rules,
+    passed: Passed,
+    given: &Given,
+) -> Result<(), String> {
     logging::start(loaded.config.log, loaded.config.log_format)
         .map_err(|error| format!("cannot start the log: {error}"))?;
-    let result = serve_logged(loaded, client, passed, given);
+    let result = serve_logged(loaded, client, rules, passed, given);
     logging::finish();
     result
 }
 
-fn serve_logged(loaded: &Loaded, client: Client, passed: Passed, given: &Given) -> Result<(), String> {
+fn serve_logged(
+    loaded: &Loaded,
+    client: Client,
+    rules: Rules,
+    passed: Passed,
+    given: &Given,
+) -> Result<(), String> {
     let (sender, events) = mpsc::channel();
     let ending = watch_signals(sender.clone()).map_err(|error| format!("cannot handle signals: {error}"))?;
     if !loaded.strange_variables.is_empty() {
         log::warn!("these environment variables set nothing: {}", loaded.strange_variables.join(", "));
     }
 
-    let live = Live::new(&loaded.config);
+    let live = Live::new(&loaded.config, rules);
     let addresses = api::Addresses::default();
     let builder = server(&loaded.config, &live, sender, addresses.clone());
     let builder = passed.install(builder, &loaded.config);

@@ -128,6 +128,7 @@ impl Worker {
         self.core.leave_namespace(link.slot, inside.name);
         self.core.note_rooms();
         self.core.listening.waiting.remove(link, inside.at);
+        self.core.alarms.remove(link.slot, inside.at.number);
         let Some(session) = self.core.sio.get(link) else { return };
         let revision = session.revision;
         let Some(member) = session.take_member(inside.at.number) else { return };

@@ -1,20 +1,23 @@
-//! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
+//! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket, which [`admitting`] decides on.
+
+mod admitting;
 
 use super::baggage::Baggage;
 use super::engine::{self, Call, Wants};
 use super::places::{full_reason, full_response};
 use super::worker::{Session, Shared, Worker};
-use crate::app::{Admission, Context, Core, Found, Job, Moved, Refusal, Request, Responder, guard};
+use crate::app::{
+    Admission, AskLater, Context, Core, Found, Job, Moved, Refusal, Request, Responder, Upgrade, guard,
+};
 use crate::base::ids::{LinkId, ReactorId};
 use crate::base::limits::Limits;
 use crate::base::sid::Place;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::reactor::peer::Peer;
 use crate::session::http::{self as session, HttpSession, Stage, Step};
-use crate::wire::deflate::Agreement;
 use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
-use crate::wire::upgrade::{self, AcceptKey};
+use crate::wire::upgrade;
 use std::any::Any;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -106,7 +109,9 @@ enum Outcome {
     /// The connection is to be answered and closed.
     Refuse(Refusal, Response, String),
     /// It becomes a WebSocket.
-    Upgrade(u16, AcceptKey, Option<Agreement>, Admission),
+    Upgrade(Upgrade, Admission),
+    /// The endpoint decides later whether it does.
+    Later(Busy, Upgrade, AskLater),
     /// It is for an Engine.IO server.
     Engine(Busy, Box<Call>),
     /// A POST for an Engine.IO session begins.
@@ -201,7 +206,7 @@ impl Worker {
         };
         let request = Request { inner, peer: *peer };
         if !*admin && let Some(endpoint) = shared.router.endpoint_at(request.path()) {
-            return upgrade(core, &request, busy, endpoint, shared, full);
+            return admitting::look(core, &request, busy, endpoint, shared, full);
         }
         // Files may be served below the path of an Engine.IO server.
         if !*admin
@@ -309,14 +314,15 @@ impl Worker {
                 self.refuse(link, response, reason, out);
             }
             // Another reactor may have given the last place away since this one looked.
-            Outcome::Upgrade(_, _, _, admission) if !self.shared.take_place() => {
+            Outcome::Upgrade(_, admission) if !self.shared.take_place() => {
                 let (full, why) = (Refusal::Full, full_reason(&admission, Refusal::Full));
                 let outcome = Outcome::Refuse(full, full_response(&self.core, http.peer, full), why);
                 self.http_outcome(link, outcome, out);
             }
-            Outcome::Upgrade(endpoint, key, compression, admission) => {
+            Outcome::Later(busy, upgrade, ask) => self.http_ask_later(link, busy, upgrade, ask, out),
+            Outcome::Upgrade(upgrade, admission) => {
                 let mut rest = self.end_of_http(link, out);
-                self.open_websocket(link, endpoint, &key, compression, admission, out);
+                self.open_websocket(link, &upgrade, admission, out);
                 if !rest.is_empty() {
                     self.frames_received(link, &mut rest, out);
                 }
@@ -520,53 +526,6 @@ impl Worker {
 /// Ends a link after what waits to be sent.
 fn end(link: LinkId, out: &mut Outlet) {
     if out.waiting(link) > 0 { out.finish(link) } else { out.abort(link) }
-}
-
-fn upgrade(
-    core: &Core,
-    request: &Request<'_>,
-    busy: Busy,
-    number: u16,
-    shared: &Shared,
-    full: Option<Refusal>,
-) -> Outcome {
-    let head = &request.inner.head;
-    if !upgrade::wants_upgrade(head) {
-        let response = if matches!(head.method, "GET" | "HEAD") {
-            Response::error(426, "upgrade_required", "this path speaks WebSocket")
-                .header("Upgrade", "websocket")
-                .header("Sec-WebSocket-Version", "13")
-        } else {
-            Response::error(405, "method_not_allowed", "this path speaks WebSocket").header("Allow", "GET")
-        };
-        return Outcome::Answer(busy, response);
-    }
-    let agreed = upgrade::check_upgrade(head).and_then(|key| match shared.router.compression {
-        Some(_) => Ok((key, upgrade::agree_on_compression(head)?)),
-        None => Ok((key, None)),
-    });
-    let (key, compression) = match agreed {
-        Ok(agreed) => agreed,
-        Err(error) => {
-            return Outcome::Refuse(Refusal::BadRequest, error.response(), format!("bad upgrade: {error}"));
-        }
-    };
-    let endpoint = shared.router.endpoint_by_number(number);
-    let failed = || Err(Response::error(500, "internal", "the handler of this path failed"));
-    match core.hook("on_upgrade", || endpoint.on_upgrade(request)).unwrap_or_else(failed) {
-        Ok(admission) => match full {
-            Some(full) => {
-                let response = full_response(core, request.peer, full);
-                Outcome::Refuse(full, response, full_reason(&admission, full))
-            }
-            None => Outcome::Upgrade(number, key, compression, admission),
-        },
-        Err(response) => {
-            // Not the query: it may carry a token.
-            let why = String::from_utf8_lossy(&response.body).into_owned();
-            Outcome::Refuse(Refusal::Endpoint, response, why)
-        }
-    }
 }
 
 /// What to do while the rest of a request is missing: a session's POST counts from its head on, and goes to where

@@ -409,6 +409,7 @@ impl Worker {
         forgive(&mut socket);
         socket.cx.core.note_own_room(link, inside.name, namespace, false);
         socket.cx.core.leave_namespace(link.slot, inside.name);
+        socket.cx.core.alarms.remove(link.slot, number);
         socket.cx.tell_rooms();
         for handler in &namespace.on_disconnect {
             socket.run("disconnect", |socket| handler(socket, reason));

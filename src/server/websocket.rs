@@ -1,7 +1,9 @@
 //! The stage of a link that was upgraded to a plain WebSocket.
 
 use super::worker::{Session, Worker};
-use crate::app::{Admission, CLOSE_MS, CloseCause, Context, Endpoint, Refusal, Served, Socket};
+use crate::app::{
+    Admission, CLOSE_MS, CloseCause, Context, Endpoint, PLAIN, Refusal, Served, Socket, Upgrade,
+};
 use crate::base::ids::LinkId;
 use crate::hub::{Hub, check_name};
 use crate::reactor::outlet::{LinkState, Outlet};
@@ -10,7 +12,7 @@ use crate::wire::deflate::Agreement;
 use crate::wire::dialect::Dialect;
 use crate::wire::frame;
 use crate::wire::response::Response;
-use crate::wire::upgrade::{AcceptKey, switching_protocols};
+use crate::wire::upgrade::switching_protocols;
 
 /// A plain WebSocket.
 pub(super) struct Ws {
@@ -36,12 +38,11 @@ impl Worker {
     pub(super) fn open_websocket(
         &mut self,
         link: LinkId,
-        endpoint: u16,
-        key: &AcceptKey,
-        compression: Option<Agreement>,
+        upgrade: &Upgrade,
         admission: Admission,
         out: &mut Outlet,
     ) {
+        let Upgrade { endpoint, ref key, compression } = *upgrade;
         if !self.can_be(&admission) {
             self.shared.give_place_back();
             let response = Response::error(500, "internal", "the connection could not be set up");
@@ -65,7 +66,7 @@ impl Worker {
         let Admission { scope, claim, rooms, .. } = admission;
         let few = rooms.len() + usize::from(claim.is_some()) <= self.core.limits.rooms_per_socket;
         let mut names = rooms.iter().chain(claim).chain([scope]);
-        let fine = names.all(|name| check_name(name).is_ok()) && few;
+        let fine = names.all(|name| check_name(name).is_ok()) && few && admission.later.is_none();
         if !fine || scope.starts_with('/') {
             log::error!("an endpoint admitted a connection to a scope or rooms that cannot be");
         }
@@ -74,8 +75,11 @@ impl Worker {
 
     /// Puts a socket into its scope and its rooms, which [can be](Worker::can_be).
     pub(super) fn admit(&mut self, link: LinkId, admission: Admission, out: &mut Outlet) {
-        let Admission { scope, claim, rooms, .. } = admission;
+        let Admission { scope, claim, rooms, kept, .. } = admission;
         self.core.hub.enter(link.slot, &scope);
+        for value in kept {
+            self.core.kept.put(link.slot, value);
+        }
         if let Some(room) = claim {
             for slot in self.core.claim(link.slot, &scope, &room) {
                 self.replaced(slot, &room, out);
@@ -165,6 +169,8 @@ impl Worker {
             None => self.tell_closed(shared.router.endpoint_by_number(endpoint), link, cause, out),
         }
         self.core.leave_all(link.slot);
+        self.core.alarms.remove(link.slot, PLAIN);
+        self.drop_kept(link, out);
         self.shared.give_place_back();
         self.core.own_stats().sockets.sub(1);
         self.core.own_stats().polling.sub(u64::from(polled));
@@ -184,6 +190,14 @@ impl Worker {
     fn tell_closed(&mut self, endpoint: &dyn Endpoint, link: LinkId, cause: &CloseCause, out: &mut Outlet) {
         let cx = Context { core: &mut self.core, out };
         Socket { cx, link }.run("on_close", |socket| endpoint.on_close(socket, cause));
+    }
+
+    /// What was kept with a socket may panic when it is dropped.
+    fn drop_kept(&mut self, link: LinkId, out: &mut Outlet) {
+        if let Some(values) = self.core.kept.take(link.slot) {
+            let cx = &mut Context { core: &mut self.core, out };
+            cx.guarded("the drop of what was kept with a socket", |_| drop(values));
+        }
     }
 
     /// How a socket is called in the log: its scope and its first room.

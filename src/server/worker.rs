@@ -161,6 +161,7 @@ impl Worker {
                     Job::Disconnect { link, number, epoch } => {
                         self.socketio_disconnect(link, number, epoch, out);
                     }
+                    Job::Upgrade(decided) => self.upgrade_decided(*decided, out),
                     Job::Reschedule { link } => self.engine_reschedule(link, out),
                     Job::Decided { waiting, verdict } => self.socketio_decided(waiting, &verdict, out),
                     Job::Answered { number, answer } => {
@@ -416,6 +417,7 @@ impl Handler for Worker {
             self.drain_on(out);
             self.run_jobs(out);
         }
+        self.ring_alarms(out);
         if !self.greeted.is_empty() {
             self.greet(out);
             self.run_jobs(out);
@@ -451,7 +453,9 @@ impl Handler for Worker {
         let late = self.core.asking.until_due(self.core.now).map(|ms| Duration::from_millis(u64::from(ms)));
         let evening = self.until_evening();
         let drain = self.drain_pause();
-        put_off.into_iter().chain(greeting).chain(arrivals).chain(late).chain(evening).chain(drain).min()
+        let alarms = self.core.alarms.until_due(self.core.now.unix_ms);
+        let soon = put_off.into_iter().chain(greeting).chain(arrivals).chain(late);
+        soon.chain(evening).chain(drain).chain(alarms).min()
     }
 
     fn trim(&mut self) {

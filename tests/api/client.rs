@@ -219,7 +219,8 @@ fn pages_of_other_origins_may_read_it_if_that_is_configured() {
     assert_eq!(from(&any, "https://x.example").header(credentials), None);
 
     let some = "cors = [\"https://a.example\", \"https://b.example\"]\n";
-    let some = serving(&folder, &format!("{some}cors_credentials = true\n"));
+    let origins = "[auth]\norigins = [\"https://a.example\", \"https://b.example\"]\n";
+    let some = serving(&folder, &format!("{some}cors_credentials = true\n{origins}"));
     let answer = from(&some, "https://b.example");
     assert_eq!(answer.header(allowed), Some("https://b.example"));
     assert_eq!(answer.header(credentials), Some("true"));

@@ -19,6 +19,7 @@ use std::sync::Arc;
 type OnOutgoing = Box<dyn Fn(&mut Socket<'_>, &Outgoing<'_>) -> Result<(), Error> + Send + Sync>;
 
 type OnUpgrade = Box<dyn Fn(&mut Socket<'_>) -> Result<(), Error> + Send + Sync>;
+type OnAlarm = Box<dyn Fn(&mut Socket<'_>) -> Result<(), Error> + Send + Sync>;
 type OnRoom = Box<dyn Fn(&mut Context<'_>, &RoomEvent<'_>) + Send + Sync>;
 
 /// Handlers that most namespaces do without.
@@ -28,6 +29,7 @@ pub(crate) struct Listeners {
     pub(super) on_room: Vec<OnRoom>,
     pub(crate) on_upgrade: Vec<OnUpgrade>,
     pub(crate) on_rate_limited: Vec<OnEvent>,
+    pub(crate) on_alarm: Vec<OnAlarm>,
     pub(super) server_side: HashMap<String, Vec<OnServerSide>>,
 }
 
@@ -110,6 +112,15 @@ impl Namespace {
     ) -> Namespace {
         let handler: OnEvent = Box::new(move |socket, event| handler(socket, event).into_result());
         self.listeners.on_rate_limited.push(handler);
+        self
+    }
+
+    /// The time has come that was set by [`Socket::set_alarm`].
+    pub fn on_alarm<R: Outcome>(
+        mut self,
+        handler: impl Fn(&mut Socket<'_>) -> R + Send + Sync + 'static,
+    ) -> Namespace {
+        self.listeners.on_alarm.push(Box::new(move |socket| handler(socket).into_result()));
         self
     }
 

@@ -20,7 +20,7 @@ mod slow;
 mod stats;
 mod target;
 
-use crate::access::Access;
+use crate::access::{Access, ApiScope};
 use crate::life::Event;
 use crate::reload::Live;
 use fanfare::{Builder, Context, Params, Request, Responder, Response};
@@ -51,8 +51,8 @@ type Handler = fn(&Arc<Api>, &mut Context<'_>, &Request<'_>, &Params, Responder)
 /// Who may ask.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
-    /// Whoever has the key, if one is configured.
-    KeyHolder,
+    /// Whoever has a key for this, if any is configured.
+    KeyHolder(ApiScope),
     Anybody,
 }
 
@@ -69,22 +69,22 @@ const fn route(method: &'static str, path: &'static str, who: Who, handler: Hand
 
 /// Everything that is served here.
 const ROUTES: [Route; 20] = [
-    route("POST", "/api/v1/publish", Who::KeyHolder, publish::serve),
-    route("GET", "/api/v1/stats", Who::KeyHolder, stats::serve),
-    route("GET", "/api/v1/namespaces", Who::KeyHolder, namespaces::namespaces),
-    route("GET", "/api/v1/rooms", Who::KeyHolder, namespaces::rooms),
-    route("GET", "/api/v1/rooms/{room}", Who::KeyHolder, namespaces::room),
-    route("GET", "/api/v1/sockets/{id}", Who::KeyHolder, namespaces::socket),
-    route("POST", "/api/v1/sockets/join", Who::KeyHolder, actions::join),
-    route("POST", "/api/v1/sockets/leave", Who::KeyHolder, actions::leave),
-    route("POST", "/api/v1/sockets/disconnect", Who::KeyHolder, actions::disconnect),
-    route("GET", "/api/v1/domains", Who::KeyHolder, lists::domains),
-    route("GET", "/api/v1/domains/{bizCode}/groups", Who::KeyHolder, lists::groups),
-    route("GET", "/api/v1/domains/{bizCode}/clients", Who::KeyHolder, lists::clients),
-    route("POST", "/api/v1/drain", Who::KeyHolder, drain::serve),
-    route("GET", "/api/v1/slow", Who::KeyHolder, slow::serve),
-    route("GET", "/api/v1/openapi.json", Who::KeyHolder, openapi),
-    route("GET", "/metrics", Who::KeyHolder, metrics::serve),
+    route("POST", "/api/v1/publish", Who::KeyHolder(ApiScope::Publish), publish::serve),
+    route("GET", "/api/v1/stats", Who::KeyHolder(ApiScope::Read), stats::serve),
+    route("GET", "/api/v1/namespaces", Who::KeyHolder(ApiScope::Read), namespaces::namespaces),
+    route("GET", "/api/v1/rooms", Who::KeyHolder(ApiScope::Read), namespaces::rooms),
+    route("GET", "/api/v1/rooms/{room}", Who::KeyHolder(ApiScope::Read), namespaces::room),
+    route("GET", "/api/v1/sockets/{id}", Who::KeyHolder(ApiScope::Read), namespaces::socket),
+    route("POST", "/api/v1/sockets/join", Who::KeyHolder(ApiScope::Admin), actions::join),
+    route("POST", "/api/v1/sockets/leave", Who::KeyHolder(ApiScope::Admin), actions::leave),
+    route("POST", "/api/v1/sockets/disconnect", Who::KeyHolder(ApiScope::Admin), actions::disconnect),
+    route("GET", "/api/v1/domains", Who::KeyHolder(ApiScope::Read), lists::domains),
+    route("GET", "/api/v1/domains/{bizCode}/groups", Who::KeyHolder(ApiScope::Read), lists::groups),
+    route("GET", "/api/v1/domains/{bizCode}/clients", Who::KeyHolder(ApiScope::Read), lists::clients),
+    route("POST", "/api/v1/drain", Who::KeyHolder(ApiScope::Admin), drain::serve),
+    route("GET", "/api/v1/slow", Who::KeyHolder(ApiScope::Read), slow::serve),
+    route("GET", "/api/v1/openapi.json", Who::KeyHolder(ApiScope::Read), openapi),
+    route("GET", "/metrics", Who::KeyHolder(ApiScope::Read), metrics::serve),
     route("GET", "/healthz", Who::Anybody, healthy),
     route("GET", "/readyz", Who::Anybody, ready),
     route("GET", "/", Who::Anybody, console::home),
@@ -115,8 +115,8 @@ pub(crate) fn install(
         let api = api.clone();
         let handler =
             move |cx: &mut Context<'_>, request: &Request<'_>, params: &Params, responder: Responder| {
-                if route.who == Who::KeyHolder
-                    && let Err(refusal) = api.access.rules().check_api(request)
+                if let Who::KeyHolder(scope) = route.who
+                    && let Err(refusal) = api.access.rules().check_api(request, scope)
                 {
                     let (peer, status, path) = (request.peer(), refusal.status, route.path);
                     log::info!(peer:%, status, path; "{peer}: refused with {status}: {path}");
@@ -188,9 +188,18 @@ mod tests {
         let description: Value = serde_json::from_str(OPENAPI).unwrap();
         for route in &ROUTES {
             let operation = &description["paths"][route.path][route.method.to_lowercase()];
-            let open = operation["security"].as_array().is_some_and(Vec::is_empty);
-            assert_eq!(open, route.who == Who::Anybody, "{}", route.path);
-            assert_eq!(operation["responses"].get("401").is_some(), !open, "{}", route.path);
+            let described = operation["security"].as_array();
+            match route.who {
+                Who::Anybody => assert!(described.is_some_and(Vec::is_empty), "{}", route.path),
+                Who::KeyHolder(scope) => {
+                    let scopes = [serde_json::json!({ "key": [scope.name()] })];
+                    assert_eq!(described.map(Vec::as_slice), Some(&scopes[..]), "{}", route.path);
+                }
+            }
+            for status in ["401", "403"] {
+                let is_told = operation["responses"].get(status).is_some();
+                assert_eq!(is_told, route.who != Who::Anybody, "{} {status}", route.path);
+            }
         }
     }
 

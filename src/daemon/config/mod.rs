@@ -3,15 +3,17 @@
 //! Owns the order of the sources, their errors, and the rule who may listen where. [`keys`] owns which keys there are,
 //! [`slot`] what their values may be, [`socketio`] the settings of Socket.IO.
 
+mod auth;
 mod drain;
 mod file;
 mod keys;
 mod slot;
 mod socketio;
 
+pub(crate) use auth::AuthConfig;
 pub(crate) use drain::{DrainConfig, LONGEST_S as LONGEST_DRAIN_S};
 pub(crate) use keys::{Key, keys};
-pub(crate) use slot::Value;
+pub(crate) use slot::{Value, without_user};
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 
 use crate::logging::LogFormat;
@@ -40,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) token: Option<String>,
     pub(crate) origins: Vec<String>,
     pub(crate) api_key: Option<String>,
+    /// What else there is of that.
+    pub(crate) auth: AuthConfig,
     /// Empty: operators use the addresses of clients.
     pub(crate) admin_listen: Vec<ListenAddr>,
     /// None: it is alone.
@@ -95,6 +99,7 @@ impl Default for Config {
             token: None,
             origins: Vec::new(),
             api_key: None,
+            auth: AuthConfig::default(),
             admin_listen: Vec::new(),
             redis: None,
             cluster: ClusterConfig::default(),
@@ -213,9 +218,11 @@ pub(crate) fn load(
         let origin = Origin::Flag(key.flag.map_or(key.name, |(flag, _)| flag));
         loaded.set(key, value, origin)?;
     }
+    loaded.read_secrets()?;
     loaded.check_addresses()?;
     loaded.check_exposure(&loaded.config.listen, &loaded.config.admin_listen)?;
     loaded.check_socketio()?;
+    loaded.check_auth()?;
     loaded.strange_variables = variables.into_keys().collect();
     loaded.strange_variables.sort_unstable();
     Ok(loaded)
@@ -257,18 +264,19 @@ impl Loaded {
         listen: &[ListenAddr],
         admin_listen: &[ListenAddr],
     ) -> Result<(), ConfigError> {
-        let Config { open, token, api_key, .. } = &self.config;
+        let open = self.config.open;
+        let (knows_clients, has_key) = (self.config.has_client_auth(), self.config.has_api_key());
         let exposed = |listen: &[ListenAddr]| listen.iter().find(|addr| !addr.is_local()).cloned();
-        if let (Some(addr), None, false) = (exposed(admin_listen), api_key, open) {
+        if let (Some(addr), false, false) = (exposed(admin_listen), has_key, open) {
             let missing = "api.key (--api-key)".to_owned();
             return Err(self.exposed("admin.listen", addr, missing));
         }
-        let missing = match (token, api_key) {
-            _ if *open => return Ok(()),
-            (Some(_), Some(_)) => return Ok(()),
-            (None, None) => "auth.token (--token) and api.key (--api-key)",
-            (None, Some(_)) => "auth.token (--token) too",
-            (Some(_), None) => "api.key (--api-key) too",
+        let missing = match (knows_clients, has_key) {
+            _ if open => return Ok(()),
+            (true, true) => return Ok(()),
+            (false, false) => "auth.token (--token) and api.key (--api-key)",
+            (false, true) => "auth.token (--token) too",
+            (true, false) => "api.key (--api-key) too",
         };
         match exposed(listen) {
             None => Ok(()),

@@ -3,8 +3,9 @@
 //! Owns the kinds of values. Leaves the keys to [`super::keys`], and what only Socket.IO has to [`super::socketio`].
 
 use super::socketio::{Cors, Parser, Transport, is_cookie_name, is_namespace, is_path};
+use crate::access::{ApiKey, Rule};
 use crate::logging::LogFormat;
-use fanfare::{ListenAddr, RedisUrl};
+use fanfare::{ListenAddr, NAME_BYTES, RedisUrl};
 use log::LevelFilter;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 const SECRET_BYTES: usize = 1_024;
 /// The longest prefix of channels, in bytes: each message has it.
 const PREFIX_BYTES: usize = 64;
+/// The longest URL, in bytes.
+const URL_BYTES: usize = 2_048;
 /// What says in a text that there is none.
 const OFF: &str = "off";
 
@@ -128,6 +131,15 @@ pub(super) enum Slot<'c> {
     Cookie(&'c mut Option<String>),
     /// With `/` or without.
     Namespaces(&'c mut Vec<String>, bool),
+    File(&'c mut Option<PathBuf>),
+    /// http or https.
+    HttpUrl(&'c mut Option<String>),
+    /// Of claims and of who makes tokens.
+    Name(&'c mut String),
+    Names(&'c mut Vec<String>),
+    /// None: everything is allowed.
+    PublishRules(&'c mut Option<Vec<Rule>>),
+    ApiKeys(&'c mut Vec<ApiKey>),
 }
 
 impl Slot<'_> {
@@ -145,7 +157,7 @@ impl Slot<'_> {
             Slot::Switch(_) => "true or false".to_owned(),
             Slot::Level(_) => "off, error, warn, info, debug or trace".to_owned(),
             Slot::LogFormat(_) => "text or json".to_owned(),
-            Slot::Secret(_) => format!("1 to {SECRET_BYTES} visible ASCII characters without spaces"),
+            Slot::Secret(_) => expected_secret(),
             Slot::Origins(_) => "origins such as https://app.example, without a path".to_owned(),
             Slot::Addresses(_) | Slot::OptionalAddresses(_) => {
                 "different addresses such as 127.0.0.1:3000, [::1]:3000 or unix:/run/fanfare.sock".to_owned()
@@ -162,6 +174,14 @@ impl Slot<'_> {
             Slot::Cookie(_) => "the name of a cookie, or off".to_owned(),
             Slot::Namespaces(_, true) => "different namespaces such as / or /news".to_owned(),
             Slot::Namespaces(_, false) => "different namespaces such as /news, besides /".to_owned(),
+            Slot::File(_) => "the path of a file".to_owned(),
+            Slot::HttpUrl(_) => "a URL such as https://auth.example/check".to_owned(),
+            Slot::Name(_) => format!("a name of 1 to {NAME_BYTES} bytes"),
+            Slot::Names(_) => format!("different names of 1 to {NAME_BYTES} bytes"),
+            Slot::PublishRules(_) => {
+                "all, none, or rules such as d1:group:news-*, /:room:*, d1:domain, !*:client:root".to_owned()
+            }
+            Slot::ApiKeys(_) => "keys such as publish+read:KEY, with scopes publish, read, admin".to_owned(),
         }
     }
 
@@ -185,11 +205,7 @@ impl Slot<'_> {
             Slot::LogFormat(at) => *at = LogFormat::find(value.text()?)?,
             Slot::Secret(at) => {
                 let secret = value.text()?;
-                let fits = (1..=SECRET_BYTES).contains(&secret.len());
-                *at = Some(
-                    (fits && secret.bytes().all(|byte| byte.is_ascii_graphic()))
-                        .then(|| secret.to_owned())?,
-                );
+                *at = Some(is_secret(secret).then(|| secret.to_owned())?);
             }
             Slot::Origins(at) => *at = value.origins()?,
             Slot::Addresses(at) => {
@@ -197,7 +213,9 @@ impl Slot<'_> {
             }
             Slot::OptionalAddresses(at) => *at = value.addresses()?,
             Slot::Path(at) => *at = value.text().filter(|text| is_path(text))?.to_owned(),
-            Slot::Folder(at) => *at = Some(value.text().filter(|text| !text.is_empty())?.into()),
+            Slot::Folder(at) | Slot::File(at) => {
+                *at = Some(value.text().filter(|text| !text.is_empty())?.into())
+            }
             Slot::Redis(at) => *at = Some(value.text()?.parse().ok()?),
             Slot::Prefix(at) => *at = value.text().filter(|text| is_prefix(text))?.to_owned(),
             Slot::Transports(at) => {
@@ -221,6 +239,25 @@ impl Slot<'_> {
                 let fits = |name: &&str| is_namespace(name) && (with_root || *name != "/");
                 *at = (names.iter().all(fits) && all_differ(&names))
                     .then(|| names.into_iter().map(str::to_owned).collect())?;
+            }
+            Slot::HttpUrl(at) => *at = Some(value.text().filter(|text| is_http_url(text))?.to_owned()),
+            Slot::Name(at) => *at = value.text().filter(|text| is_name(text))?.to_owned(),
+            Slot::Names(at) => {
+                let names = value.list()?;
+                *at = (names.iter().all(|name| is_name(name)) && all_differ(&names))
+                    .then(|| names.into_iter().map(str::to_owned).collect())?;
+            }
+            Slot::PublishRules(at) => {
+                *at = match value.text() {
+                    Some("all") => None,
+                    Some("none") => Some(Vec::new()),
+                    _ => {
+                        Some(value.list()?.into_iter().map(|rule| rule.parse().ok()).collect::<Option<_>>()?)
+                    }
+                };
+            }
+            Slot::ApiKeys(at) => {
+                *at = value.list()?.into_iter().map(api_key).collect::<Option<_>>()?;
             }
         }
         Some(())
@@ -256,12 +293,18 @@ impl Slot<'_> {
             Slot::Level(at) => text(&at.as_str().to_lowercase()),
             Slot::LogFormat(at) => text(at.name()),
             Slot::Secret(at) => text(at.as_ref().map(|_| "***")?),
-            Slot::Origins(at) | Slot::Namespaces(at, _) => list(at.clone()),
+            Slot::Origins(at) | Slot::Namespaces(at, _) | Slot::Names(at) => list(at.clone()),
             Slot::Addresses(at) | Slot::OptionalAddresses(at) => {
                 list(at.iter().map(ListenAddr::to_string).collect())
             }
-            Slot::Path(at) | Slot::Prefix(at) => text(at),
-            Slot::Folder(at) => text(&at.as_ref()?.display().to_string()),
+            Slot::Path(at) | Slot::Prefix(at) | Slot::Name(at) => text(at),
+            Slot::HttpUrl(at) => text(&without_user(at.as_ref()?)),
+            Slot::PublishRules(None) => text("all"),
+            Slot::PublishRules(Some(rules)) if rules.is_empty() => text("none"),
+            Slot::PublishRules(Some(rules)) => list(rules.iter().map(Rule::to_string).collect()),
+            // Without the keys.
+            Slot::ApiKeys(at) => list(at.iter().map(ApiKey::to_string).collect()),
+            Slot::Folder(at) | Slot::File(at) => text(&at.as_ref()?.display().to_string()),
             // Without the password.
             Slot::Redis(at) => text(&at.as_ref()?.to_string()),
             Slot::Transports(at) => list(at.iter().map(|transport| transport.name().to_owned()).collect()),
@@ -272,6 +315,43 @@ impl Slot<'_> {
             Slot::Cookie(at) => text(at.as_deref().unwrap_or(OFF)),
         })
     }
+}
+
+/// Whether a text can be a token or a key.
+pub(super) fn is_secret(text: &str) -> bool {
+    (1..=SECRET_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+pub(super) fn expected_secret() -> String {
+    format!("1 to {SECRET_BYTES} visible ASCII characters without spaces")
+}
+
+/// A key of the HTTP API with its scopes.
+pub(super) fn api_key(text: &str) -> Option<ApiKey> {
+    text.parse::<ApiKey>().ok().filter(|key| is_secret(key.key()))
+}
+
+/// With a host, and without what nobody asks a server for.
+fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = text.len() <= URL_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain
+        && !text.contains('#')
+        && rest.is_some_and(|rest| !rest.starts_with(['/', '?', ':']) && !rest.is_empty())
+}
+
+/// A URL may have a user and a password in front of its host.
+pub(crate) fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    match rest[..host_end].rfind('@') {
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=NAME_BYTES).contains(&text.len())
 }
 
 /// Scheme, host and port as a browser sends them, or the `null` of a page that has no origin.

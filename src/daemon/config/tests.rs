@@ -51,6 +51,11 @@ fn the_bounds_themselves_are_taken() {
         ("compression.level", 1, 9),
         ("drain.seconds", 0, 86_400),
         ("drain.grace_s", 0, 86_400),
+        ("auth.jwt.jwks_refresh_s", 1, 604_800),
+        ("auth.jwt.leeway_s", 0, 3_600),
+        ("auth.webhook.timeout_ms", 10, 25_000),
+        ("auth.webhook.cache_s", 0, 86_400),
+        ("auth.webhook.concurrency", 1, 256),
         ("cluster.node", 0, 4_095),
         ("cluster.spool_bytes", 0, 1 << 30),
         ("cluster.spool_age_ms", 0, 604_800_000),
@@ -176,4 +181,38 @@ fn cors_and_cookie_can_be_off() {
     assert_eq!(taken("socketio.cookie", text("a b")), None);
     assert_eq!(taken("socketio.client_dir", text("")), None);
     assert_eq!(taken("socketio.path", text("/x")), None);
+}
+
+#[test]
+fn settings_of_authentication_have_their_forms() {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let long = "x".repeat(257);
+    for (key, value, shown) in [
+        ("auth.client_publish", text("all"), Some("\"all\"")),
+        ("auth.client_publish", text("none"), Some("\"none\"")),
+        ("auth.client_publish", list(&[]), Some("\"none\"")),
+        ("auth.client_publish", text("d1:*"), Some("[\"d1:*\"]")),
+        ("auth.client_publish", list(&["d1:*", "all"]), None),
+        ("auth.client_publish", Value::Switch(false), None),
+        ("auth.jwt.audience", list(&["a b", "c"]), Some("[\"a b\", \"c\"]")),
+        ("auth.jwt.audience", list(&["a", "a"]), None),
+        ("auth.jwt.audience", list(&[""]), None),
+        ("auth.jwt.user_claim", text(&long[1..]), Some(&*format!("\"{}\"", &long[1..]))),
+        ("auth.jwt.user_claim", text(&long), None),
+        ("auth.jwt.user_claim", text(""), None),
+        ("auth.jwt.domain_claims", list(&[]), Some("[]")),
+        ("auth.webhook.url", text("https://a"), Some("\"https://a\"")),
+        ("auth.webhook.url", text("http://u:p@a:1/x?y@z"), Some("\"http://***@a:1/x?y@z\"")),
+        ("auth.webhook.url", text("https://"), None),
+        ("auth.webhook.url", text("http://a b"), None),
+        ("auth.webhook.url", text("http://a/#x"), None),
+        ("auth.webhook.url", text("a.example"), None),
+        ("api.keys", list(&["read:a", "publish+admin:b:c"]), Some("[\"read:***\", \"publish+admin:***\"]")),
+        ("api.keys", list(&["read:"]), None),
+        ("api.keys", list(&["read:a b"]), None),
+        ("api.keys", list(&["a"]), None),
+        ("auth.token_file", text(""), None),
+    ] {
+        assert_eq!(taken(key, value.clone()).as_deref(), shown, "{key} {value}");
+    }
 }

@@ -3,20 +3,19 @@
 //! Users and groups are rooms of the namespace under their plain names, so that other Socket.IO servers reach them. A
 //! user is the room that a connection claimed: it has one at most, and nobody else is in it.
 
+mod entry;
 mod payload;
 
 pub(crate) use payload::{Fault, check_event, check_name};
 
-use crate::access::Access;
+use crate::access::{Access, Grant, Target};
 use crate::config::{self, Config, SocketIoConfig};
 use fanfare::socketio::{
-    ConnectError, Connecting, Cors, EngineOptions, Error, Event, Namespace, Parser, Socket, SocketIo, ToArgs,
-    Transport,
+    Cors, EngineOptions, Error, Event, Namespace, Parser, Socket, SocketIo, ToArgs, Transport,
 };
 use fanfare::{Builder, JoinError, Request};
 use payload::{Info, Names};
 use serde::Serialize;
-use serde_json::json;
 use std::sync::Arc;
 
 /// The namespace of this application.
@@ -58,19 +57,18 @@ pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -
         if packed { Parser::MessagePack } else { Parser::Json }
     };
     let guarded = |name: &str| {
-        let access = access.clone();
-        Namespace::new(name)
-            .parser(parser_of(name))
-            .middleware(move |_, connecting| check_token(&access, connecting))
+        entry::guard(Namespace::new(name).parser(parser_of(name)), access)
             .on_rate_limited(|socket, event| refuse(socket, event, &Fault::rate_limited()))
     };
+    let publishing = access.clone();
     let main = guarded(NAMESPACE)
         .on("register", |socket, event| answer(socket, event, register))
         .on("unRegister", |socket, event| answer(socket, event, un_register))
-        .on("broadcastInfo", broadcast_info);
+        .on("broadcastInfo", move |socket, event| broadcast_info(&publishing, socket, event));
     let socketio = SocketIo::new(engine(config, access))
         .connect_timeout_ms(settings.connect_timeout_ms)
-        .keep_headers(&[])
+        // For the namespaces that it joins later.
+        .keep_headers(&["authorization", "origin"])
         .namespace(main);
     let others = settings.namespaces.iter().map(|name| guarded(name));
     builder.socketio(others.fold(socketio, SocketIo::namespace))
@@ -105,14 +103,14 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
         .transports(&transports)
         .allow_upgrades(settings.allow_upgrades)
         .allow_eio3(settings.eio3)
-        .jsonp(access.rules().origins.is_empty())
+        .jsonp(config.origins.is_empty())
         .cors(cors(settings))
         .allow_request(move |request: &Request<'_>| {
             let rules = access.rules();
             // JSONP does not say where it comes from; origins may have been set since the server began.
             let is_jsonp = || request.query().is_ok_and(|query| query.get("j").is_some());
-            match rules.check_origin(request.header("origin")) {
-                Ok(()) if rules.origins.is_empty() || !is_jsonp() => Ok(()),
+            match rules.check_origin(request) {
+                Ok(()) if rules.takes_all_origins() || !is_jsonp() => Ok(()),
                 _ => Err("this origin is not allowed".to_owned()),
             }
         });
@@ -123,24 +121,19 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
     }
 }
 
-/// The token stands in `auth`, or in the query of clients that have no `auth`.
-fn check_token(access: &Access, connecting: &Connecting<'_>) -> Result<(), ConnectError> {
-    let auth: serde_json::Value = serde_json::from_str(connecting.auth()).unwrap_or_default();
-    let token = auth.get("token").and_then(|token| token.as_str()).map(str::to_owned);
-    let token = token.or_else(|| connecting.query("token"));
-    access.rules().check_token(token.as_deref()).map_err(|_| {
-        let message = if token.is_some() { "token is wrong" } else { "token is missing" };
-        ConnectError::new(message).data(&json!({ "code": "unauthorized" }))
-    })
-}
-
 /// Does what an event asks for and says how that went.
 fn answer(
     socket: &mut Socket<'_>,
     event: &mut Event<'_>,
     act: fn(&mut Socket<'_>, &Names) -> Result<(), Fault>,
 ) -> Result<(), Error> {
-    match Names::read(event).and_then(|names| act(socket, &names)) {
+    let done = Names::read(event).and_then(|names| act(socket, &names));
+    answer_with(socket, event, done)
+}
+
+/// Says how something went.
+fn answer_with(socket: &mut Socket<'_>, event: &mut Event<'_>, done: Result<(), Fault>) -> Result<(), Error> {
+    match done {
         Ok(()) => event.ack(socket, &Done { ok: true, delivered: None }),
         Err(fault) => refuse(socket, event, &fault),
     }
@@ -148,6 +141,15 @@ fn answer(
 
 /// All of it or nothing.
 fn register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
+    if let Some(grant) = socket.get::<Grant>() {
+        if names.user.as_ref().is_some_and(|user| !grant.may_be(user)) {
+            return Err(Fault::not_allowed("user: the token is not for this one"));
+        }
+        let user = names.user.as_deref().or_else(|| entry::name_of(socket));
+        if !names.groups.iter().all(|group| grant.may_join(group, user)) {
+            return Err(Fault::not_allowed("group: not all of these may be joined"));
+        }
+    }
     let known: Vec<&String> = names.groups.iter().filter(|group| socket.is_in(group)).collect();
     let result = socket.join(&names.groups);
     let result = result.and_then(|_| names.user.as_deref().map_or(Ok(()), |user| socket.claim(user)));
@@ -177,11 +179,15 @@ fn un_register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
     Ok(())
 }
 
-fn broadcast_info(socket: &mut Socket<'_>, event: &mut Event<'_>) -> Result<(), Error> {
+fn broadcast_info(access: &Access, socket: &mut Socket<'_>, event: &mut Event<'_>) -> Result<(), Error> {
     let info = match Info::read(event) {
         Ok(info) => info,
         Err(fault) => return refuse(socket, event, &fault),
     };
+    let (grant, user) = (socket.get::<Grant>(), entry::name_of(socket));
+    if !access.may_publish(grant, NAMESPACE, Target::Room(&info.room), user) {
+        return refuse(socket, event, &Fault::not_allowed("this client may not publish there"));
+    }
     let text = match info.text.to_args() {
         Ok(text) => text,
         Err(error) => return refuse(socket, event, &Fault::bad_request(format!("text: {error}"))),

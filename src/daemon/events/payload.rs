@@ -22,6 +22,10 @@ impl Fault {
         Fault { code: "rate_limited", message: "too many messages".to_owned() }
     }
 
+    pub(crate) fn not_allowed(message: impl Into<String>) -> Fault {
+        Fault { code: "not_allowed", message: message.into() }
+    }
+
     pub(crate) fn too_large(message: impl Into<String>) -> Fault {
         Fault { code: "too_large", message: message.into() }
     }

@@ -132,6 +132,8 @@ struct Fields<'a> {
     content: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     receipt: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    token: Option<&'a RawValue>,
 }
 
 /// A message of a client.
@@ -150,7 +152,13 @@ pub(crate) enum Command<'a> {
     Heartbeat,
     Join(Vec<&'a str>),
     Leave(Vec<&'a str>),
-    Send { address: Address, outgoing: Outgoing<'a>, receipt: bool },
+    /// With the token that takes the place of the one that is running out.
+    Refresh(String),
+    Send {
+        address: Address,
+        outgoing: Outgoing<'a>,
+        receipt: bool,
+    },
 }
 
 impl<'a> Incoming<'a> {
@@ -183,6 +191,7 @@ impl<'a> Incoming<'a> {
             1 => Ok(Command::Heartbeat),
             2 => Ok(Command::Join(self.groups()?)),
             3 => Ok(Command::Leave(self.groups()?)),
+            4 => Ok(Command::Refresh(string("token", self.fields.token)?)),
             _ => {
                 let address = Address::read(mode, self.fields.target_client_id, self.fields.group)?;
                 let content = self.fields.content.ok_or_else(|| Fault::bad("content is missing"))?;
@@ -282,7 +291,7 @@ fn is_number(text: &str) -> bool {
 }
 
 fn unknown_mode() -> Fault {
-    Fault::bad("mode: expected 1, 2, 3, 100, 200 or 300")
+    Fault::bad("mode: expected 1, 2, 3, 4, 100, 200 or 300")
 }
 
 fn string(field: &str, value: Option<&RawValue>) -> Result<String, Fault> {

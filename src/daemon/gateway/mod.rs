@@ -3,24 +3,26 @@
 //! A business domain is a scope, see [`scope`]. In it a client's own room is `@` and its id, a group's room is `#` and
 //! its name, so that a client and a group of one name do not meet.
 
+mod entry;
 mod message;
 mod scope;
 
 pub(crate) use message::{Address, Fault, Outgoing, check_id, groups};
 pub(crate) use scope::{domain_of, scope_of};
 
-use crate::access::Access;
-use fanfare::{
-    Admission, CloseCause, Endpoint, Frame, JoinError, Message, NAME_BYTES, Request, Response, Socket, To,
-};
+use crate::access::{Access, Grant, Target};
+use fanfare::{Admission, CloseCause, Endpoint, Frame, JoinError, Message, Request, Response, Socket, To};
 use message::{Command, Incoming};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 /// Marks the room of one client.
 pub(crate) const CLIENT: char = '@';
 /// Marks the room of a group.
 pub(crate) const GROUP: char = '#';
+
+/// The close code of a connection whose token has run out.
+const EXPIRED: u16 = 4401;
 
 const TOO_MANY_GROUPS: &str = "group: these are more groups than one client may be in";
 
@@ -34,35 +36,6 @@ impl Gateway {
     /// The number of rooms is that of the server's limits; it may change.
     pub(crate) fn new(access: Arc<Access>, rooms_per_socket: Arc<AtomicUsize>) -> Gateway {
         Gateway { access, rooms_per_socket }
-    }
-
-    fn admit(&self, request: &Request<'_>) -> Result<Admission, Response> {
-        let bad = |message: String| Response::error(400, "bad_request", &message);
-        let query = request.query().map_err(|error| bad(error.to_string()))?;
-        let once = |name: &str| match query.count(name) {
-            0 => Ok(None),
-            1 => Ok(query.get(name)),
-            _ => Err(bad(format!("{name} is given more than once"))),
-        };
-        let required = |name: &str| match once(name)? {
-            Some(value) if (1..=NAME_BYTES).contains(&value.len()) => Ok(value),
-            Some(_) => Err(bad(format!("{name} has 1 to {NAME_BYTES} bytes"))),
-            None => Err(bad(format!("{name} is missing"))),
-        };
-        let domain = required("bizCode")?;
-        let client = required("clientId")?;
-        let list = once("group")?.unwrap_or_default();
-        let groups =
-            if list.is_empty() { Vec::new() } else { groups(list).map_err(|fault| bad(fault.message))? };
-        // One is the client's own.
-        if groups.len() >= self.rooms_per_socket.load(Ordering::Relaxed) {
-            return Err(bad(TOO_MANY_GROUPS.to_owned()));
-        }
-        let rules = self.access.rules();
-        rules.check_token(once("token")?)?;
-        rules.check_origin(request.header("origin"))?;
-        let admission = Admission::to_scope(&scope_of(domain)).claim(&client_room(client));
-        Ok(groups.into_iter().fold(admission, |admission, group| admission.room(&group_room(group))))
     }
 }
 
@@ -78,13 +51,24 @@ impl Endpoint for Gateway {
         })
     }
 
+    fn on_open(&self, socket: &mut Socket<'_>) {
+        let until = socket.get::<Grant>().and_then(|grant| grant.until_unix_ms);
+        if until.is_some() {
+            socket.set_alarm(until);
+        }
+    }
+
+    fn on_alarm(&self, socket: &mut Socket<'_>) {
+        socket.close(EXPIRED, "token expired");
+    }
+
     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => return socket.close(1003, "text frames only"),
         };
         let incoming = Incoming::parse(text);
-        if let Err(fault) = act(socket, &incoming) {
+        if let Err(fault) = self.act(socket, &incoming) {
             socket.send(&incoming.fault_frame(&fault));
         }
     }
@@ -119,40 +103,95 @@ fn client_of<'s>(socket: &'s Socket<'_>) -> &'s str {
     socket.rooms().find_map(|room| room.strip_prefix(CLIENT)).unwrap_or_default()
 }
 
-fn act(socket: &mut Socket<'_>, incoming: &Incoming<'_>) -> Result<(), Fault> {
-    match incoming.command()? {
-        Command::Heartbeat => {
-            let time = socket.context().unix_ms();
-            socket.send(&incoming.heartbeat_frame(time));
-            Ok(())
-        }
-        Command::Join(groups) => {
-            join(socket, &groups)?;
-            socket.send(&incoming.ok_frame());
-            Ok(())
-        }
-        Command::Leave(groups) => {
-            for group in groups {
-                socket.leave(&group_room(group));
+impl Gateway {
+    fn act(&self, socket: &mut Socket<'_>, incoming: &Incoming<'_>) -> Result<(), Fault> {
+        match incoming.command()? {
+            Command::Heartbeat => {
+                let time = socket.context().unix_ms();
+                socket.send(&incoming.heartbeat_frame(time));
+                Ok(())
             }
-            socket.send(&incoming.ok_frame());
-            Ok(())
-        }
-        Command::Send { address, outgoing, receipt } => {
-            let frame = outgoing.frame(Some(client_of(socket)));
-            let receipt = receipt.then(|| incoming.receipt());
-            match &address {
-                // Groups and domains leave out the sender; a client that names itself is meant.
-                Address::Client(client) if client == client_of(socket) => send_back(socket, &frame, receipt),
-                _ => send(socket, &address.to(socket.scope()), &frame, receipt),
+            Command::Join(groups) => {
+                join(socket, &groups)?;
+                socket.send(&incoming.ok_frame());
+                Ok(())
             }
-            Ok(())
+            Command::Leave(groups) => {
+                for group in groups {
+                    socket.leave(&group_room(group));
+                }
+                socket.send(&incoming.ok_frame());
+                Ok(())
+            }
+            Command::Refresh(token) => {
+                self.refresh(socket, &token)?;
+                socket.send(&incoming.ok_frame());
+                Ok(())
+            }
+            Command::Send { address, outgoing, receipt } => {
+                self.check_address(socket, &address)?;
+                let frame = outgoing.frame(Some(client_of(socket)));
+                let receipt = receipt.then(|| incoming.receipt());
+                match &address {
+                    // Groups and domains leave out the sender; a client that names itself is meant.
+                    Address::Client(client) if client == client_of(socket) => {
+                        send_back(socket, &frame, receipt);
+                    }
+                    _ => send(socket, &address.to(socket.scope()), &frame, receipt),
+                }
+                Ok(())
+            }
         }
     }
+
+    /// Whether the client may send there.
+    fn check_address(&self, socket: &Socket<'_>, address: &Address) -> Result<(), Fault> {
+        let (grant, client) = (socket.get::<Grant>(), client_of(socket));
+        let may = |target| self.access.may_publish(grant, socket.scope(), target, Some(client));
+        let allowed = match address {
+            Address::Client(client) => may(Target::Client(client)),
+            Address::Groups(groups) => groups.iter().all(|group| may(Target::Group(group))),
+            Address::Domain => may(Target::Domain),
+        };
+        if allowed { Ok(()) } else { Err(forbidden("this client may not publish there")) }
+    }
+
+    /// A newer token takes the place of the one that the client came with.
+    fn refresh(&self, socket: &mut Socket<'_>, token: &str) -> Result<(), Fault> {
+        let Some(old) = socket.get::<Grant>() else {
+            return Err(forbidden("this connection has no token that ends"));
+        };
+        let grant = self.access.rules().claimed(socket.scope(), token);
+        let grant = grant.map_err(|refused| Fault { code: refused.status, message: refused.message })?;
+        if grant.user != old.user {
+            return Err(forbidden("token is for another client"));
+        }
+        let client = client_of(socket).to_owned();
+        let rooms = socket.rooms().filter_map(|room| room.strip_prefix(GROUP));
+        let lost: Vec<String> =
+            rooms.filter(|group| !grant.may_join(group, Some(&client))).map(group_room).collect();
+        let granted: Vec<String> = grant.groups.clone();
+        let until = grant.until_unix_ms;
+        socket.set(grant);
+        socket.set_alarm(until);
+        for room in &lost {
+            socket.leave(room);
+        }
+        join(socket, &granted.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+}
+
+fn forbidden(message: &str) -> Fault {
+    Fault { code: 403, message: message.to_owned() }
 }
 
 /// All of the groups or none.
 fn join(socket: &mut Socket<'_>, groups: &[&str]) -> Result<(), Fault> {
+    let client = client_of(socket);
+    let may_join = |grant: &Grant| groups.iter().all(|group| grant.may_join(group, Some(client)));
+    if !socket.get::<Grant>().is_none_or(may_join) {
+        return Err(forbidden("group: not all of these may be joined"));
+    }
     let mut joined = Vec::new();
     for group in groups {
         let room = group_room(group);

@@ -215,7 +215,12 @@ fn allow(
                 EngineError::Forbidden(String::from_utf8_lossy(&refusal.body).into_owned())
             };
             let admitted = core.hook("on_upgrade", || endpoint.on_upgrade(request)).ok_or_else(failed)?;
-            admitted.map(Some).map_err(forbidden)
+            let admission = admitted.map_err(forbidden)?;
+            if admission.later.is_some() {
+                log::error!("an endpoint of an Engine.IO server wants to decide later, which it cannot");
+                return Err(failed());
+            }
+            Ok(Some(admission))
         }
     }
 }

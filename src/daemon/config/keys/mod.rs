@@ -88,7 +88,10 @@ impl Key {
     /// What was expected and, unless it is a secret, what was found.
     pub(crate) fn set(&self, config: &mut Config, value: &Value) -> Result<(), String> {
         let slot = (self.slot)(config);
-        let (expected, is_secret) = (slot.expected(), matches!(slot, Slot::Secret(_) | Slot::Redis(_)));
+        let (expected, is_secret) = (
+            slot.expected(),
+            matches!(slot, Slot::Secret(_) | Slot::Redis(_) | Slot::ApiKeys(_) | Slot::HttpUrl(_)),
+        );
         slot.set(value).ok_or_else(|| {
             if is_secret {
                 format!("expected {expected}")

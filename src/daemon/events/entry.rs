@@ -1,0 +1,126 @@
+//! How a socket of Socket.IO comes in: where its token stands, what it is let in with, and how that is prolonged.
+
+use super::payload::Fault;
+use super::{Problem, answer_with};
+use crate::access::{Access, Grant, Question, Refused, Verdict, bearer};
+use fanfare::socketio::{ConnectError, Connecting, Decision, Error, Event, Namespace, Socket};
+use serde_json::json;
+use std::sync::Arc;
+
+/// A namespace that lets in whom the rules let in, and for as long.
+pub(super) fn guard(namespace: Namespace, access: &Arc<Access>) -> Namespace {
+    let (asked, refreshed) = (access.clone(), access.clone());
+    namespace
+        .middleware_later(move |socket, connecting, decision| decide(&asked, socket, connecting, decision))
+        .on("refresh", move |socket, event| {
+            let done = refresh(&refreshed, socket, event);
+            answer_with(socket, event, done)
+        })
+        .on_alarm(expire)
+}
+
+fn decide(access: &Arc<Access>, socket: &mut Socket<'_>, connecting: &Connecting<'_>, decision: Decision) {
+    let token = token_of(connecting);
+    let rules = access.rules();
+    let decided = match rules.admit(socket.namespace(), token.as_deref()) {
+        Verdict::In(None) => Ok(()),
+        Verdict::In(Some(grant)) => let_in(socket, grant),
+        Verdict::Out(refused) => Err(refused),
+        Verdict::Ask => {
+            let handle = socket.context().handle();
+            let question = question(socket, connecting, token);
+            let done = move |verdict: Result<Grant, Refused>| match verdict {
+                Ok(grant) => decision.allow_with(&handle, |socket| {
+                    if let Err(refused) = let_in(socket, grant) {
+                        log::info!("{}", refused.message);
+                        socket.disconnect(false);
+                    }
+                }),
+                Err(refused) => decision.refuse(&handle, told(&refused)),
+            };
+            return rules.ask(socket.namespace(), &question, Box::new(done));
+        }
+    };
+    match decided {
+        Ok(()) => decision.allow(socket.context()),
+        Err(refused) => decision.refuse(socket.context(), told(&refused)),
+    }
+}
+
+/// It stands in `auth`, in the query of clients that have no `auth`, or in the header of those that are no browsers.
+fn token_of(connecting: &Connecting<'_>) -> Option<String> {
+    let auth: serde_json::Value = serde_json::from_str(connecting.auth()).unwrap_or_default();
+    let token = auth.get("token").and_then(|token| token.as_str()).map(str::to_owned);
+    let header = || bearer(connecting.handshake().header("authorization")).map(str::to_owned);
+    token.or_else(|| connecting.query("token")).or_else(header)
+}
+
+fn question(socket: &Socket<'_>, connecting: &Connecting<'_>, token: Option<String>) -> Question {
+    let handshake = connecting.handshake();
+    let origin = handshake.header("origin").and_then(|origin| std::str::from_utf8(origin).ok());
+    Question {
+        protocol: "socket.io",
+        domain: None,
+        namespace: Some(socket.namespace().to_owned()),
+        client_id: None,
+        token,
+        ip: handshake.peer().ip().map(|ip| ip.to_string()),
+        origin: origin.map(str::to_owned),
+        groups: Vec::new(),
+    }
+}
+
+fn told(refused: &Refused) -> ConnectError {
+    ConnectError::new(&refused.message).data(&json!({ "code": refused.code }))
+}
+
+/// With what it was granted from now on.
+fn let_in(socket: &mut Socket<'_>, grant: Grant) -> Result<(), Refused> {
+    if let Err(error) = socket.join(&grant.groups) {
+        return Err(Refused { status: 403, code: "forbidden", message: format!("groups: {error}") });
+    }
+    socket.set_alarm(grant.until_unix_ms);
+    socket.set(grant);
+    Ok(())
+}
+
+/// A newer token takes the place of the one that the client came with.
+fn refresh(access: &Access, socket: &mut Socket<'_>, event: &Event<'_>) -> Result<(), Fault> {
+    #[derive(serde::Deserialize)]
+    struct Token {
+        token: String,
+    }
+    let given: Result<Token, Error> = event.parse();
+    let Token { token } = given.map_err(|_| Fault::bad_request("token: expected a string"))?;
+    let Some(old) = socket.get::<Grant>() else {
+        return Err(Fault::not_allowed("this connection has no token that ends"));
+    };
+    let grant = access.rules().claimed(socket.namespace(), &token);
+    let grant = grant.map_err(|refused| Fault { code: refused.code, message: refused.message })?;
+    if grant.user != old.user {
+        return Err(Fault::not_allowed("token is for another user"));
+    }
+    let user = name_of(socket).map(str::to_owned);
+    let rooms = socket.rooms().filter(|room| socket.claimed() != Some(room));
+    let lost: Vec<String> =
+        rooms.filter(|room| !grant.may_join(room, user.as_deref())).map(str::to_owned).collect();
+    socket.leave(lost);
+    if socket.claimed().is_some_and(|claimed| !grant.may_be(claimed)) {
+        socket.release();
+    }
+    let_in(socket, grant).map_err(|refused| Fault { code: "too_large", message: refused.message })
+}
+
+/// What it was granted has come to its end.
+fn expire(socket: &mut Socket<'_>) -> Result<(), Error> {
+    let problem = Problem { event: None, code: "token_expired", message: "token has expired" };
+    socket.emit("exception", &problem)?;
+    // Clients that are told so do not come back by themselves: not with the same token.
+    socket.disconnect(false);
+    Ok(())
+}
+
+/// What a client is called: as its token says or, without that, as it says.
+pub(super) fn name_of<'s>(socket: &'s Socket<'_>) -> Option<&'s str> {
+    socket.get::<Grant>().and_then(|grant| grant.user.as_deref()).or_else(|| socket.claimed())
+}
