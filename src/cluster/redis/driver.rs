@@ -404,7 +404,7 @@ impl Driver {
         self.table.missing().into_iter().for_each(|change| self.queue(change));
         for node in &mut self.nodes {
             node.to_restore = node.todo.len();
-            node.restoring = node.todo.len();
+            node.restoring = node.todo.len() + node.restores_under_way();
             node.needed = places.iter().any(|place| place.needed && place.address == node.address);
         }
     }
@@ -436,10 +436,10 @@ impl Driver {
                 let restores = node.to_restore.min(names);
                 node.to_restore -= restores;
                 let mut left = HashSet::new();
-                let mut steps = 0;
+                let mut commands = Vec::new();
                 for change in &changes {
                     let step = self.table.decide(change, node.id);
-                    let command = match (step, change.pattern, sharded) {
+                    let name = match (step, change.pattern, sharded) {
                         (Step::Nothing, ..) => continue,
                         (Step::Subscribe, true, _) => "PSUBSCRIBE",
                         (Step::Unsubscribe, true, _) => "PUNSUBSCRIBE",
@@ -448,16 +448,17 @@ impl Driver {
                         (Step::Subscribe, false, false) => "SUBSCRIBE",
                         (Step::Unsubscribe, false, false) => "UNSUBSCRIBE",
                     };
-                    if command == "SUNSUBSCRIBE" {
+                    if step == Step::Unsubscribe {
                         left.insert(change.name.clone());
                     }
-                    node.change(command, &change.name);
-                    steps += 1;
+                    let mut command = redis::cmd(name);
+                    command.arg(&*change.name);
+                    commands.push(command);
                 }
-                if steps == 0 {
+                if commands.is_empty() {
                     node.restoring -= restores;
                 } else {
-                    node.end_changes(changes, left, restores);
+                    node.change(commands, changes, left, restores);
                 }
             }
         }

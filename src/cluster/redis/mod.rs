@@ -11,9 +11,11 @@
 //!
 //! One connection to a server carries everything, so that its order decides whether a message found this link subscribed;
 //! subscriptions are back before a message leaves. There is one thing in which the crate errs: when a slot leaves a node of
-//! a Cluster, the node says `sunsubscribe` unasked, and the crate takes that for the answer to the oldest question. So
-//! answers are matched here by what they are, not by the pipeline that they came for (`node`, `answers`); each ping has a
-//! number that must come back; and the answer that is missing in the end costs its one message, which counts as unknown.
+//! a Cluster, the node says `sunsubscribe` unasked, and the crate takes that for an answer if any is awaited. The pipeline
+//! that it falls into lacks its last answer then, which is how it is seen (`node`). The answers before it are right; what
+//! is without one, there and in the two pipelines that may be behind it, counts as unknown, and the node gets a new
+//! connection. Changes of subscriptions, which are answered with the same words, are in pipelines of their own that end
+//! with a numbered ping, so that the mistake does not get out of them unseen.
 //!
 //! The crate has no bound for the length of what Redis sends; memory for it grows only as it comes.
 //!

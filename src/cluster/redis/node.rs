@@ -1,8 +1,8 @@
 //! One connection: what waits for its turn, what was asked and is not answered, and whether the server is silent.
 //!
 //! Commands are collected and handed to the connection as pipelines of the `redis` crate, a few of which are under way at
-//! once. Answers are taken from all pipelines as one row, in the order of the questions: a `sunsubscribe` that nobody asked
-//! for, which the crate counts as somebody's answer, is passed over there, and moves no other answer to a wrong question.
+//! once. A pipeline whose answers are not all there when it is answered has lost one to what nobody asked for (see `redis`),
+//! and with it the connection is of no use: what comes for the pipelines behind it may be another's.
 
 use super::spool::Publish;
 use super::table::Change;
@@ -43,7 +43,13 @@ pub(crate) enum Question {
 }
 
 /// A pipeline that was handed over.
-enum Flight {
+struct Flight {
+    /// How many of the questions are in it.
+    questions: usize,
+    state: FlightState,
+}
+
+enum FlightState {
     Under(Pin<Box<dyn Future<Output = RedisResult<Vec<Value>>> + Send>>),
     Landed(RedisResult<Vec<Value>>),
 }
@@ -60,6 +66,8 @@ pub(crate) struct Node {
     collected_bytes: usize,
     flights: VecDeque<Flight>,
     pub(crate) questions: VecDeque<Question>,
+    /// Of the questions, those in pipelines under way.
+    under_way: usize,
     /// Messages that are not answered.
     in_flight: usize,
     /// Names whose turn has not come.
@@ -88,6 +96,7 @@ impl Node {
             collected_bytes: 0,
             flights: VecDeque::new(),
             questions: VecDeque::new(),
+            under_way: 0,
             in_flight: 0,
             todo: VecDeque::new(),
             to_restore: 0,
@@ -104,34 +113,36 @@ impl Node {
     /// Sends what was handed over; whether there is something to look at.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         for flight in &mut self.flights {
-            if let Flight::Under(answers) = flight
+            if let FlightState::Under(answers) = &mut flight.state
                 && let Poll::Ready(answers) = answers.as_mut().poll(cx)
             {
-                *flight = Flight::Landed(answers);
+                flight.state = FlightState::Landed(answers);
             }
         }
-        self.trouble.is_some() || matches!(self.flights.front(), Some(Flight::Landed(_)))
+        let front = self.flights.front().map(|flight| &flight.state);
+        self.trouble.is_some() || matches!(front, Some(FlightState::Landed(_)))
     }
 
     /// The answers of the next pipeline, if they have come.
     pub(crate) fn land(&mut self) -> Option<RedisResult<Vec<Value>>> {
         let flight = self.flights.pop_front()?;
-        match flight {
-            Flight::Landed(answers) => {
+        match flight.state {
+            FlightState::Landed(answers) => {
+                self.under_way -= flight.questions;
                 self.heard();
                 self.answered = true;
                 Some(answers)
             }
-            Flight::Under(_) => {
+            FlightState::Under(_) => {
                 self.flights.push_front(flight);
                 None
             }
         }
     }
 
-    /// Whether an answer will not come any more: an unasked one took its place at the end of the row.
-    pub(crate) fn is_short_of_answers(&self) -> bool {
-        self.flights.is_empty() && self.collected.is_empty() && !self.questions.is_empty()
+    /// Whether a question of the pipeline that has landed is left: its answer came too late, and may be anywhere.
+    pub(crate) fn lacks_an_answer(&self) -> bool {
+        self.questions.len() > self.under_way
     }
 
     /// The server has said something.
@@ -154,7 +165,8 @@ impl Node {
         self.in_flight
     }
 
-    fn ask(&mut self, command: Cmd, bytes: usize) {
+    fn ask(&mut self, question: Question, command: Cmd, bytes: usize) {
+        self.questions.push_back(question);
         self.collected.add_command(command);
         self.collected_bytes += bytes;
         if self.collected.len() >= PIPELINE_COMMANDS || self.collected_bytes >= PIPELINE_BYTES {
@@ -171,7 +183,9 @@ impl Node {
         self.collected_bytes = 0;
         let mut connection = self.connection.clone();
         let answers = async move { connection.send_packed_commands(&pipeline, 0, pipeline.len()).await };
-        self.flights.push_back(Flight::Under(Box::pin(answers)));
+        let questions = self.questions.len() - self.under_way;
+        self.under_way += questions;
+        self.flights.push_back(Flight { questions, state: FlightState::Under(Box::pin(answers)) });
     }
 
     pub(crate) fn publish(&mut self, sharded: bool, message: Publish) {
@@ -182,22 +196,25 @@ impl Node {
             .arg(&*message.channel)
             .arg(&*message.payload);
         self.in_flight += 1;
-        self.questions.push_back(Question::Publish(message));
-        self.ask(command, weight);
+        self.ask(Question::Publish(message), command, weight);
     }
 
-    /// Changes the subscription to one name, so that a refusal is about nothing else.
-    pub(crate) fn change(&mut self, command: &str, name: &str) {
-        let mut command = cmd(command);
-        command.arg(name);
-        self.ask(command, name.len());
-    }
-
-    /// Ends a batch of commands that change subscriptions; some of the names are left.
-    pub(crate) fn end_changes(&mut self, changes: Vec<Change>, left: HashSet<Arc<str>>, restores: usize) {
+    /// Changes subscriptions, one name a command, so that a refusal is about nothing else. They are a pipeline of their own,
+    /// with a ping at its end; some of the names are `left`.
+    pub(crate) fn change(
+        &mut self,
+        commands: Vec<Cmd>,
+        changes: Vec<Change>,
+        left: HashSet<Arc<str>>,
+        restores: usize,
+    ) {
+        self.hand_over();
+        for command in commands {
+            self.collected.add_command(command);
+        }
         let (command, ping) = self.next_ping();
-        self.questions.push_back(Question::Changes { changes, left, restores, errors: Vec::new(), ping });
-        self.ask(command, 0);
+        self.ask(Question::Changes { changes, left, restores, errors: Vec::new(), ping }, command, 0);
+        self.hand_over();
     }
 
     fn next_ping(&mut self) -> (Cmd, u64) {
@@ -210,8 +227,16 @@ impl Node {
     pub(crate) fn count(&mut self, sharded: bool, channel: &str, ticket: u64) {
         let mut command = cmd("PUBSUB");
         command.arg(if sharded { "SHARDNUMSUB" } else { "NUMSUB" }).arg(channel);
-        self.questions.push_back(Question::Count(ticket));
-        self.ask(command, channel.len());
+        self.ask(Question::Count(ticket), command, channel.len());
+    }
+
+    /// Of the changes that are not answered, those that had to be done before the link is up.
+    pub(crate) fn restores_under_way(&self) -> usize {
+        let of = |question: &Question| match question {
+            Question::Changes { restores, .. } => *restores,
+            _ => 0,
+        };
+        self.questions.iter().map(of).sum()
     }
 
     /// The question that the next answer is for, taken.
@@ -238,12 +263,10 @@ impl Node {
             return Ok(());
         }
         if role {
-            self.questions.push_back(Question::Role);
-            self.ask(cmd("ROLE"), 0);
+            self.ask(Question::Role, cmd("ROLE"), 0);
         } else {
             let (command, ping) = self.next_ping();
-            self.questions.push_back(Question::Ping(ping));
-            self.ask(command, 0);
+            self.ask(Question::Ping(ping), command, 0);
         }
         Ok(())
     }
