@@ -283,8 +283,8 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
-        ":1: listne: unknown key, expected one of listen, reactors, log, log_format, open, redis, [cluster], [auth], [auth.jwt], \
-         [auth.webhook], [api], [admin], [socketio], [limits], [ws], [compression], [drain]"
+        ":1: listne: unknown key, expected one of listen, reactors, balance, log, log_format, open, redis, [cluster], [auth], \
+         [auth.jwt], [auth.webhook], [api], [admin], [socketio], [limits], [ws], [compression], [drain]"
     );
     // Not yet: a limit that would not hold is not taken.
     assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));

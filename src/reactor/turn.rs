@@ -369,6 +369,8 @@ impl<H: Handler> Reactor<H> {
         *moves::place(&mut self.sockets, link.slot) = Some(socket);
         self.gauges.accepted.add(1);
         self.handler.opened(link, peer, admin, &mut self.outlet);
+        // It may be for another reactor, and a full table has its descriptor back.
+        self.make_moves();
     }
 
     fn read(&mut self) {
@@ -425,13 +427,16 @@ impl<H: Handler> Reactor<H> {
             let Reactor { outlet, doors, sockets, registry, handler, .. } = self;
             let departed = moves::make(outlet, doors, sockets, registry, handler);
             if departed > 0 {
-                self.trim_after(departed);
+                self.freed(departed);
             }
         }
     }
 
-    /// So many links are gone: free memory is looked for when it is quiet again.
-    fn trim_after(&mut self, links: usize) {
+    /// So many links are gone.
+    fn freed(&mut self, links: usize) {
+        // Descriptors have returned: who waits to be accepted need not wait for the pause to end.
+        self.accept_paused_until = Tick::NEVER;
+        // Free memory is looked for when it is quiet again.
         self.closed_since_trim += links;
         let many = self.closed_since_trim >= TRIM_LINKS;
         self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });
@@ -506,9 +511,7 @@ impl<H: Handler> Reactor<H> {
             if dead.is_empty() {
                 break;
             }
-            // Descriptors have returned: who waits to be accepted need not wait for the pause to end.
-            self.accept_paused_until = Tick::NEVER;
-            self.trim_after(dead.len());
+            self.freed(dead.len());
             for link in dead {
                 self.handler.closed(link, &mut self.outlet);
                 // Closing takes it out of the poll too: this table has the only descriptor.

@@ -108,7 +108,9 @@ impl Worker {
         });
         let (to, load) =
             [a, b].map(|other| (other, self.load(other))).into_iter().min_by_key(|(_, load)| *load)?;
-        (too_many(own, load, NEWCOMERS, NEWCOMERS_PART) && load < most).then_some(to)
+        let is_better = too_many(own, load, NEWCOMERS, NEWCOMERS_PART) && load < most;
+        // One that has a lot to catch up with would let it wait.
+        (is_better && !self.is_crowded(to)).then_some(to)
     }
 
     /// Hands a newcomer, of whom nothing was read, over to another reactor.
@@ -151,6 +153,9 @@ impl Worker {
             return;
         }
         let Some((to, load)) = self.lightest().filter(|(_, load)| *load < mean) else { return };
+        if self.is_crowded(to) {
+            return;
+        }
         let links = self.find_links(BATCH.min(own - mean).min(mean - load), out);
         if links.is_empty() {
             return;
@@ -189,6 +194,11 @@ impl Worker {
         let others =
             (0..self.core.mailboxes.len() as u8).map(ReactorId).filter(|other| *other != self.core.reactor);
         others.map(|other| (other, self.load(other))).min_by_key(|(_, load)| *load)
+    }
+
+    /// Whether another reactor has a lot to catch up with.
+    fn is_crowded(&self, reactor: ReactorId) -> bool {
+        self.core.mailboxes[usize::from(reactor.0)].is_crowded()
     }
 
     /// Connections of another reactor, as of its last turn, and those that go there.
