@@ -279,7 +279,8 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     assert_eq!(
         error("reactors = 1\n\n[limits]\nmesage_bytes = 5\n"),
         ":4: limits.mesage_bytes: unknown key, expected one of message_bytes, outbox_bytes, handshake_s, idle_s, \
-         connections, head_bytes, rooms_per_socket"
+         connections, head_bytes, rooms_per_socket, connections_per_ip, messages_per_s, messages_burst, accepts_per_s, \
+         memory_bytes, send_buffer_bytes"
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),

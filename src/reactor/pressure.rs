@@ -48,7 +48,7 @@ pub struct Pressure {
     /// What is resident of the process.
     process: AtomicU64,
     reactors: Box<[Cells]>,
-    /// Bytes of links that were shed and are still counted as taken.
+    /// What the outboxes of links had that were shed, and is still counted as the process's.
     freeing: AtomicU64,
     level: AtomicU8,
 }
@@ -121,14 +121,18 @@ impl Pressure {
         self.reactors.len()
     }
 
-    /// A reactor has shed links of so many bytes: they are free as soon as it has closed them.
-    pub(super) fn begin_freeing(&self, bytes: u64) {
-        self.freeing.fetch_add(bytes, Ordering::Relaxed);
+    /// A reactor sheds links that have so much in the kernel, which is free as soon as they are closed, and so much in their
+    /// outboxes, which is when the allocator has given it back.
+    pub(super) fn begin_freeing(&self, reactor: usize, queued: u64, waiting: u64) {
+        // Its own cell, which nobody else changes.
+        let cell = &self.reactors[reactor].queued;
+        cell.store(cell.load(Ordering::Relaxed).saturating_sub(queued), Ordering::Relaxed);
+        self.freeing.fetch_add(waiting, Ordering::Relaxed);
     }
 
-    /// They are free, and whoever looks next sees it.
-    pub(super) fn end_freeing(&self, bytes: u64) {
-        self.freeing.fetch_sub(bytes, Ordering::Relaxed);
+    /// What was in outboxes is free, and whoever looks next sees it.
+    pub(super) fn end_freeing(&self, waiting: u64) {
+        self.freeing.fetch_sub(waiting, Ordering::Relaxed);
     }
 
     fn used(&self) -> u64 {
@@ -234,9 +238,9 @@ mod tests {
         assert!((900..903).contains(&shares.iter().sum::<u64>()), "{shares:?}");
         assert!(shares[1] > shares[0] && shares[0] > shares[2], "{shares:?}");
         // What was shed is not shed again before it is free.
-        pressure.begin_freeing(shares[1]);
-        assert_eq!(pressure.share_to_free(0) / 100, (shares[0] + shares[2]) * shares[0] / 900 / 100);
-        pressure.end_freeing(shares[1]);
-        assert_eq!(pressure.share_to_free(0), shares[0]);
+        pressure.begin_freeing(1, 400, 500);
+        assert_eq!((pressure.kernel(), pressure.share_to_free(0), pressure.headroom()), (8_300, 0, 700));
+        pressure.end_freeing(500);
+        assert_eq!((pressure.headroom(), pressure.share_to_free(0) > shares[0] / 2), (200, true));
     }
 }

@@ -35,7 +35,7 @@ pub struct Scales {
     /// Tick::NEVER while there is no ceiling.
     pub(super) next: Tick,
     next_trim: Tick,
-    /// Bytes of links that were shed in the last look.
+    /// What the outboxes had of those that were shed in the last look, in bytes.
     freeing: u64,
     /// Where the next look begins to ask.
     turn: usize,
@@ -95,8 +95,9 @@ impl<H: Handler> Reactor<H> {
         let weight = self.ask_links();
         let level = pressure.weighed(number, weight, process(&self.scales));
         if level == Level::Shed {
-            self.scales.freeing = self.shed(pressure.share_to_free(number));
-            pressure.begin_freeing(self.scales.freeing);
+            let (queued, waiting) = self.shed(pressure.share_to_free(number));
+            pressure.begin_freeing(number, queued, waiting);
+            self.scales.freeing = waiting;
         }
         let headroom = usize::try_from(pressure.headroom()).unwrap_or(usize::MAX);
         // Others send at the same time, and the kernel charges more than the bytes.
@@ -128,8 +129,9 @@ impl<H: Handler> Reactor<H> {
         Weight { idle: wired * IDLE_BYTES, queued, waiting: counts.queued_bytes }
     }
 
-    /// Ends the links with the largest backlogs until so many bytes will be free; how many those are.
-    fn shed(&mut self, bytes: u64) -> u64 {
+    /// Ends the links with the largest backlogs until so many bytes will be free; how many those are in the kernel, and in
+    /// outboxes.
+    fn shed(&mut self, bytes: u64) -> (u64, u64) {
         let mut waiters: Vec<(u64, Waiter)> = self.outlet.waiters().map(|waiter| (0, waiter)).collect();
         for (backlog, waiter) in &mut waiters {
             let socket = socket(&self.sockets, waiter.link);
@@ -141,15 +143,16 @@ impl<H: Handler> Reactor<H> {
         waiters.retain(|(backlog, _)| *backlog > 0);
         // Who ends has had its last words; then whoever is farthest behind.
         waiters.sort_unstable_by_key(|(backlog, waiter)| std::cmp::Reverse((waiter.ends, *backlog)));
-        let mut freed = 0;
+        let (mut queued, mut waiting) = (0, 0);
         for (_, waiter) in waiters {
-            if freed >= bytes {
+            if queued + waiting >= bytes {
                 break;
             }
-            freed += charged(&self.sockets, waiter.link) + waiter.waiting as u64;
+            queued += charged(&self.sockets, waiter.link);
+            waiting += waiter.waiting as u64;
             self.handler.shed(waiter.link, &mut self.outlet);
         }
-        freed
+        (queued, waiting)
     }
 }
 

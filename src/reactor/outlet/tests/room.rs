@@ -69,7 +69,6 @@ fn who_does_not_take_its_last_bytes_in_time_ends_with_a_reset_and_others_do_not(
     outlet.flush(&mut wires);
     outlet.set_now(Tick(1).plus_ms(FINISH_MS));
     assert_eq!(outlet.take_expired(), []);
-    outlet.reset(ids[2]);
     assert_eq!(outlet.take_dead().len(), 3);
     assert_eq!(ids.iter().map(|link| outlet.is_reset(*link)).collect::<Vec<_>>(), [true, false, false]);
 
