@@ -117,6 +117,13 @@
 //! by installing a logger (`env_logger::init()`); without one, an event whose arguments are not what its handler expects is
 //! passed over in silence.
 //!
+//! # How it ends
+//!
+//! [`Running::stop`] closes all connections at once. [`Running::drain`] empties the server first, over a time, so that clients
+//! that return do so at an even rate: to another server, which can listen on the same address as soon as this one does not.
+//! [`Running::set_limits`] changes limits meanwhile, [`Builder::listen_on`] takes listeners that are open already, and
+//! [`Running::has_turned`] is for watchdogs.
+//!
 //! # When handlers fail
 //!
 //! A handler that returns an `Err` has that told to [`Namespace::on_error`](socketio::Namespace::on_error) or to the log.

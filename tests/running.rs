@@ -286,7 +286,7 @@ fn a_listener_that_was_open_before_goes_on_without_the_server() {
     // Whoever comes now waits for the next server, and is not refused.
     let waiting = connect();
     let running = start();
-    drop(Ws::open(waiting, "/x", "").ok().expect("it is served"));
+    assert!(Ws::open(waiting, "/x", "").is_ok(), "it is served");
     running.stop();
     running.join().unwrap();
 

@@ -6,8 +6,8 @@
 # run: what building takes, and the browser clients that the server serves, of tools/client, in .deps/client; the
 # server runs without them, too. test: what the tests take, too: Node.js 18 or newer, and the client libraries of
 # tests/clients in .deps/node and .deps/python (a virtual environment), and Redis, nginx, HAProxy and Chromium, which the
-# tests start themselves: as services of the system they are not started. systemd is there to check units. Packages of the
-# system come by apt.
+# tests start themselves: as services of the system they are not started. systemd and strace are there to check units. Packages
+# of the system come by apt.
 # Rust is expected to be there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -116,8 +116,9 @@ PATH=$PATH:/usr/sbin:/sbin
 have nginx || without_service nginx-light nginx
 have haproxy || without_service haproxy haproxy
 have openssl || apt openssl
-# It checks the units.
+# They check the units.
 have systemd-analyze || apt systemd
+have strace || apt strace
 
 # A browser without a screen, for the console.
 have chromium || apt chromium

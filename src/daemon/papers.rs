@@ -94,7 +94,7 @@ fn manual() -> io::Result<Vec<u8>> {
     ))]);
     let defaults = Config::default();
     for key in keys() {
-        let default = key.show(&defaults).map_or_else(|| "none".to_owned(), |value| value);
+        let default = key.show(&defaults).unwrap_or_else(|| "none".to_owned());
         let about = format!("{}. Default: {default}. Variable: {}.", key.about, key.variable());
         entry(&mut more, key.name, &about);
     }

@@ -6,6 +6,7 @@ use crate::config::{Config, ConfigError, Loaded};
 use fanfare::{Builder, ListenAddr, OpenListener};
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The name of a passed listener that is for operators; every other one is for clients.
@@ -122,7 +123,11 @@ impl Manager {
 }
 
 fn say(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    // Once is enough: it is told every few seconds.
+    if let Err(error) = sd_notify::notify(states)
+        && !SAID.swap(true, Ordering::Relaxed)
+    {
         log::warn!("the service manager cannot be told: {error}");
     }
 }

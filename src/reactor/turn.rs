@@ -338,9 +338,16 @@ impl<H: Handler> Reactor<H> {
     /// Listens no more for clients where nobody waits, and after [`DOORS_MS`] anywhere.
     fn close_doors(&mut self) {
         let late = self.now.tick >= self.doors_close_at;
-        let stays = |door: &Door| door.listener.is_admin() || (door.ready && !late);
         for place in &mut self.listeners {
-            *place = place.take().filter(stays);
+            let Some(door) = place else { continue };
+            if door.listener.is_admin() || (door.ready && !late) {
+                continue;
+            }
+            // Closing alone would not do that where others have the socket, too.
+            if let Err(error) = self.registry.deregister(&mut door.listener) {
+                log::warn!("{}: cannot be left alone: {error}", door.listener.addr());
+            }
+            *place = None;
         }
         self.gauges.doors.set(clients_doors(&self.listeners));
     }

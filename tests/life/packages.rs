@@ -1,6 +1,7 @@
 //! What is installed: files and their places, the papers that the program makes, the units.
 
 use crate::support::{Ended, Folder, Server, fanfare, run};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -29,6 +30,10 @@ fn make(target: &str, folder: &Folder) -> Command {
         variable("DESTDIR", folder.path("root").display().to_string()),
         variable("PREFIX", "/opt/f".to_owned()),
     ]);
+    // It may be a make that runs this test.
+    for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -224,4 +229,82 @@ fn the_units_are_right_and_the_service_is_closed() {
         .args(["security", "--offline=true", "--no-pager", &threshold])
         .arg(&service));
     assert_eq!(judged.status, Some(0), "{}", judged.stdout);
+}
+
+/// The system calls of a group of systemd's, and of the groups in it.
+fn calls(groups: &BTreeMap<String, Vec<String>>, name: &str, found: &mut BTreeSet<String>) {
+    for call in &groups[name] {
+        match call.starts_with('@') {
+            true => calls(groups, call, found),
+            false => drop(found.insert(call.clone())),
+        }
+    }
+}
+
+#[test]
+fn the_service_may_call_what_the_server_calls() {
+    let works = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    // Where nobody may trace, strace is as good as not there.
+    if !works("systemd-analyze", "--version") || !works("strace", "true") {
+        eprintln!("systemd-analyze or strace is not there: SKIPPED");
+        return;
+    }
+    let listed = run(Command::new("systemd-analyze").args(["syscall-filter", "--no-pager"])).stdout;
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut group = String::new();
+    for line in listed.lines() {
+        match line.strip_prefix("    ") {
+            None => group = line.trim().to_owned(),
+            Some(call) if call.starts_with('#') => {}
+            Some(call) => groups.entry(group.clone()).or_default().push(call.trim().to_owned()),
+        }
+    }
+    // As the unit says it.
+    let unit = fs::read_to_string(here().join("deploy/fanfare.service")).unwrap();
+    let mut allowed = BTreeSet::new();
+    for names in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        let mut named = BTreeSet::new();
+        names.trim_start_matches('~').split(' ').for_each(|name| calls(&groups, name, &mut named));
+        match names.starts_with('~') {
+            true => allowed.retain(|call| !named.contains(call)),
+            false => allowed.extend(named),
+        }
+    }
+    assert!(allowed.contains("epoll_wait") && !allowed.contains("setuid"), "{allowed:?}");
+
+    let folder = Folder::new();
+    let (trace, socket) = (folder.path("trace"), format!("unix:{}", folder.path("s").display()));
+    let mut command = Command::new("strace");
+    command.args(["-D", "-f", "-qq", "-o"]).arg(&trace).arg(env!("CARGO_BIN_EXE_fanfare"));
+    let arguments = ["--listen", "127.0.0.1:0", "--listen", &socket, "--reactors", "2", "--log", "debug"];
+    let mut server = Server::spawn(command.args(arguments).env("FANFARE_DRAIN_SECONDS", "1"));
+    // A request of a session moves its connection to another reactor now and then.
+    for _ in 0..8 {
+        let open = server.get("/socket.io/?EIO=4&transport=polling").body;
+        let sid = open.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+        let target = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+        assert_eq!(server.request("POST", &target, "", "40").status, 200);
+    }
+    for target in ["/metrics", "/api/v1/stats", "/socket.io/socket.io.js", "/readyz"] {
+        server.get(target);
+    }
+    let mut client = server.client("d", "c", "g");
+    client.send(r#"{"mode":300,"content":1}"#);
+    server.signal("HUP");
+    server.wait_for_log("reloaded");
+    server.signal("TERM");
+    assert_eq!(client.closed().0, 1012);
+    drop(client);
+    assert_eq!(server.wait().code(), Some(0));
+    let trace = fs::read_to_string(trace).unwrap();
+    let used = trace.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let used: BTreeSet<&str> = used.map(|(name, _)| name).filter(|name| is_name(name)).collect();
+    assert!(used.contains("unshare") && used.contains("accept4"), "{used:?}");
+    let refused: Vec<_> = used.iter().filter(|call| !allowed.contains(**call)).collect();
+    assert!(refused.is_empty(), "{refused:?} would be refused");
 }

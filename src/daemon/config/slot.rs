@@ -264,7 +264,7 @@ impl Slot<'_> {
     }
 
     /// Whether it has the same value as another one of its kind; also where that is not shown.
-    pub(super) fn is_same(self, other: Slot<'_>) -> bool {
+    pub(super) fn equals(self, other: Slot<'_>) -> bool {
         match (self, other) {
             (Slot::Secret(one), Slot::Secret(other)) => one == other,
             (Slot::Redis(one), Slot::Redis(other)) => one == other,

@@ -103,7 +103,7 @@ impl Key {
 
     /// Whether two configurations differ in it.
     pub(crate) fn differs(&self, one: &Config, other: &Config) -> bool {
-        !(self.slot)(&mut one.clone()).is_same((self.slot)(&mut other.clone()))
+        !(self.slot)(&mut one.clone()).equals((self.slot)(&mut other.clone()))
     }
 
     /// Its value as TOML, secrets hidden; nothing if it has none.
