@@ -2,6 +2,7 @@
 
 mod dialects;
 mod park;
+mod slow;
 
 use super::*;
 use roaring::RoaringBitmap;
