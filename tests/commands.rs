@@ -100,6 +100,19 @@ fn the_key_comes_by_flag_file_or_variable() {
 }
 
 #[test]
+fn the_commands_say_how_they_are_used() {
+    for (command, flags) in [
+        ("publish", &["--url", "--key-file", "--to", "--event", "--data", "--domain", "--group"][..]),
+        ("top", &["--url", "--key", "--once"]),
+    ] {
+        let help = run(&mut fanfare(&[command, "--help"]));
+        assert_eq!((help.status, help.stderr.as_str()), (Some(0), ""));
+        assert!(flags.iter().all(|flag| help.stdout.contains(flag)), "{}", help.stdout);
+        assert!(run(&mut fanfare(&["--help"])).stdout.contains(&format!("\n  {command} ")));
+    }
+}
+
+#[test]
 fn what_cannot_be_asked_is_said_in_a_line() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{nobody}");

@@ -59,6 +59,7 @@ fn help_and_version_are_said_on_standard_output() {
             "--token",
             "--open",
             "--log",
+            "--log-format",
             "FANFARE_LIMITS_IDLE_S",
         ];
         for flag in flags {
@@ -74,6 +75,10 @@ fn usage_errors_are_one_line_and_status_2() {
     assert!(refused(&["--listen"]).contains("--listen"));
     assert!(refused(&["--reactors", "1", "--reactors", "2"]).contains("multiple times"));
     assert_eq!(refused(&["--reactors", "65"]), "--reactors: expected a number from 0 to 64, found \"65\"");
+    assert_eq!(
+        refused(&["check", "--log-format", "xml"]),
+        "--log-format: expected text or json, found \"xml\""
+    );
     assert_eq!(
         refused(&["check", "--log", "loud"]),
         "--log: expected off, error, warn, info, debug or trace, found \"loud\""
@@ -122,6 +127,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("FANFARE_LISTEN", "127.0.0.1:2, unix:/run/x"),
         ("FANFARE_REACTORS", "2"),
         ("FANFARE_LOG", "warn"),
+        ("FANFARE_LOG_FORMAT", "json"),
         ("FANFARE_OPEN", "false"),
         ("FANFARE_LIMITS_MESSAGE_BYTES", "2_000"),
         ("FANFARE_LIMITS_OUTBOX_BYTES", "2001"),
@@ -182,6 +188,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("listen", "[\"127.0.0.1:2\", \"unix:/run/x\"]"),
         ("reactors", "2"),
         ("log", "\"warn\""),
+        ("log_format", "\"json\""),
         ("open", "false"),
         ("message_bytes", "2000"),
         ("outbox_bytes", "2001"),

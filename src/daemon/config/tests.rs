@@ -160,6 +160,22 @@ fn lists_of_socket_io_have_each_name_once() {
 }
 
 #[test]
+fn the_log_has_two_formats() {
+    let text = |text: &str| Value::Text(text.to_owned());
+    for (value, shown) in [
+        (text("text"), Some("\"text\"")),
+        (text("json"), Some("\"json\"")),
+        (Value::Raw("json".to_owned()), Some("\"json\"")),
+        (text("JSON"), None),
+        (text(""), None),
+        (Value::Switch(true), None),
+        (list(&["json"]), None),
+    ] {
+        assert_eq!(taken("log_format", value.clone()).as_deref(), shown, "{value}");
+    }
+}
+
+#[test]
 fn cors_and_cookie_can_be_off() {
     let text = |text: &str| Value::Text(text.to_owned());
     for (value, shown) in [

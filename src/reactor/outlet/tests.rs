@@ -3,6 +3,7 @@
 mod dialects;
 mod park;
 mod room;
+mod slow;
 
 use super::*;
 use roaring::RoaringBitmap;

@@ -52,6 +52,8 @@ async function look() {
     live.show(stats, slow.items, performance.now())
     tryIt.suggest(stats.listen)
     state(ready)
+    // A link does not take the key along.
+    at('links').hidden = sessionStorage.getItem(KEY) !== null
     banner(null)
     say(at('updated'), `as of ${clock(new Date()).slice(0, 8)}`)
     return true

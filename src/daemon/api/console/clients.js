@@ -67,11 +67,11 @@ export class GatewayClient extends Client {
 }
 
 export class SocketIoClient extends Client {
-  connect({ base, token, path = 'socket.io/' }) {
+  connect({ base, token, path }) {
     this.acks = new Map()
     this.nextAck = 0
     this.auth = token ? { token } : undefined
-    this.listen(withQuery(base, path, { EIO: '4', transport: 'websocket' }))
+    this.listen(withQuery(base, path.replace(/^\/+/, ''), { EIO: '4', transport: 'websocket' }))
   }
 
   // An event whose acknowledgement is shown, too.

@@ -70,7 +70,8 @@ class Panel {
 
     this.gatewayWho = el('div', { class: 'fields' }, input('bizCode', 'Domain (bizCode)', 'demo', { required: true, maxlength: 256 }),
       input('clientId', 'Client', me, { required: true, maxlength: 256 }), input('group', 'Groups', 'g1', { placeholder: 'g1,g2' }))
-    this.sioWho = el('div', { class: 'fields' }, input('user', 'User', me, { maxlength: 256 }), input('groups', 'Groups', 'g1', { placeholder: 'g1,g2' }))
+    this.sioWho = el('div', { class: 'fields' }, input('user', 'User', me, { maxlength: 256 }), input('groups', 'Groups', 'g1', { placeholder: 'g1,g2' }),
+      input('path', 'Path', '/socket.io/', { required: true }))
     this.connectButton = el('button', { type: 'submit', id: id('connect') }, 'Connect')
     this.who = el('form', { 'aria-label': `Connection of client ${letter}`, onsubmit: (event) => this.toggle(event) },
       this.gatewayWho, this.sioWho,
@@ -154,7 +155,7 @@ class Panel {
       const base = at('base').value.trim()
       client.connect(this.protocol === 'ws'
         ? { base, bizCode: field('bizCode'), clientId: field('clientId'), group: field('group'), token: field('token') }
-        : { base, token: field('token') })
+        : { base, token: field('token'), path: field('path') })
     } catch (error) {
       return this.add({ kind: 'error', name: 'cannot connect', data: error.message })
     }
