@@ -100,7 +100,7 @@ fn a_doctor_says_one_line_a_setting_and_fails_when_one_will_not_do() {
 fn a_doctor_looks_at_the_limits_of_a_server() {
     // A server with fewer descriptors than this test has, and the same machine.
     let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", "ulimit -Hn 300 && echo && exec sleep 60"]).stdout(std::process::Stdio::piped());
+    limited.args(["-c", "ulimit -n 300 && echo && exec sleep 60"]).stdout(std::process::Stdio::piped());
     let mut limited = limited.spawn().unwrap();
     let mut line = [0];
     limited.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
