@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::Value;
+use std::io::Read;
 use support::{Ended, Folder, fanfare, run};
 
 fn said(arguments: &[&str]) -> String {
@@ -96,6 +97,24 @@ fn a_doctor_says_one_line_a_setting_and_fails_when_one_will_not_do() {
 }
 
 #[test]
+fn a_doctor_looks_at_the_limits_of_a_server() {
+    // A server with fewer descriptors than this test has, and the same machine.
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -n 300 && echo && exec sleep 60"]).stdout(std::process::Stdio::piped());
+    let mut limited = limited.spawn().unwrap();
+    let mut line = [0];
+    limited.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    let pid = limited.id().to_string();
+    let ended = run(&mut fanfare(&["doctor", "--connections", "200", "--reactors", "1", "--pid", &pid]));
+    let assumed = run(&mut fanfare(&["doctor", "--reactors", "2", "--pid", &pid]));
+    limited.kill().unwrap();
+    limited.wait().unwrap();
+    assert!(ended.stdout.contains("low      LimitNOFILE: 300, wanted 328: "), "{ended:?}");
+    // 128 of a table are for other uses.
+    assert!(assumed.stdout.starts_with("for 344 connections on 2 reactors\n"), "{assumed:?}");
+}
+
+#[test]
 fn what_cannot_be_asked_is_a_usage_error() {
     for (arguments, named) in [
         (&["plan"][..], "--connections"),
@@ -107,6 +126,8 @@ fn what_cannot_be_asked_is_a_usage_error() {
         (&["plan", "--connections", "9", "--reactors", "65"], "--reactors"),
         (&["doctor", "--slow-readers", "many"], "--slow-readers"),
         (&["doctor", "--json"], "--json"),
+        (&["doctor", "--pid", "4294967294"], "no such process"),
+        (&["plan", "--connections", "9", "--pid", "1"], "--pid"),
     ] {
         let ended = run(&mut fanfare(arguments));
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}: {ended:?}");

@@ -25,7 +25,7 @@ pub(crate) enum Task {
     /// Print what so many connections need.
     Plan(Given, Question, Form),
     /// Compare the machine with it.
-    Doctor(Given, Question),
+    Doctor(Given, Question, Option<u32>),
     /// Print this: the help or the version.
     Say(String),
 }
@@ -63,7 +63,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Task, S
         Some(("publish", matches)) => Task::Publish(matches.clone()),
         Some(("top", matches)) => Task::Top(matches.clone()),
         Some(("plan", matches)) => Task::Plan(given(matches), Question::of(matches), Form::of(matches)),
-        Some(("doctor", matches)) => Task::Doctor(given(matches), Question::of(matches)),
+        Some(("doctor", matches)) => {
+            let pid = matches.get_one::<u32>("pid").copied();
+            Task::Doctor(given(matches), Question::of(matches), pid)
+        }
         Some((_, matches)) => Task::Serve(given(matches)),
         None => Task::Serve(given(&matches)),
     })
@@ -102,7 +105,7 @@ pub(crate) fn described() -> Command {
         .subcommand(publish_command::command())
         .subcommand(top::command())
         .subcommand(with_settings(plan::with_form(plan::with_question(plan, true))))
-        .subcommand(with_settings(plan::with_question(doctor, false)))
+        .subcommand(with_settings(plan::with_pid(plan::with_question(doctor, false))))
 }
 
 fn with_settings(command: Command) -> Command {

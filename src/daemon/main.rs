@@ -67,8 +67,9 @@ fn run() -> Result<(), (u8, String)> {
         }
         Task::Top(matches) => top::run(&matches).map_err(status_of).and_then(|text| say(&text)),
         Task::Plan(given, question, form) => say(&plan::plan(&question, form, &load(&given)?.0.config)),
-        Task::Doctor(given, question) => {
-            let (text, wrong) = plan::doctor(&question, &load(&given)?.0.config);
+        Task::Doctor(given, question, pid) => {
+            let (text, wrong) =
+                plan::doctor(&question, pid, &load(&given)?.0.config).map_err(|error| (USAGE, error))?;
             say(&text)?;
             if wrong == 0 { Ok(()) } else { Err((FAILURE, format!("{wrong} of these will not do"))) }
         }

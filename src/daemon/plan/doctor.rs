@@ -7,9 +7,19 @@ use crate::config::Config;
 use std::fmt::Write as _;
 
 /// What the machine has beside what the connections need; and how many settings will not do.
-pub(crate) fn doctor(question: &Question, config: &Config) -> (String, usize) {
-    let machine = Machine::here();
-    examine(&question.load(config, &machine), config, &machine)
+///
+/// # Errors
+/// There is no such process.
+pub(crate) fn doctor(
+    question: &Question,
+    pid: Option<u32>,
+    config: &Config,
+) -> Result<(String, usize), String> {
+    let machine = Machine::here(pid);
+    match pid.filter(|_| !machine.has_process()) {
+        Some(pid) => Err(format!("--pid {pid}: there is no such process")),
+        None => Ok(examine(&question.load(config, &machine), config, &machine)),
+    }
 }
 
 pub(super) fn examine(load: &Load, config: &Config, machine: &Machine) -> (String, usize) {

@@ -11,25 +11,37 @@ pub(super) const UNBOUNDED: u64 = u64::MAX;
 /// This machine.
 pub(super) struct Machine {
     root: PathBuf,
+    /// Whose limits and whose control group they are, as `/proc` names it.
+    process: String,
     /// Cores that this process may use.
     pub(super) processors: Option<u64>,
 }
 
 impl Machine {
-    /// The one that the program runs on.
-    pub(super) fn here() -> Machine {
+    /// The one that the program runs on, as a process sees it: this one, or another.
+    pub(super) fn here(pid: Option<u32>) -> Machine {
         let processors = std::thread::available_parallelism().ok().map(|count| count.get() as u64);
-        Machine { root: PathBuf::from("/"), processors }
+        let process = pid.map_or("self".to_owned(), |pid| pid.to_string());
+        Machine { root: PathBuf::from("/"), process, processors }
     }
 
     /// One whose files lie in a folder.
     #[cfg(test)]
     pub(super) fn at(root: &Path, processors: u64) -> Machine {
-        Machine { root: root.to_owned(), processors: Some(processors) }
+        Machine { root: root.to_owned(), process: "self".to_owned(), processors: Some(processors) }
     }
 
     fn read(&self, path: impl AsRef<Path>) -> Option<String> {
         fs::read_to_string(self.root.join(path)).ok()
+    }
+
+    fn of_process(&self, file: &str) -> Option<String> {
+        self.read(Path::new("proc").join(&self.process).join(file))
+    }
+
+    /// Whether the process is there.
+    pub(super) fn has_process(&self) -> bool {
+        self.root.join("proc").join(&self.process).is_dir()
     }
 
     /// The numbers of a sysctl.
@@ -47,7 +59,7 @@ impl Machine {
 
     /// The hard limit of descriptors of a table.
     pub(super) fn descriptors(&self) -> Option<u64> {
-        let text = self.read("proc/self/limits")?;
+        let text = self.of_process("limits")?;
         let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
         bound(line.split_whitespace().nth(1)?, "unlimited")
     }
@@ -62,7 +74,7 @@ impl Machine {
 
     /// The lowest bound of this name in the process's control group and those around it (version 2 only).
     pub(super) fn control_group(&self, name: &str) -> Option<u64> {
-        let group = self.read("proc/self/cgroup")?;
+        let group = self.of_process("cgroup")?;
         let group = group.lines().find_map(|line| line.strip_prefix("0::"))?;
         let mount = Path::new("sys/fs/cgroup");
         self.read(mount.join("cgroup.controllers"))?;

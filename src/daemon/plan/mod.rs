@@ -122,6 +122,13 @@ pub(crate) fn with_question(command: Command, connections_required: bool) -> Com
         )
 }
 
+/// Adds the flag that names the process whose limits count.
+pub(crate) fn with_pid(command: Command) -> Command {
+    let help = "The server: its limits and its control group, instead of those of this shell";
+    let pid = Arg::new("pid").long("pid").value_name("PID").help(help).value_parser(value_parser!(u32));
+    command.arg(pid)
+}
+
 /// Adds the flags that say how a plan is printed.
 pub(crate) fn with_form(command: Command) -> Command {
     let switch = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);

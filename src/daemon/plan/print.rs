@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// What the connections need, in this form.
 pub(crate) fn plan(question: &Question, form: Form, config: &Config) -> String {
-    let machine = Machine::here();
+    let machine = Machine::here(None);
     let load = question.load(config, &machine);
     match form {
         Form::Sysctl => sysctl(&load, &machine),
