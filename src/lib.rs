@@ -162,7 +162,8 @@
 //! | a room of a socket | 8 bytes; 56 for a room that nobody was in |
 //! | handlers | nothing a socket |
 //! | the first value that [`Socket::set`](socketio::Socket::set) keeps | 56 bytes, and its own size |
-//! | a value that a plain socket keeps, an alarm of any socket | about 100 bytes, and the value's own size; nothing for those without |
+//! | the first value that a plain socket keeps | 50 bytes, and its own size |
+//! | an alarm | 80 bytes |
 //! | an acknowledgement that a client owes | 40 bytes, and what its callback captures |
 //! | an acknowledgement that many owe | a set of slots a reactor; each answer 80 bytes and its text |
 //! | a message to many | one allocation for each form in which clients need it, on no matter how many reactors |

@@ -77,7 +77,7 @@ impl Socket<'_> {
     /// Has [`Endpoint::on_alarm`](crate::Endpoint::on_alarm) called at a time, in milliseconds since 1970; `None`
     /// takes that back. A socket has one alarm: the next call moves it.
     ///
-    /// A socket without one costs nothing for this; one with it about 100 bytes.
+    /// A socket without one costs nothing for this; one with it about 80 bytes.
     pub fn set_alarm(&mut self, at_unix_ms: Option<u64>) {
         let core = &mut *self.cx.core;
         if core.hub.scope_of(self.link.slot).is_some() {
@@ -91,7 +91,7 @@ impl socketio::Socket<'_> {
     /// Has [`Namespace::on_alarm`](socketio::Namespace::on_alarm) called at a time, in milliseconds since 1970; `None`
     /// takes that back. A socket has one alarm: the next call moves it. It ends with the socket.
     ///
-    /// A socket without one costs nothing for this; one with it about 100 bytes.
+    /// A socket without one costs nothing for this; one with it about 80 bytes.
     pub fn set_alarm(&mut self, at_unix_ms: Option<u64>) {
         let alarm = Alarm { link: self.link, number: self.at.number, epoch: self.epoch };
         if self.is_connected() {

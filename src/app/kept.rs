@@ -4,11 +4,12 @@
 //! socket has left and its handlers know.
 
 use super::socket::Socket;
+use smallvec::SmallVec;
 use std::any::Any;
 use std::collections::HashMap;
 
-/// What is kept with one socket, one of each type.
-type Values = Vec<Box<dyn Any + Send>>;
+/// What is kept with one socket, one of each type; mostly one alone.
+type Values = SmallVec<[Box<dyn Any + Send>; 1]>;
 
 /// What the plain sockets of a reactor keep, by their slots.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl Socket<'_> {
     /// Keeps a value with the socket, one of each type, until it is gone; `on_close` still finds it. Returns the one of
     /// that type that was kept before.
     ///
-    /// A socket that keeps nothing costs nothing for this; the first value costs about 100 bytes and its own size. A
+    /// A socket that keeps nothing costs nothing for this; the first value costs about 50 bytes and its own size. A
     /// value may be given with the admission, too: [`Admission::with`](crate::Admission::with).
     pub fn set<T: Any + Send>(&mut self, value: T) -> Option<T> {
         match self.get_mut::<T>() {

@@ -2,6 +2,7 @@
 
 use super::patterns::Pattern;
 use super::publish::{Target, Targets};
+use compact_str::CompactString;
 use fanfare::NAME_BYTES;
 use serde_json::{Map, Value};
 
@@ -31,17 +32,17 @@ impl Default for ClaimNames {
     }
 }
 
-/// What a client may be and do.
+/// What a client may be and do; kept with each that came with a token, and therefore small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// The only name that it may have; any if there is none.
-    pub(crate) user: Option<String>,
+    pub(crate) user: Option<CompactString>,
     /// Which it is in from the beginning.
-    pub(crate) groups: Vec<String>,
+    pub(crate) groups: Box<[CompactString]>,
     /// The groups that it may be in, besides those; any if nothing is said.
-    rooms: Option<Vec<Pattern>>,
+    rooms: Option<Box<[Pattern]>>,
     /// Whom it may publish to, as far as the rules allow that; all of them if nothing is said.
-    publish: Option<Vec<Targets>>,
+    publish: Option<Box<[Targets]>>,
     /// When that ends, in milliseconds since 1970.
     pub(crate) until_unix_ms: Option<u64>,
 }
@@ -54,7 +55,7 @@ impl Grant {
     pub(super) fn read(claims: &Map<String, Value>, names: &ClaimNames) -> Result<Grant, String> {
         let user = match claims.get(&names.user) {
             None | Some(Value::Null) => None,
-            Some(Value::String(user)) if is_name(user) => Some(user.clone()),
+            Some(Value::String(user)) if is_name(user) => Some(user.into()),
             Some(_) => return Err(format!("{}: expected a name of 1 to {NAME_BYTES} bytes", names.user)),
         };
         let groups = strings(claims, &names.groups)?.unwrap_or_default();
@@ -62,11 +63,11 @@ impl Grant {
             return Err(format!("{}: expected names of 1 to {NAME_BYTES} bytes", names.groups));
         }
         let rooms = strings(claims, &names.rooms)?.map(|rooms| {
-            let parsed: Option<Vec<Pattern>> = rooms.iter().map(|room| Pattern::parse(room)).collect();
+            let parsed: Option<Box<[Pattern]>> = rooms.iter().map(|room| Pattern::parse(room)).collect();
             parsed.ok_or_else(|| format!("{}: expected patterns of names", names.rooms))
         });
         let publish = strings(claims, &names.publish)?.map(|targets| {
-            let parsed: Result<Vec<Targets>, _> = targets.iter().map(|target| target.parse()).collect();
+            let parsed: Result<Box<[Targets]>, _> = targets.iter().map(|target| target.parse()).collect();
             parsed.map_err(|_| format!("{}: expected targets such as group:news-*", names.publish))
         });
         Ok(Grant {
@@ -114,12 +115,12 @@ fn is_name(name: &str) -> bool {
 }
 
 /// A list of strings, or one alone.
-fn strings(claims: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, String> {
+fn strings(claims: &Map<String, Value>, name: &str) -> Result<Option<Box<[CompactString]>>, String> {
     let list = match claims.get(name) {
         None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(one)) => Some(vec![one.clone()]),
+        Some(Value::String(one)) => Some([one.into()].into()),
         Some(Value::Array(several)) if several.len() <= MOST => {
-            several.iter().map(|one| one.as_str().map(str::to_owned)).collect()
+            several.iter().map(|one| one.as_str().map(CompactString::from)).collect()
         }
         Some(_) => None,
     };

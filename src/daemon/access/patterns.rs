@@ -1,5 +1,7 @@
 //! Patterns of names: `*` stands for any number of characters, `?` for one, `{user}` for the client's own name.
 
+use compact_str::CompactString;
+
 /// The longest pattern, in bytes.
 pub(crate) const PATTERN_BYTES: usize = 512;
 
@@ -8,14 +10,14 @@ const USER: &str = "{user}";
 
 /// A pattern of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern(String);
+pub(crate) struct Pattern(CompactString);
 
 impl Pattern {
     /// Reads a pattern; nothing if it is empty, too long, or has braces that mean nothing.
     pub(crate) fn parse(text: &str) -> Option<Pattern> {
         let fits = (1..=PATTERN_BYTES).contains(&text.len());
         let rest = text.replace(USER, "");
-        (fits && !rest.contains(['{', '}'])).then(|| Pattern(text.to_owned()))
+        (fits && !rest.contains(['{', '}'])).then(|| Pattern(text.into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -76,7 +76,8 @@ fn told(refused: &Refused) -> ConnectError {
 
 /// With what it was granted from now on.
 fn let_in(socket: &mut Socket<'_>, grant: Grant) -> Result<(), Refused> {
-    if let Err(error) = socket.join(&grant.groups) {
+    let groups: Vec<&str> = grant.groups.iter().map(|group| group.as_str()).collect();
+    if let Err(error) = socket.join(groups) {
         return Err(Refused { status: 403, code: "forbidden", message: format!("groups: {error}") });
     }
     socket.set_alarm(grant.until_unix_ms);

@@ -103,8 +103,9 @@ impl Entry {
         if !self.groups.iter().all(|group| grant.may_join(group, Some(&self.client))) {
             return Err(Response::error(403, "forbidden", "group: not all of these may be joined"));
         }
-        let granted = grant.groups.iter().filter(|group| !self.groups.contains(group));
-        let all: Vec<&String> = self.groups.iter().chain(granted).collect();
+        let granted = grant.groups.iter().map(|group| group.as_str());
+        let granted = granted.filter(|group| !self.groups.iter().any(|own| own == group));
+        let all: Vec<&str> = self.groups.iter().map(String::as_str).chain(granted).collect();
         if all.len() > self.most {
             return Err(bad(TOO_MANY_GROUPS.to_owned()));
         }

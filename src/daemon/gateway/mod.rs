@@ -170,14 +170,14 @@ impl Gateway {
         let rooms = socket.rooms().filter_map(|room| room.strip_prefix(GROUP));
         let lost: Vec<String> =
             rooms.filter(|group| !grant.may_join(group, Some(&client))).map(group_room).collect();
-        let granted: Vec<String> = grant.groups.clone();
+        let granted = grant.groups.clone();
         let until = grant.until_unix_ms;
         socket.set(grant);
         socket.set_alarm(until);
         for room in &lost {
             socket.leave(room);
         }
-        join(socket, &granted.iter().map(String::as_str).collect::<Vec<_>>())
+        join(socket, &granted.iter().map(|group| group.as_str()).collect::<Vec<_>>())
     }
 }
 
