@@ -186,12 +186,15 @@ pub use app::{
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;
+pub use base::proxies::{BadNetwork, Network, Proxies};
 pub use cluster::ClusterOptions;
 pub use cluster::redis::{BadRedisUrl, RedisUrl, Settings as LinkSettings};
 pub use hub::NAME_BYTES;
 pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};
 pub use reactor::listener::{BadListenAddr, ListenAddr};
 pub use reactor::peer::Peer;
+#[cfg(feature = "tls")]
+pub use reactor::tls::{CertificateError, Certificates, TlsVersion};
 pub use server::{Builder, Running, Server, StartError};
 pub use wire::frame::{Frame, FrameBuilder};
 pub use wire::response::Response;

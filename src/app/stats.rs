@@ -19,16 +19,27 @@ pub enum Refusal {
     Timeout,
     /// A request to an Engine.IO server that it cannot serve: no such session, or one that broke the protocol.
     Engine,
+    /// A connection from a proxy without the header that it has to send.
+    Proxy,
+    /// A TLS handshake that failed.
+    Tls,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 5] =
-        [Refusal::BadRequest, Refusal::Endpoint, Refusal::Full, Refusal::Timeout, Refusal::Engine];
+    pub const ALL: [Refusal; 7] = [
+        Refusal::BadRequest,
+        Refusal::Endpoint,
+        Refusal::Full,
+        Refusal::Timeout,
+        Refusal::Engine,
+        Refusal::Proxy,
+        Refusal::Tls,
+    ];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
-        ["bad_request", "endpoint", "full", "timeout", "engine"][self as usize]
+        ["bad_request", "endpoint", "full", "timeout", "engine", "proxy", "tls"][self as usize]
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod compression;
 pub mod ids;
 pub mod limits;
+pub mod proxies;
 pub mod sid;
 pub mod time;

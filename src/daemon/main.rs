@@ -10,12 +10,14 @@ mod gateway;
 mod logging;
 mod raw;
 mod serve;
+mod tls;
 
 use client::Client;
 use config::ConfigError;
 use flags::{Given, Task};
 use std::io::Write;
 use std::process::ExitCode;
+use tls::Shown;
 
 /// An error of usage or configuration.
 const USAGE: u8 = 2;
@@ -38,13 +40,14 @@ fn run() -> Result<(), (u8, String)> {
         let loaded = config::load(given.file.as_deref(), std::env::vars_os(), &given.values)?;
         let client = Client::read(&loaded.config.socketio)
             .map_err(|error| loaded.bad_value("socketio.client_dir", error))?;
-        Ok((loaded, client))
+        let shown = Shown::read(&loaded)?;
+        Ok((loaded, client, shown))
     };
     let load = |given: &Given| load(given).map_err(|error: ConfigError| (USAGE, error.to_string()));
     match flags::parse(std::env::args_os()).map_err(usage)? {
         Task::Serve(given) => {
-            let (loaded, client) = load(&given)?;
-            serve::serve(&loaded, client).map_err(|error| (FAILURE, error))
+            let (loaded, client, shown) = load(&given)?;
+            serve::serve(&loaded, client, &shown).map_err(|error| (FAILURE, error))
         }
         Task::Check(given) => say(&load(&given)?.0.show()),
         Task::Say(text) => say(&text),

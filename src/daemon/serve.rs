@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::client::{self, Client};
 use crate::config::{ClusterConfig, Config, Loaded};
+use crate::tls::Shown;
 use crate::{api, events, gateway, logging};
 use fanfare::{Builder, ClusterOptions, LinkSettings, ListenAddr, RedisUrl, Running, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -21,14 +22,14 @@ const WATCH: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// Why it did not start, or why it ended by itself.
-pub(crate) fn serve(loaded: &Loaded, client: Client) -> Result<(), String> {
+pub(crate) fn serve(loaded: &Loaded, client: Client, shown: &Shown) -> Result<(), String> {
     logging::start(loaded.config.log).map_err(|error| format!("cannot start the log: {error}"))?;
-    let result = serve_logged(loaded, client);
+    let result = serve_logged(loaded, client, shown);
     logging::finish();
     result
 }
 
-fn serve_logged(loaded: &Loaded, client: Client) -> Result<(), String> {
+fn serve_logged(loaded: &Loaded, client: Client, shown: &Shown) -> Result<(), String> {
     let ending = Arc::new(AtomicBool::new(false));
     let signals = watch_signals(&ending).map_err(|error| format!("cannot handle signals: {error}"))?;
     if !loaded.strange_variables.is_empty() {
@@ -36,11 +37,14 @@ fn serve_logged(loaded: &Loaded, client: Client) -> Result<(), String> {
     }
 
     let builder = client::install(server(&loaded.config), &loaded.config.socketio, client);
-    let running = builder.start().map_err(|error| error.to_string())?;
+    let running = shown.install(builder, loaded).start().map_err(|error| error.to_string())?;
     let file = loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     log::info!("fanfare {}, configuration file: {file}", env!("CARGO_PKG_VERSION"));
     for addr in running.addrs() {
         log::info!("listening on {addr}");
+    }
+    for addr in running.tls_addrs() {
+        log::info!("listening on {addr} with TLS");
     }
     for addr in running.admin_addrs() {
         log::info!("listening on {addr} for operators");
@@ -76,6 +80,8 @@ fn server(config: &Config) -> Builder {
     let builder = Server::builder()
         .reactors(config.reactors)
         .limits(config.limits.clone())
+        .proxies(config.proxies.clone())
+        .unix_mode(config.unix_mode)
         .endpoint("/ws", gateway::Gateway::new(access.clone(), config.limits.rooms_per_socket));
     let builder = if config.ws_compression { builder.compression(config.compression) } else { builder };
     // The table of keys has the bound.
@@ -142,11 +148,12 @@ fn wait(running: &Running, signals: &Receiver<&'static str>) -> Option<&'static 
 
 /// The one line on standard output, for whoever waits for it.
 fn say_ready(running: &Running) {
-    let addrs = running.addrs();
-    let tcp = addrs.iter().find(|addr| matches!(addr, ListenAddr::Tcp(_)));
+    let tls = running.tls_addrs().iter().map(|addr| ("https", addr));
+    let addrs: Vec<_> = running.addrs().iter().map(|addr| ("http", addr)).chain(tls).collect();
+    let tcp = addrs.iter().find(|(_, addr)| matches!(addr, ListenAddr::Tcp(_)));
     let first = match tcp.or(addrs.first()) {
-        Some(ListenAddr::Tcp(addr)) => format!("http://{addr}"),
-        Some(addr) => addr.to_string(),
+        Some((scheme, ListenAddr::Tcp(addr))) => format!("{scheme}://{addr}"),
+        Some((_, addr)) => addr.to_string(),
         None => return,
     };
     let mut out = io::stdout().lock();

@@ -1,12 +1,14 @@
 //! Where connections come in: TCP with one `SO_REUSEPORT` listener a reactor, and unix sockets that all share.
 
+use super::tls::Certificates;
 use mio::event::Source;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -84,7 +86,10 @@ impl FromStr for ListenAddr {
 pub struct Listener {
     socket: Socket,
     addr: ListenAddr,
-    admin: bool,
+    /// It is for operators: its links are told apart from those of clients.
+    pub(super) admin: bool,
+    /// TLS is spoken on it.
+    pub(super) certificates: Option<Certificates>,
 }
 
 impl Listener {
@@ -94,8 +99,9 @@ impl Listener {
     /// What the kernel says, `AddrInUse` also if another program of the same user listens there with
     /// `SO_REUSEPORT`: `first` asks for that check and is for the first listener of an address.
     ///
-    /// `[::]` takes IPv4 too if `dual_stack`; any other address takes its own family only.
-    pub fn bind(addr: &ListenAddr, first: bool, dual_stack: bool) -> io::Result<Listener> {
+    /// `[::]` takes IPv4 too if `dual_stack`; any other address takes its own family only. The file of a unix socket gets
+    /// the permissions `unix_mode`.
+    pub fn bind(addr: &ListenAddr, first: bool, dual_stack: bool, unix_mode: u32) -> io::Result<Listener> {
         match addr {
             ListenAddr::Tcp(tcp) => Listener::bind_tcp(*tcp, first, dual_stack),
             ListenAddr::Unix(path) => {
@@ -115,8 +121,10 @@ impl Listener {
                 }
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
                 socket.bind(&SockAddr::unix(path)?)?;
+                // Nobody can connect before it listens.
+                std::fs::set_permissions(path, Permissions::from_mode(unix_mode))?;
                 socket.listen(BACKLOG)?;
-                Ok(Listener { socket, addr: addr.clone(), admin: false })
+                Ok(Listener { socket, addr: addr.clone(), admin: false, certificates: None })
             }
         }
     }
@@ -147,7 +155,7 @@ impl Listener {
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(addr);
-        Ok(Listener { socket, addr: ListenAddr::Tcp(bound), admin: false })
+        Ok(Listener { socket, addr: ListenAddr::Tcp(bound), admin: false, certificates: None })
     }
 
     /// Where it listens, with the port that the kernel picked.
@@ -157,18 +165,14 @@ impl Listener {
 
     /// A second listener on the same queue, for another reactor: unix sockets have no `SO_REUSEPORT`.
     pub fn share(&self) -> io::Result<Listener> {
-        Ok(Listener { socket: self.socket.try_clone()?, addr: self.addr.clone(), admin: self.admin })
+        let Listener { addr, admin, certificates, .. } = self;
+        let (addr, certificates) = (addr.clone(), certificates.clone());
+        Ok(Listener { socket: self.socket.try_clone()?, addr, admin: *admin, certificates })
     }
 
-    /// The same listener for operators: its links are told apart from those of clients.
-    pub fn for_admin(mut self, admin: bool) -> Listener {
-        self.admin = admin;
-        self
-    }
-
-    /// Whether it is for operators.
-    pub fn is_admin(&self) -> bool {
-        self.admin
+    /// The same listener for operators, or for connections with TLS.
+    pub fn of(self, admin: bool, certificates: Option<Certificates>) -> Listener {
+        Listener { admin, certificates, ..self }
     }
 
     /// The next waiting connection, non-blocking.
@@ -225,17 +229,17 @@ mod tests {
 
     #[test]
     fn a_port_that_somebody_has_is_refused_but_shared_among_ourselves() {
-        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false).unwrap();
+        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false, 0o600).unwrap();
         let addr = first.addr().clone();
-        let second = Listener::bind(&addr, false, false).unwrap();
+        let second = Listener::bind(&addr, false, false, 0o600).unwrap();
         assert_eq!(second.addr(), &addr);
-        assert_eq!(Listener::bind(&addr, true, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Listener::bind(&addr, true, false, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn the_unspecified_address_takes_ipv4_where_that_is_asked_for() {
         let takes_ipv4 = |dual_stack| {
-            let Ok(listener) = Listener::bind(&"[::]:0".parse().unwrap(), true, dual_stack) else {
+            let Ok(listener) = Listener::bind(&"[::]:0".parse().unwrap(), true, dual_stack, 0o600) else {
                 return None;
             };
             let ListenAddr::Tcp(addr) = listener.addr() else { unreachable!() };
@@ -252,7 +256,7 @@ mod tests {
 
     #[test]
     fn an_ipv4_listener_is_af_inet_and_connections_inherit_nodelay() {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false).unwrap();
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false, 0o600).unwrap();
         assert_eq!(listener.socket.domain().unwrap(), Domain::IPV4);
         let ListenAddr::Tcp(addr) = listener.addr() else { unreachable!() };
         let _client = std::net::TcpStream::connect(addr).unwrap();
@@ -271,10 +275,10 @@ mod tests {
         // One waits, and there is no room for another.
         let waiting = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         waiting.connect(&SockAddr::unix(&path).unwrap()).unwrap();
-        assert_eq!(Listener::bind(&addr, true, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Listener::bind(&addr, true, false, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert!(path.exists());
         drop(busy);
-        assert!(Listener::bind(&addr, true, false).is_ok());
+        assert!(Listener::bind(&addr, true, false, 0o600).is_ok());
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -7,9 +7,11 @@
 mod flush;
 mod life;
 mod park;
+mod peers;
 
 use super::fanout::Fanout;
 use super::outbox::Outbox;
+use super::side::Side;
 use crate::base::ids::LinkId;
 use crate::base::time::Tick;
 use crate::hub::Recipients;
@@ -198,6 +200,8 @@ pub struct Outlet {
     /// Links to read, longest waiting first. Invariant: each is here once, as its readiness says.
     ready: VecDeque<LinkId>,
     notes: Vec<(LinkId, log::Level, String)>,
+    /// By slot, of links whose peers a proxy stands for.
+    peers: Side<peers::Address>,
     urgent: bool,
     /// Bytes put into outboxes since the last flush.
     unflushed: usize,
@@ -231,6 +235,7 @@ impl Outlet {
             dead: Vec::new(),
             ready: VecDeque::new(),
             notes: Vec::new(),
+            peers: Side::new(),
             urgent: false,
             unflushed: 0,
             spare: Vec::new(),
@@ -426,6 +431,7 @@ impl Outlet {
         self.watches.shrink_to(64);
         self.dead.shrink_to(64);
         self.ready.shrink_to(64);
+        self.peers.trim();
     }
 
     // ---- inside

@@ -1,23 +1,31 @@
 //! The loop: mail, readiness, accept, read and handle, timers, flush, reap.
 
+mod kernel;
+mod threshold;
+mod tunnels;
+
 use super::Handler;
 use super::gauges::{Gauges, Phase};
 use super::listener::Listener;
 use super::mail::Mailbox;
 use super::moves::{self, Doors};
-use super::outlet::{LinkState, Outlet, Wires};
+use super::outlet::{LinkState, Outlet};
 use super::peer::Peer;
+use super::tls::Tunnels;
 use crate::base::ids::LinkId;
+use crate::base::proxies::LiveProxies;
 use crate::base::time::{Now, TICK_MS, Tick};
+use kernel::Kernel;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
 use rustix::net;
 use socket2::Socket;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use threshold::Threshold;
 
 /// Bytes read from one link in one turn; who has more waits for the others to have theirs.
 const READ_BYTES: usize = 256 << 10;
@@ -55,6 +63,10 @@ pub struct Reactor<H: Handler> {
     listeners: Vec<Door>,
     /// By slot, as in the outlet's table.
     sockets: Vec<Option<Socket>>,
+    /// Who has just come.
+    threshold: Threshold,
+    tunnels: Tunnels,
+    proxies: Arc<LiveProxies>,
     outlet: Outlet,
     doors: Doors,
     handler: H,
@@ -80,6 +92,8 @@ pub struct Plumbing {
     pub listeners: Vec<Listener>,
     /// How connections come from other reactors and go there.
     pub doors: Doors,
+    /// Whose word is taken about who connects.
+    pub proxies: Arc<LiveProxies>,
 }
 
 struct Door {
@@ -100,7 +114,7 @@ impl<H: Handler> Reactor<H> {
         outlet: Outlet,
         handler: H,
     ) -> io::Result<Reactor<H>> {
-        let Plumbing { poll, wakeup_fd, listeners, doors } = plumbing;
+        let Plumbing { poll, wakeup_fd, listeners, doors, proxies } = plumbing;
         let registry = poll.registry().try_clone()?;
         registry.register(&mut SourceFd(&wakeup_fd), MAIL_TOKEN, Interest::READABLE)?;
         let mut listening = Vec::new();
@@ -115,6 +129,9 @@ impl<H: Handler> Reactor<H> {
             gauges,
             listeners: listening,
             sockets: Vec::new(),
+            threshold: Threshold::new(),
+            tunnels: Tunnels::new(),
+            proxies,
             outlet,
             doors,
             handler,
@@ -185,7 +202,7 @@ impl<H: Handler> Reactor<H> {
     /// How long to wait for events: until the next thing that happens by itself.
     fn timeout(&self) -> Option<Duration> {
         let has_input = self.outlet.ready_len() > 0 || !self.mailbox.is_empty() || self.may_accept();
-        if has_input || self.outlet.has_work() {
+        if has_input || self.threshold.is_waiting() || self.outlet.has_work() {
             return Some(Duration::ZERO);
         }
         let soon =
@@ -227,6 +244,7 @@ impl<H: Handler> Reactor<H> {
             } else {
                 let link = LinkId::from_word(token as u64);
                 if event.is_writable() {
+                    self.threshold.queue(link, false);
                     self.outlet.writable(link);
                 }
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -257,8 +275,7 @@ impl<H: Handler> Reactor<H> {
             budget -= 1;
             match self.listeners[number].listener.accept() {
                 Ok((socket, addr)) => {
-                    let admin = self.listeners[number].listener.is_admin();
-                    self.admit(socket, Peer::from(addr), admin);
+                    self.admit(socket, Peer::from(addr), number);
                 }
                 Err(error) => match error.raw_os_error() {
                     _ if error.kind() == io::ErrorKind::WouldBlock => {
@@ -290,7 +307,7 @@ impl<H: Handler> Reactor<H> {
         self.accept_paused_until = self.now.tick.plus_ms(ACCEPT_PAUSE_MS);
     }
 
-    fn admit(&mut self, socket: Socket, peer: Peer, admin: bool) {
+    fn admit(&mut self, socket: Socket, peer: Peer, listener: usize) {
         let link = self.outlet.open();
         let token = Token(link.to_word() as usize);
         if let Err(error) =
@@ -302,7 +319,8 @@ impl<H: Handler> Reactor<H> {
         }
         *moves::place(&mut self.sockets, link.slot) = Some(socket);
         self.gauges.accepted.add(1);
-        self.handler.opened(link, peer, admin, &mut self.outlet);
+        let Listener { admin, certificates, .. } = &self.listeners[listener].listener;
+        self.receive_stranger(link, peer, *admin, certificates.clone());
     }
 
     fn read(&mut self) {
@@ -317,12 +335,20 @@ impl<H: Handler> Reactor<H> {
                 break;
             }
         }
+        self.enter();
     }
 
     fn read_link(&mut self, link: LinkId, to_the_end: bool) {
         let state = self.outlet.state(link);
         if state == LinkState::Dead || self.outlet.is_paused(link) {
             return;
+        }
+        if self.threshold.queue(link, to_the_end) {
+            return;
+        }
+        // What an ending link receives is discarded, encrypted or not.
+        if state < LinkState::Finishing && self.tunnels.by_slot.get(link.slot).is_some() {
+            return self.read_tunnel(link, to_the_end);
         }
         let Some(Some(socket)) = self.sockets.get_mut(link.slot as usize) else { return };
         let count = match net::recv(&*socket, &mut *self.buffer, net::RecvFlags::DONTWAIT) {
@@ -350,15 +376,21 @@ impl<H: Handler> Reactor<H> {
 
     fn run_timers(&mut self) {
         for link in self.outlet.take_expired() {
-            self.handler.expired(link, &mut self.outlet);
+            if !self.stranger_expired(link) {
+                self.handler.expired(link, &mut self.outlet);
+            }
         }
     }
 
     fn make_moves(&mut self) {
         if self.outlet.has_moves() {
-            let Reactor { outlet, doors, sockets, registry, handler, .. } = self;
-            moves::make(outlet, doors, sockets, registry, handler);
+            let Reactor { outlet, doors, sockets, tunnels, registry, handler, .. } = self;
+            moves::make(outlet, doors, (sockets, &mut tunnels.by_slot), registry, handler);
         }
+    }
+
+    fn kernel(&mut self) -> Kernel<'_> {
+        Kernel { sockets: &self.sockets, registry: &self.registry, tunnels: &mut self.tunnels }
     }
 
     fn flush_if_urgent(&mut self) {
@@ -373,8 +405,8 @@ impl<H: Handler> Reactor<H> {
         // Farewells, reports and the next pipelined request queue frames of their own.
         for _ in 0..FLUSH_ROUNDS {
             self.make_moves();
-            let mut wires = Kernel { sockets: &mut self.sockets, registry: &self.registry };
-            self.outlet.flush(&mut wires);
+            let Reactor { outlet, sockets, registry, tunnels, .. } = self;
+            outlet.flush(&mut Kernel { sockets, registry, tunnels });
             let overflowed = self.outlet.take_overflowed();
             let drained = self.outlet.take_drained();
             let filled = self.outlet.take_filled();
@@ -403,7 +435,8 @@ impl<H: Handler> Reactor<H> {
     fn write_notes(&mut self) {
         for (link, level, text) in self.outlet.take_notes() {
             let socket = self.sockets.get(link.slot as usize).and_then(Option::as_ref);
-            log::log!(level, "{}: {text}", socket.map_or(Peer::Unknown, Peer::of));
+            let peer = self.outlet.peer(link).or(socket.map(Peer::of)).unwrap_or(Peer::Unknown);
+            log::log!(level, "{peer}: {text}");
         }
     }
 
@@ -419,7 +452,10 @@ impl<H: Handler> Reactor<H> {
             let many = self.closed_since_trim >= TRIM_LINKS;
             self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });
             for link in dead {
-                self.handler.closed(link, &mut self.outlet);
+                if !self.threshold.forget(link) {
+                    self.handler.closed(link, &mut self.outlet);
+                }
+                self.tunnels.by_slot.remove(link.slot);
                 // Closing takes it out of the poll too: this table has the only descriptor.
                 if let Some(socket) = self.sockets.get_mut(link.slot as usize) {
                     *socket = None;
@@ -439,6 +475,8 @@ impl<H: Handler> Reactor<H> {
     fn trim(&mut self) {
         self.outlet.trim();
         self.handler.trim();
+        self.threshold.trim();
+        self.tunnels.trim();
         while self.sockets.last().is_some_and(Option::is_none) {
             self.sockets.pop();
         }
@@ -469,51 +507,6 @@ impl<H: Handler> Reactor<H> {
             self.stop_at = self.now.tick.plus_ms(STOP_MS);
         }
         self.outlet.is_empty() || self.now.tick >= self.stop_at
-    }
-}
-
-/// A peer that is gone is an error, not a signal.
-const SEND: net::SendFlags = net::SendFlags::NOSIGNAL.union(net::SendFlags::DONTWAIT);
-
-/// The wires of a real reactor.
-struct Kernel<'a> {
-    sockets: &'a mut [Option<Socket>],
-    registry: &'a mio::Registry,
-}
-
-impl Kernel<'_> {
-    fn socket(&self, slot: u32) -> io::Result<&Socket> {
-        self.sockets
-            .get(slot as usize)
-            .and_then(Option::as_ref)
-            .ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-}
-
-impl Wires for Kernel<'_> {
-    fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize> {
-        Ok(net::send(self.socket(slot)?, bytes, SEND)?)
-    }
-
-    fn write_vectored(&mut self, slot: u32, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut nothing_beside = net::SendAncillaryBuffer::default();
-        Ok(net::sendmsg(self.socket(slot)?, pieces, &mut nothing_beside, SEND)?)
-    }
-
-    fn shutdown(&mut self, slot: u32) {
-        if let Ok(socket) = self.socket(slot) {
-            // It fails only if the peer is gone already.
-            let _ = socket.shutdown(std::net::Shutdown::Write);
-        }
-    }
-
-    fn want_writable(&mut self, link: LinkId, wanted: bool) {
-        let Ok(socket) = self.socket(link.slot) else { return };
-        let interest = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        let token = Token(link.to_word() as usize);
-        if let Err(error) = self.registry.reregister(&mut SourceFd(&socket.as_raw_fd()), token, interest) {
-            log::error!("cannot change the interest in a link: {error}");
-        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The stage of a link that speaks HTTP: requests to routes, and the way up to WebSocket.
 
+use super::client::Client;
 use super::engine::{self, Call, Wants};
 use super::worker::{Session, Shared, Worker};
 use crate::app::{Admission, Context, Core, Found, Job, Refusal, Request, Responder, guard};
 use crate::base::ids::{LinkId, ReactorId};
 use crate::base::limits::Limits;
 use crate::base::sid::Place;
+use crate::reactor::Entry;
 use crate::reactor::outlet::{LinkState, Outlet};
 use crate::reactor::peer::Peer;
 use crate::session::http::{self as session, HttpSession, Stage, Step};
@@ -31,7 +33,9 @@ const UNSENT_BYTES: usize = 64 << 10;
 /// A link that speaks HTTP.
 pub(super) struct Http {
     session: HttpSession,
-    peer: Peer,
+    /// Who connected, and who the last request is from.
+    entry: Client,
+    client: Client,
     /// It came in by an address for operators.
     admin: bool,
     /// Counts the requests.
@@ -62,10 +66,12 @@ struct Busy {
 }
 
 impl Http {
-    pub(super) fn new(limits: &Limits, peer: Peer, admin: bool) -> Http {
+    pub(super) fn new(limits: &Limits, Entry { peer, admin, secure }: Entry) -> Http {
+        let client = Client { peer, secure };
         Http {
             session: HttpSession::new(limits),
-            peer,
+            entry: client,
+            client,
             admin,
             number: 0,
             busy: None,
@@ -150,7 +156,7 @@ impl Worker {
         let full = self.is_full(out);
         let Worker { core, sessions, shared, .. } = self;
         let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
-        let Http { session, peer, admin, number, begun, .. } = &mut **http;
+        let Http { session, entry, client, admin, number, begun, .. } = &mut **http;
         let step = match input {
             Input::Bytes(bytes) => session.receive(bytes),
             Input::Kept => session.next(),
@@ -161,7 +167,7 @@ impl Worker {
             if *begun || session.stage() != Stage::Body {
                 return Outcome::Wait;
             }
-            let outcome = posting(core, shared, session, *peer, *admin);
+            let outcome = posting(core, shared, session, *entry, *admin);
             // Who has it looks again.
             *begun = !matches!(outcome, Outcome::Elsewhere(_));
             return outcome;
@@ -182,7 +188,11 @@ impl Worker {
             head_only: inner.head.method == "HEAD",
             old: inner.head.version == 0,
         };
-        let request = Request { inner, peer: *peer };
+        let from = entry.of(&inner.head, &shared.proxies.get());
+        if from != std::mem::replace(client, from) {
+            out.set_peer(link, from.peer);
+        }
+        let request = Request { inner, peer: from.peer, secure: from.secure };
         if !*admin && let Some(endpoint) = shared.router.endpoint_at(request.path()) {
             return upgrade(core, &request, busy, endpoint, shared, full);
         }
@@ -285,13 +295,13 @@ impl Worker {
             }
             Outcome::Refuse(reason, response, why) => {
                 // The kernel may have forgotten by now who it was.
-                log::info!("{}: refused with {}: {why}", http.peer, response.status);
+                log::info!("{}: refused with {}: {why}", http.client.peer, response.status);
                 self.refuse(link, response, reason, out);
             }
             // Another reactor may have given the last place away since this one looked.
             Outcome::Upgrade(_, _, _, admission) if !self.shared.take_place() => {
                 let outcome =
-                    Outcome::Refuse(Refusal::Full, full_response(http.peer), full_reason(&admission));
+                    Outcome::Refuse(Refusal::Full, full_response(http.client.peer), full_reason(&admission));
                 self.http_outcome(link, outcome, out);
             }
             Outcome::Upgrade(endpoint, key, compression, admission) => {
@@ -417,7 +427,7 @@ impl Worker {
         // Also whoever connected and said nothing: it is told, and told apart from a fault of ours.
         let (seconds, part) =
             (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
-        log::info!("{}: refused with 408: no whole {part} within {seconds} s", http.peer);
+        log::info!("{}: refused with 408: no whole {part} within {seconds} s", http.client.peer);
         let response = Response::error(408, "timeout", "the request did not arrive in time");
         self.refuse(link, response, Refusal::Timeout, out);
     }
@@ -532,12 +542,14 @@ fn upgrade(
 
 /// What to do while the rest of a request is missing: a session's POST counts from its head on, and goes to where
 /// the session lives.
-fn posting(core: &Core, shared: &Shared, session: &HttpSession, peer: Peer, admin: bool) -> Outcome {
+fn posting(core: &Core, shared: &Shared, session: &HttpSession, entry: Client, admin: bool) -> Outcome {
     let Some(head) = session.pending_head().filter(|head| head.method == "POST" && !admin) else {
         return Outcome::Wait;
     };
     let Some(number) = shared.router.mount_at(head.path()) else { return Outcome::Wait };
-    let request = Request { inner: session::Request { head, body: &[], keep_alive: true }, peer };
+    let Client { peer, secure } = entry.of(&head, &shared.proxies.get());
+    let inner = session::Request { head, body: &[], keep_alive: true };
+    let request = Request { inner, peer, secure };
     match engine::look(core, shared.router.mount(number), number, &request, false).wants {
         Wants::BeginPost(place) => Outcome::Posting(number, place),
         Wants::Elsewhere(reactor) => Outcome::Elsewhere(reactor),

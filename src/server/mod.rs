@@ -1,6 +1,7 @@
 //! Where reactor, session, hub and handlers meet: the builder, the worker of a reactor, start and stop.
 
 mod builder;
+mod client;
 mod decisions;
 mod engine;
 mod frames;

@@ -9,13 +9,15 @@ use super::builder::{Builder, StartError};
 use super::worker::{Shared, Worker};
 use crate::app::{Cluster, Core, Gateway, Handle, Mail, ReactorStats, Router, Stats, mark_reactor_thread};
 use crate::base::ids::{MAX_REACTORS, ReactorId};
+use crate::base::proxies::{LiveProxies, Proxies};
 use crate::base::sid::{MAX_NODE, MAX_SLOTS, SidKey};
 use crate::cluster::Peers;
 use crate::hub::{Hub, Interest};
 use crate::reactor::listener::{ListenAddr, Listener};
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::Outlet;
-use crate::reactor::{Doors, Plumbing, Reactor};
+use crate::reactor::tls::Certificates;
+use crate::reactor::{Depot, Doors, Plumbing, Reactor};
 use crate::sys;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -33,7 +35,9 @@ const READY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 /// A running server. Dropping it does not stop it; [`Running::stop`] does.
 pub struct Running {
     addrs: Vec<ListenAddr>,
+    tls_addrs: Vec<ListenAddr>,
     admin_addrs: Vec<ListenAddr>,
+    proxies: Arc<LiveProxies>,
     mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stats: Stats,
@@ -51,14 +55,24 @@ impl std::fmt::Debug for Running {
 }
 
 impl Running {
-    /// Where it listens, with the ports that the kernel picked.
+    /// Where it listens without TLS, with the ports that the kernel picked.
     pub fn addrs(&self) -> &[ListenAddr] {
         &self.addrs
+    }
+
+    /// Where it listens with TLS.
+    pub fn tls_addrs(&self) -> &[ListenAddr] {
+        &self.tls_addrs
     }
 
     /// Where operators have an address of their own.
     pub fn admin_addrs(&self) -> &[ListenAddr] {
         &self.admin_addrs
+    }
+
+    /// Replaces the proxies of [`Builder::proxies`]: connections and requests that come from now on are judged by these.
+    pub fn set_proxies(&self, proxies: Proxies) {
+        self.proxies.set(proxies);
     }
 
     /// How many reactors it has.
@@ -105,7 +119,7 @@ impl Running {
         if let Some(cluster) = self.cluster {
             cluster.stop();
         }
-        remove_unix_sockets(self.addrs.iter().chain(&self.admin_addrs));
+        remove_unix_sockets(self.addrs.iter().chain(&self.tls_addrs).chain(&self.admin_addrs));
         result
     }
 }
@@ -153,10 +167,22 @@ fn remove_unix_sockets<'a>(addrs: impl Iterator<Item = &'a ListenAddr>) {
 /// `addrs` gets what is listened on, one by one.
 fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, reactors, limits, compression, mut router, cluster, node } = builder;
+    let Builder {
+        listen,
+        listen_tls,
+        admin,
+        reactors,
+        limits,
+        compression,
+        mut router,
+        cluster,
+        node,
+        proxies,
+        unix_mode,
+    } = builder;
     router.limit_payloads(limits.message_bytes);
     router.compression = compression;
-    if listen.is_empty() {
+    if listen.is_empty() && listen_tls.is_empty() {
         return Err(StartError::NoAddress);
     }
     if reactors > MAX_REACTORS {
@@ -174,10 +200,18 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     sys::warm_up_code();
     let descriptors = sys::raise_descriptor_limit().map_err(system("cannot raise the descriptor limit"))?;
 
-    let clients = listen.len();
-    let all: Vec<ListenAddr> = listen.into_iter().chain(admin).collect();
-    let listeners = bind(&all, clients, count, addrs)?;
-    let (addrs, admin_addrs) = (addrs[..clients].to_vec(), addrs[clients..].to_vec());
+    let (plain, clients) = (listen.len(), listen.len() + listen_tls.len());
+    let listen = listen.into_iter().map(|addr| Place { addr, admin: false, certificates: None });
+    let with_tls = listen_tls.into_iter().map(|(addr, certificates)| Place {
+        addr,
+        admin: false,
+        certificates: Some(certificates),
+    });
+    let admin = admin.into_iter().map(|addr| Place { addr, admin: true, certificates: None });
+    let places: Vec<Place> = listen.chain(with_tls).chain(admin).collect();
+    let listeners = bind(&places, count, unix_mode, addrs)?;
+    let admin_addrs = addrs[clients..].to_vec();
+    let (addrs, tls_addrs) = (addrs[..plain].to_vec(), addrs[plain..clients].to_vec());
     let mut parts = Vec::new();
     let mut wakeups = Vec::new();
     for listeners in listeners {
@@ -194,6 +228,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let links = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX);
     let shared = Arc::new(Shared {
         router: Arc::new(router),
+        proxies: Arc::new(LiveProxies::new(proxies)),
         sockets: AtomicUsize::new(0),
         max_sockets: limits.connections.unwrap_or(usize::MAX),
         max_links_per_reactor: links.clamp(1, MAX_SLOTS / 2),
@@ -232,6 +267,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         .map_err(system("cannot create a socket pair"))?;
     let (entrances, ways): (Vec<_>, Vec<_>) = doors.into_iter().unzip();
     let ways: Arc<[_]> = ways.into();
+    let depot = Depot::default();
 
     let handed_over: Vec<Vec<RawFd>> = parts.iter().map(Parts::fds).collect();
     let (ready, is_ready) = mpsc::channel();
@@ -250,6 +286,7 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
         let all = mailboxes.clone();
         let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
         let (sids, ways, router) = (sids.clone(), ways.clone(), shared.router.clone());
+        let (depot, proxies) = (depot.clone(), shared.proxies.clone());
         let peers = peers.clone();
         let run = move || -> io::Result<()> {
             mark_reactor_thread();
@@ -260,8 +297,9 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
                 let mut core = Core::new(reactor_id, hub, limits, sids, router, mailboxes, stats);
                 core.cluster = peers.map(|peers| peers as Arc<dyn Cluster>);
                 let worker = Worker::new(core, shared);
-                let doors = Doors::new(reactor_id, entrance, ways);
-                let plumbing = Plumbing { poll: parts.poll, wakeup_fd, listeners: parts.listeners, doors };
+                let doors = Doors::new(reactor_id, entrance, ways, depot);
+                let Parts { poll, listeners } = parts;
+                let plumbing = Plumbing { poll, wakeup_fd, listeners, doors, proxies };
                 Reactor::new(plumbing, mailbox, gauges, outlet, worker)
             };
             let own_table = sys::own_descriptor_table();
@@ -302,7 +340,9 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     let router = Arc::downgrade(&shared.router);
     let running = Running {
         addrs,
+        tls_addrs,
         admin_addrs,
+        proxies: shared.proxies.clone(),
         mailboxes,
         threads,
         stats,
@@ -321,27 +361,34 @@ fn start_on(builder: Builder, addrs: &mut Vec<ListenAddr>) -> Result<Running, St
     }
 }
 
-/// Listeners by reactor; `addrs` gets the addresses with their real ports. The first so many are for clients.
+/// Where to listen, and for whom.
+struct Place {
+    addr: ListenAddr,
+    admin: bool,
+    certificates: Option<Certificates>,
+}
+
+/// Listeners by reactor; `addrs` gets the addresses with their real ports.
 fn bind(
-    listen: &[ListenAddr],
-    clients: usize,
+    places: &[Place],
     reactors: usize,
+    unix_mode: u32,
     addrs: &mut Vec<ListenAddr>,
 ) -> Result<Vec<Vec<Listener>>, StartError> {
     let mut by_reactor: Vec<Vec<Listener>> = (0..reactors).map(|_| Vec::new()).collect();
-    for (number, addr) in listen.iter().enumerate() {
-        let admin = number >= clients;
+    for Place { addr, admin, certificates } in places {
         let failed = |error| StartError::Listen(addr.clone(), error);
-        let dual_stack = !listen.iter().any(|other| is_ipv4_wildcard_beside(other, addr));
-        let first = Listener::bind(addr, true, dual_stack).map_err(failed)?.for_admin(admin);
+        let dual_stack = !places.iter().any(|other| is_ipv4_wildcard_beside(&other.addr, addr));
+        let bind = |addr, first| Listener::bind(addr, first, dual_stack, unix_mode);
+        let first = bind(addr, true).map_err(failed)?.of(*admin, certificates.clone());
         let bound = first.addr().clone();
         addrs.push(bound.clone());
         for listeners in by_reactor.iter_mut().skip(1) {
             let listener = match &bound {
-                ListenAddr::Tcp(_) => Listener::bind(&bound, false, dual_stack),
+                ListenAddr::Tcp(_) => bind(&bound, false),
                 ListenAddr::Unix(_) => first.share(),
             };
-            listeners.push(listener.map_err(failed)?.for_admin(admin));
+            listeners.push(listener.map_err(failed)?.of(*admin, certificates.clone()));
         }
         by_reactor[0].push(first);
     }

@@ -6,12 +6,12 @@
 use super::engine::{Engine, Newcomer, Probe};
 use super::http::Http;
 use super::websocket::Ws;
-use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Router};
+use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Refusal, Router};
 use crate::base::ids::LinkId;
-use crate::base::time::Now;
-use crate::reactor::Handler;
+use crate::base::proxies::LiveProxies;
+use crate::base::time::{Now, Tick};
 use crate::reactor::outlet::{LinkState, Outlet, Tally, Ticket};
-use crate::reactor::peer::Peer;
+use crate::reactor::{Entry, EntryError, Handler};
 use crate::wire::deflate::{self, Inflater};
 use crate::wire::response::Response;
 use std::collections::VecDeque;
@@ -29,6 +29,8 @@ const GREETING_PAUSE: Duration = Duration::from_millis(1);
 /// What all workers of a server share.
 pub(super) struct Shared {
     pub(super) router: Arc<Router>,
+    /// Whose word is taken about who a request is from.
+    pub(super) proxies: Arc<LiveProxies>,
     /// Open sockets of the whole server.
     pub(super) sockets: AtomicUsize,
     /// The most that there may be.
@@ -205,9 +207,22 @@ impl Handler for Worker {
         }
     }
 
-    fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet) {
-        self.set_session(link, Session::Http(Box::new(Http::new(&self.core.limits, peer, admin))));
-        out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
+    fn entry_deadline(&self) -> Tick {
+        self.core.now.tick.plus_s(self.core.limits.handshake_s)
+    }
+
+    fn turned_away(&mut self, error: EntryError) {
+        let reason = match error {
+            EntryError::Proxy => Refusal::Proxy,
+            EntryError::Tls => Refusal::Tls,
+            EntryError::Timeout => Refusal::Timeout,
+        };
+        self.core.own_stats().refused[reason as usize].add(1);
+    }
+
+    fn opened(&mut self, link: LinkId, entry: Entry, out: &mut Outlet) {
+        self.set_session(link, Session::Http(Box::new(Http::new(&self.core.limits, entry))));
+        out.set_deadline(link, self.entry_deadline());
     }
 
     fn received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet) {

@@ -7,12 +7,16 @@ mod file;
 mod keys;
 mod slot;
 mod socketio;
+mod tls;
 
 pub(crate) use keys::{Key, keys};
 pub(crate) use slot::Value;
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
+#[cfg(feature = "tls")]
+pub(crate) use tls::MinVersion;
+pub(crate) use tls::TlsConfig;
 
-use fanfare::{Compression, Limits, ListenAddr, RedisUrl};
+use fanfare::{Compression, Limits, ListenAddr, Proxies, RedisUrl};
 use log::LevelFilter;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -27,6 +31,11 @@ pub(crate) const FILE_VARIABLE: &str = "FANFARE_CONFIG";
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     pub(crate) listen: Vec<ListenAddr>,
+    /// Of unix sockets.
+    pub(crate) unix_mode: u32,
+    pub(crate) tls: TlsConfig,
+    /// Whose word is taken about who a client is.
+    pub(crate) proxies: Proxies,
     pub(crate) reactors: usize,
     pub(crate) log: LevelFilter,
     /// Others may come in without authentication.
@@ -77,6 +86,9 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: vec![ListenAddr::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], 3000)))],
+            unix_mode: 0o660,
+            tls: TlsConfig::default(),
+            proxies: Proxies::default(),
             reactors: 0,
             log: LevelFilter::Info,
             open: false,
@@ -200,7 +212,9 @@ pub(crate) fn load(
         let origin = Origin::Flag(key.flag.map_or(key.name, |(flag, _)| flag));
         loaded.set(key, value, origin)?;
     }
+    loaded.settle_listen();
     loaded.check_addresses()?;
+    loaded.check_tls()?;
     loaded.check_exposure()?;
     loaded.check_socketio()?;
     loaded.strange_variables = variables.into_keys().collect();
@@ -219,14 +233,21 @@ impl Loaded {
         }
     }
 
-    /// An address serves clients or operators.
+    /// An address serves clients or operators, with TLS or without.
     fn check_addresses(&self) -> Result<(), ConfigError> {
         let is_fixed = |addr: &&ListenAddr| !matches!(addr, ListenAddr::Tcp(tcp) if tcp.port() == 0);
-        let both =
-            self.config.admin_listen.iter().filter(is_fixed).find(|addr| self.config.listen.contains(addr));
-        let Some(addr) = both else { return Ok(()) };
-        let error = format!("expected addresses other than those of listen, found {addr}");
-        Err(self.bad_value("admin.listen", error))
+        let Config { listen, tls, admin_listen, .. } = &self.config;
+        for (key, addrs, other_key, others) in [
+            ("tls.listen", &tls.listen, "listen", listen),
+            ("admin.listen", admin_listen, "listen", listen),
+            ("admin.listen", admin_listen, "tls.listen", &tls.listen),
+        ] {
+            if let Some(addr) = addrs.iter().filter(is_fixed).find(|addr| others.contains(addr)) {
+                let error = format!("expected addresses other than those of {other_key}, found {addr}");
+                return Err(self.bad_value(key, error));
+            }
+        }
+        Ok(())
     }
 
     /// The value that this key was set to turned out to be wrong.
@@ -237,7 +258,7 @@ impl Loaded {
 
     /// Nobody is let in from elsewhere by an oversight.
     fn check_exposure(&self) -> Result<(), ConfigError> {
-        let Config { listen, open, token, api_key, admin_listen, .. } = &self.config;
+        let Config { listen, tls, open, token, api_key, admin_listen, .. } = &self.config;
         let exposed = |listen: &[ListenAddr]| listen.iter().find(|addr| !addr.is_local()).cloned();
         if let (Some(addr), None, false) = (exposed(admin_listen), api_key, open) {
             let missing = "api.key (--api-key)".to_owned();
@@ -250,9 +271,10 @@ impl Loaded {
             (None, Some(_)) => "auth.token (--token) too",
             (Some(_), None) => "api.key (--api-key) too",
         };
-        match exposed(listen) {
-            None => Ok(()),
-            Some(addr) => Err(self.exposed("listen", addr, missing.to_owned())),
+        match (exposed(listen), exposed(&tls.listen)) {
+            (Some(addr), _) => Err(self.exposed("listen", addr, missing.to_owned())),
+            (None, Some(addr)) => Err(self.exposed("tls.listen", addr, missing.to_owned())),
+            (None, None) => Ok(()),
         }
     }
 

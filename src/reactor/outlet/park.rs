@@ -103,6 +103,9 @@ impl Outlet {
                 watch.mark = if watch.mark > sent { watch.mark - sent + shift } else { 0 };
             }
         }
+        if let Some(address) = self.peers.remove(other.slot) {
+            self.peers.insert(parked.slot, address);
+        }
         self.links[other.slot as usize].state = LinkState::Dead;
         self.dead.push(other);
         self.moves.push(Move::Adopt(other, parked));
