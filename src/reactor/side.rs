@@ -45,7 +45,8 @@ mod tests {
     #[test]
     fn what_is_removed_is_given_back() {
         let mut side = Side::new();
-        assert_eq!((side.get(3), side.remove(u32::MAX)), (None, None));
+        assert_eq!(side.get(3), None);
+        assert_eq!(side.remove(u32::MAX), None);
         side.insert(3, "three");
         side.insert(900, "nine hundred");
         *side.get_mut(3).unwrap() = "3";

@@ -114,8 +114,8 @@ fn read_binary(bytes: &[u8]) -> Result<Option<(Source, usize)>, BadProxyHeader> 
         // What a health check says of itself does not matter, nor what is on a unix socket.
         _ if is_local => Some(Source::Own),
         0x00 | 0x31 => Some(Source::Own),
-        0x11 => client(rest.first_chunk::<4>(), rest.get(8..10)),
-        0x21 => client(rest.first_chunk::<16>(), rest.get(32..34)),
+        0x11 => client::<4>(rest),
+        0x21 => client::<16>(rest),
         _ => return Err(BadProxyHeader("not a stream")),
     };
     match source {
@@ -124,12 +124,15 @@ fn read_binary(bytes: &[u8]) -> Result<Option<(Source, usize)>, BadProxyHeader> 
     }
 }
 
-fn client<const N: usize>(ip: Option<&[u8; N]>, port: Option<&[u8]>) -> Option<Source>
+/// The source of two addresses of so many bytes and two ports.
+fn client<const N: usize>(bytes: &[u8]) -> Option<Source>
 where
     IpAddr: From<[u8; N]>,
 {
-    let port = u16::from_be_bytes(port?.try_into().ok()?);
-    Some(Source::Client(SocketAddr::new(IpAddr::from(*ip?), port)))
+    let (source, rest) = bytes.split_first_chunk::<N>()?;
+    let (_destination, rest) = rest.split_first_chunk::<N>()?;
+    let [high, low, _, _] = *rest.first_chunk::<4>()?;
+    Some(Source::Client(SocketAddr::new(IpAddr::from(*source), u16::from_be_bytes([high, low]))))
 }
 
 #[cfg(test)]

@@ -89,7 +89,13 @@ impl Tunnel {
                 // Early data, which is not offered.
                 Ok(_) => return Err(io::Error::other("a state that is not asked for")),
                 Err(error) => {
-                    self.settle()?;
+                    // The alert, and no more: what was wrong is still there, and would be wrong again.
+                    while connection.wants_write()
+                        && let Ok(ConnectionState::EncodeTlsData(mut data)) =
+                            connection.process_tls_records(&mut bytes[done..]).state
+                    {
+                        append(outgoing, |to| data.encode(to).map_err(encode_error))?;
+                    }
                     return Err(io::Error::other(error));
                 }
             }
@@ -169,7 +175,7 @@ impl Tunnel {
     pub(in crate::reactor) fn close(&mut self) {
         // A connection that cannot say so any more has told its peer that it failed.
         let _ = self.settle();
-        let status = self.connection.process_tls_records(&mut []);
+        let status = self.connection.process_tls_records(&mut self.incoming);
         if let Ok(ConnectionState::WriteTraffic(mut traffic)) = status.state {
             let _ = append(&mut self.outgoing, |to| traffic.queue_close_notify(to).map_err(encrypt_error));
         }
@@ -180,7 +186,10 @@ impl Tunnel {
         sealed.clear();
         sealed.reserve(plain.len() + SEAL_BYTES);
         loop {
-            match self.connection.process_tls_records(&mut []).state.map_err(io::Error::other)? {
+            // With what is kept, although there is nothing new: rustls counts on it that it is there.
+            let status = self.connection.process_tls_records(&mut self.incoming);
+            debug_assert_eq!(status.discard, 0);
+            match status.state.map_err(io::Error::other)? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     let at_least = plain.len() + SEAL_BYTES;
                     return append_sized(sealed, at_least, |to| {
@@ -200,7 +209,7 @@ impl Tunnel {
     /// Takes over what TLS itself has to say.
     fn settle(&mut self) -> io::Result<()> {
         loop {
-            match self.connection.process_tls_records(&mut []).state {
+            match self.connection.process_tls_records(&mut self.incoming).state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.outgoing, |to| data.encode(to).map_err(encode_error))?;
                 }
@@ -299,3 +308,6 @@ impl<'a> Pieces<'a> {
         gathered
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,7 @@ impl Node {
             ..Limits::default()
         });
         let shared = Arc::new(Shared {
+            proxies: Arc::default(),
             router: Arc::new(router(setup, &limits)),
             sockets: AtomicUsize::new(0),
             max_sockets,
