@@ -45,16 +45,6 @@ pub enum EntryError {
     Timeout,
 }
 
-impl std::fmt::Display for EntryError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            EntryError::Proxy => "PROXY header",
-            EntryError::Tls => "TLS handshake",
-            EntryError::Timeout => "time",
-        })
-    }
-}
-
 /// What happens on a reactor, in the order in which it happens.
 ///
 /// Everything runs on the reactor's thread and must not block. Nothing is sent from inside: frames are

@@ -178,7 +178,12 @@ impl<H: Handler> Reactor<H> {
 
     fn turn_away(&mut self, link: LinkId, error: EntryError, why: &str) {
         let peer = self.threshold.by_slot.get(link.slot).map_or(Peer::Unknown, |stranger| stranger.peer);
-        log::info!("{peer}: refused: {error}: {why}");
+        let what = match error {
+            EntryError::Proxy => "PROXY header: ",
+            EntryError::Tls => "TLS handshake: ",
+            EntryError::Timeout => "",
+        };
+        log::info!("{peer}: refused: {what}{why}");
         self.handler.turned_away(error);
         self.outlet.abort(link);
     }
