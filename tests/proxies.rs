@@ -22,7 +22,7 @@ fn asked() -> Builder {
     let socketio = SocketIo::new(EngineOptions::at("/socket.io/")).namespace(namespace);
     Server::builder().socketio(socketio).route("GET", "/who", |cx, request, _, responder| {
         let who = format!("{} {}", request.peer(), request.is_secure());
-        responder.send(cx, Response::text(200, &who));
+        responder.send(cx, Response::text(200, who));
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod certs;
 mod configured;
+mod cost;
 mod hostile;
 #[path = "../support/mod.rs"]
 mod support;
@@ -207,7 +208,7 @@ fn embedded(certificates: &Certificates) -> (Running, SocketAddr) {
     let running = fanfare::Server::builder()
         .reactors(2)
         .route("GET", "/secure", |cx, request, _, responder| {
-            responder.send(cx, Response::text(200, &request.is_secure().to_string()));
+            responder.send(cx, Response::text(200, request.is_secure().to_string()));
         })
         .listen("127.0.0.1:0".parse().unwrap())
         .listen_tls("127.0.0.1:0".parse().unwrap(), certificates.clone())

@@ -45,10 +45,8 @@ impl<H: Handler> Reactor<H> {
     /// Hands over what was decrypted last, and that nothing more comes.
     pub(super) fn heard(&mut self, link: LinkId, ended: bool) {
         let mut plain = std::mem::take(&mut self.tunnels.plain);
-        if !plain.is_empty() {
-            if self.outlet.state(link) < LinkState::Finishing {
-                self.handler.received(link, &mut plain, &mut self.outlet);
-            }
+        if !plain.is_empty() && self.outlet.state(link) < LinkState::Finishing {
+            self.handler.received(link, &mut plain, &mut self.outlet);
         }
         plain.clear();
         self.tunnels.plain = plain;
