@@ -160,6 +160,9 @@
 //! # Features
 //!
 //! `async`: a [`Reply`] is a future, of any runtime or none. Nothing else changes; without it, threads wait for replies.
+//!
+//! `tls`: listeners with TLS 1.2 and 1.3, [`Builder::listen_tls`] and [`Certificates`]. Connections without TLS cost what they
+//! cost without it.
 
 mod app;
 #[doc(hidden)]

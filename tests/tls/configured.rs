@@ -74,6 +74,21 @@ fn what_does_not_go_together_is_refused() {
 }
 
 #[test]
+fn what_check_prints_says_the_same_again() {
+    let folder = Folder::new();
+    let cert = Cert::write(&folder, "a", "localhost");
+    let flags = ["--tls-listen", "127.0.0.1:0", "--tls-cert", cert.cert(), "--tls-key", cert.key()];
+    let shown = run(fanfare(&["check"]).args(flags)).stdout;
+    assert!(shown.contains("# listen is not set\n"), "{shown}");
+    let file = folder.write("shown.toml", &shown);
+    let again = run(&mut fanfare(&["check", "-c", file.to_str().unwrap()]));
+    let plain = |shown: &str| -> Vec<String> {
+        shown.lines().map(|line| line.split(" # ").next().unwrap_or(line).to_owned()).collect()
+    };
+    assert_eq!((again.status, plain(&again.stdout)), (Some(0), plain(&shown)));
+}
+
+#[test]
 fn the_oldest_version_is_as_configured_and_both_kinds_of_address_serve() {
     let folder = Folder::new();
     let cert = Cert::write(&folder, "a", "localhost");

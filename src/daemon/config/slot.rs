@@ -258,6 +258,8 @@ impl Slot<'_> {
             Slot::Level(at) => text(&at.as_str().to_lowercase()),
             Slot::Secret(at) => text(at.as_ref().map(|_| "***")?),
             Slot::Origins(at) | Slot::Namespaces(at, _) => list(at.clone()),
+            // Nowhere, because of what else is set.
+            Slot::Addresses(at) if at.is_empty() => return None,
             Slot::Addresses(at) | Slot::OptionalAddresses(at) => {
                 list(at.iter().map(ListenAddr::to_string).collect())
             }

@@ -34,6 +34,7 @@ pub(super) struct Threshold {
 
 #[derive(Debug)]
 struct Stranger {
+    link: LinkId,
     peer: Peer,
     admin: bool,
     stage: Stage,
@@ -59,6 +60,8 @@ enum Stage {
 enum Step {
     /// More has to arrive, or to be sent.
     Wait,
+    /// More may have arrived already.
+    Again,
     /// It is through with its stage; whether its peer sends no more.
     Through(bool),
     /// It is gone.
@@ -76,7 +79,10 @@ impl Threshold {
 
     /// Puts the link in line if it is here; false if it is not.
     pub(super) fn queue(&mut self, link: LinkId, to_the_end: bool) -> bool {
-        let Some(stranger) = self.by_slot.get_mut(link.slot) else { return false };
+        // Not one that had the slot before: events may be late.
+        let Some(stranger) = self.by_slot.get_mut(link.slot).filter(|stranger| stranger.link == link) else {
+            return false;
+        };
         if matches!(stranger.stage, Stage::Leaving) {
             return false;
         }
@@ -105,6 +111,19 @@ impl Threshold {
 }
 
 impl Stranger {
+    fn new(link: LinkId, peer: Peer, admin: bool, certificates: Option<Certificates>) -> Stranger {
+        Stranger {
+            link,
+            peer,
+            admin,
+            stage: Stage::Header(certificates),
+            is_in_line: false,
+            to_the_end: false,
+            has_spoken: false,
+            armed: false,
+        }
+    }
+
     /// It has ended its side: too early, if it had begun.
     fn ended(&self, error: EntryError) -> Step {
         if self.has_spoken { Step::Bad(error, "ended in the middle of it".to_owned()) } else { Step::Gone }
@@ -124,15 +143,7 @@ impl<H: Handler> Reactor<H> {
         if !has_header && certificates.is_none() {
             return self.handler.opened(link, Entry { peer, admin, secure: false }, &mut self.outlet);
         }
-        let stranger = Stranger {
-            peer,
-            admin,
-            stage: Stage::Header(certificates),
-            is_in_line: false,
-            to_the_end: false,
-            has_spoken: false,
-            armed: false,
-        };
+        let stranger = Stranger::new(link, peer, admin, certificates);
         self.threshold.by_slot.insert(link.slot, Box::new(stranger));
         self.outlet.set_deadline(link, self.handler.entry_deadline());
         if !has_header {
@@ -154,6 +165,7 @@ impl<H: Handler> Reactor<H> {
             }
             match self.step(link) {
                 Step::Wait => {}
+                Step::Again => drop(self.threshold.queue(link, false)),
                 Step::Through(ended) => self.end_stage(link, ended),
                 Step::Gone => self.outlet.abort(link),
                 Step::Bad(error, why) => self.turn_away(link, error, &why),
@@ -200,6 +212,7 @@ impl<H: Handler> Reactor<H> {
                     Ok((0, _)) => return stranger.ended(EntryError::Proxy),
                     Ok((seen, _)) => seen,
                     Err(Errno::AGAIN) => return Step::Wait,
+                    Err(Errno::INTR) => return Step::Again,
                     Err(_) => return Step::Gone,
                 };
                 stranger.has_spoken = true;
@@ -228,11 +241,13 @@ impl<H: Handler> Reactor<H> {
                     Err(Errno::AGAIN) => {
                         return tunnel.flush(|bytes| send(socket, bytes)).map_or(Step::Gone, |_| Step::Wait);
                     }
+                    Err(Errno::INTR) => return Step::Again,
                     Err(_) => return Step::Gone,
                 };
                 if !std::mem::replace(&mut stranger.has_spoken, true) && buffer[0].is_ascii_uppercase() {
                     return Step::Plain;
                 }
+                let more = stranger.to_the_end || kept + count == buffer.len();
                 buffer[..kept].copy_from_slice(tunnel.kept());
                 tunnels.plain.clear();
                 let read = tunnel.read(&mut buffer[..kept + count], &mut tunnels.plain);
@@ -248,10 +263,7 @@ impl<H: Handler> Reactor<H> {
                         if !flushed {
                             self.kernel().want_writable(link, true);
                         }
-                        if self.threshold.by_slot.get(link.slot).is_some_and(|stranger| stranger.to_the_end) {
-                            self.threshold.queue(link, true);
-                        }
-                        Step::Wait
+                        if more { Step::Again } else { Step::Wait }
                     }
                 }
             }
@@ -303,5 +315,25 @@ impl<H: Handler> Reactor<H> {
             self.outlet.send_bytes(link, &frame);
         }
         self.outlet.finish(link);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_here_is_in_line_once_and_nobody_else_is() {
+        let mut threshold = Threshold::new();
+        let at = |slot, generation| LinkId { slot, generation };
+        assert!(!threshold.queue(at(3, 1), false));
+        threshold.by_slot.insert(3, Box::new(Stranger::new(at(3, 2), Peer::Unix, false, None)));
+        // Late, for the link before.
+        assert!(!threshold.queue(at(3, 1), false) && !threshold.is_waiting());
+        assert!(threshold.queue(at(3, 2), false) && threshold.queue(at(3, 2), true));
+        assert_eq!(threshold.line, [at(3, 2)]);
+        assert!(threshold.by_slot.get(3).unwrap().to_the_end);
+        assert!(threshold.forget(at(3, 2)) && !threshold.forget(at(3, 2)));
+        assert!(!threshold.queue(at(3, 2), false));
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Key {
 
 /// All keys by subject, in the order in which they are shown: those of no section come first, as TOML wants it.
 const SUBJECTS: [&[Key]; 6] =
-    [server::KEYS, tls::KEYS, cluster::KEYS, auth::KEYS, socketio::KEYS, limits::KEYS];
+    [server::KEYS, cluster::KEYS, auth::KEYS, tls::KEYS, socketio::KEYS, limits::KEYS];
 
 /// All keys, in the order in which they are shown.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
