@@ -301,8 +301,8 @@ fn a_proxys_header_comes_before_the_handshake() {
     // The hello instead of it, and HTTP behind it.
     assert!(client.connect(addr, "localhost").is_err());
     let mut plain = certs::connect(addr);
-    plain.write_all(b"PROXY UNKNOWN\r\n").unwrap();
-    assert_eq!(get(&mut plain, "/who").status, 400);
+    plain.write_all(b"PROXY UNKNOWN\r\nGET /who HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert_eq!(Reply::read(&mut plain).unwrap().status, 400);
     running.stop();
     running.join().unwrap();
 }

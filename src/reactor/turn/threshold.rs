@@ -41,7 +41,7 @@ struct Stranger {
     is_in_line: bool,
     /// No event will tell of what else there is to read.
     to_the_end: bool,
-    /// Something was received.
+    /// Something was received in this stage.
     has_spoken: bool,
     /// Writable interest is registered.
     armed: bool,
@@ -277,6 +277,7 @@ impl<H: Handler> Reactor<H> {
             match Tunnel::new(certificates) {
                 Ok(tunnel) => {
                     stranger.stage = Stage::Handshake(Box::new(tunnel));
+                    stranger.has_spoken = false;
                     // What has arrived already is not told again.
                     let to_the_end = stranger.to_the_end;
                     self.threshold.queue(link, to_the_end);
