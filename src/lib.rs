@@ -180,6 +180,9 @@
 //! | `daemon` | yes | The program; it brings `redis`. A crate that uses the library alone takes `default-features = false` |
 //! | `redis` | yes | Many nodes as one: [`Builder::cluster`], [`ClusterOptions`], [`RedisUrl`] and [`LinkSettings`]. It brings tokio and rustls, for one thread of its own |
 //! | `async` | no | A [`Reply`] is a future, of any runtime or none; without it, threads wait for replies |
+//!
+//! `tls`: listeners with TLS 1.2 and 1.3, [`Builder::listen_tls`] and [`Certificates`]. Connections without TLS cost what they
+//! cost without it.
 
 mod app;
 #[doc(hidden)]
@@ -208,6 +211,7 @@ pub use app::{
 pub use base::compression::Compression;
 pub use base::limits::Limits;
 #[cfg(feature = "redis")]
+pub use base::proxies::{BadNetwork, Network, Proxies};
 pub use cluster::ClusterOptions;
 #[cfg(feature = "redis")]
 pub use cluster::redis::{BadRedisUrl, RedisUrl, Settings as LinkSettings};
@@ -215,6 +219,8 @@ pub use hub::NAME_BYTES;
 pub use reactor::gauges::{Durations, Gauge, Gauges, Phase};
 pub use reactor::listener::{BadListenAddr, ListenAddr, OpenListener};
 pub use reactor::peer::Peer;
+#[cfg(feature = "tls")]
+pub use reactor::tls::{CertificateError, Certificates, TlsVersion};
 pub use server::{Builder, Running, Server, StartError};
 pub use sys::TcpFacts;
 pub use wire::frame::{Frame, FrameBuilder};

@@ -158,6 +158,10 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("FANFARE_COMPRESSION_THRESHOLD_BYTES", "2003"),
         ("FANFARE_COMPRESSION_LEVEL", "7"),
         ("FANFARE_CLUSTER_SHARDED", "true"),
+        ("FANFARE_UNIX_MODE", "600"),
+        ("FANFARE_TLS_MIN_VERSION", "1.3"),
+        ("FANFARE_PROXY_PROTOCOL_FROM", "10.0.0.0/8, unix"),
+        ("FANFARE_PROXY_TRUSTED", "::1"),
         ("FANFARE_CLUSTER_NODE", "17"),
         ("FANFARE_CLUSTER_PREFIX", "shop:1"),
         ("FANFARE_CLUSTER_SPOOL_BYTES", "2004"),
@@ -219,6 +223,10 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("threshold_bytes", "2003"),
         ("level", "7"),
         ("sharded", "true"),
+        ("unix_mode", "\"0600\""),
+        ("min_version", "\"1.3\""),
+        ("protocol_from", "[\"10.0.0.0/8\", \"unix\"]"),
+        ("trusted", "[\"::1\"]"),
         ("node", "17"),
         ("prefix", "\"shop:1\""),
         ("spool_bytes", "2004"),
@@ -291,8 +299,8 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
-        ":1: listne: unknown key, expected one of listen, reactors, balance, log, log_format, open, redis, [cluster], [auth], \
-         [auth.jwt], [auth.webhook], [api], [admin], [socketio], [limits], [ws], [compression], [drain]"
+        ":1: listne: unknown key, expected one of listen, unix_mode, reactors, balance, log, log_format, open, redis, [cluster], [auth], \
+         [auth.jwt], [auth.webhook], [api], [admin], [tls], [proxy], [socketio], [limits], [ws], [compression], [drain]"
     );
     // Not yet: a limit that would not hold is not taken.
     assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));

@@ -54,6 +54,18 @@ impl Alarms {
         }
     }
 
+    /// When the alarm of a plain socket is, which leaves for another reactor.
+    pub(crate) fn take_plain(&mut self, slot: u32) -> Option<u64> {
+        let time = self.by_socket.get(&(slot, PLAIN)).copied()?;
+        self.remove(slot, PLAIN);
+        Some(time)
+    }
+
+    /// It has come there.
+    pub(crate) fn put_plain(&mut self, link: LinkId, at_unix_ms: u64) {
+        self.set(Alarm { link, number: PLAIN, epoch: 0 }, Some(at_unix_ms));
+    }
+
     /// Takes one out that is due.
     pub(crate) fn take_due(&mut self, now_unix_ms: u64) -> Option<Alarm> {
         let first = self.by_time.first_entry().filter(|first| first.key().0 <= now_unix_ms)?;

@@ -17,6 +17,7 @@ use std::fmt;
 pub struct Request<'a> {
     pub(crate) inner: session::Request<'a>,
     pub(crate) peer: Peer,
+    pub(crate) secure: bool,
 }
 
 impl<'a> Request<'a> {
@@ -53,9 +54,15 @@ impl<'a> Request<'a> {
         serde_json::from_slice(self.body())
     }
 
-    /// Who sent it.
+    /// Who sent it: whoever connected, unless that is a proxy whose word is taken
+    /// ([`Builder::proxies`](crate::Builder::proxies)).
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// Whether it came over TLS, here or, if a proxy says so whose word is taken, there.
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// The parameters of the query, decoded as `application/x-www-form-urlencoded`.

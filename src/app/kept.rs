@@ -9,7 +9,7 @@ use std::any::Any;
 use std::collections::HashMap;
 
 /// What is kept with one socket, one of each type; mostly one alone.
-type Values = SmallVec<[Box<dyn Any + Send>; 1]>;
+pub(crate) type Values = SmallVec<[Box<dyn Any + Send>; 1]>;
 
 /// What the plain sockets of a reactor keep, by their slots.
 #[derive(Default)]
@@ -24,6 +24,11 @@ impl Kept {
     /// Takes everything out, when the socket is gone.
     pub(crate) fn take(&mut self, slot: u32) -> Option<Values> {
         if self.0.is_empty() { None } else { self.0.remove(&slot) }
+    }
+
+    /// A socket has come from another reactor with what it keeps.
+    pub(crate) fn put_all(&mut self, slot: u32, values: Values) {
+        self.0.insert(slot, values);
     }
 
     pub(crate) fn trim(&mut self) {

@@ -53,6 +53,7 @@ pub(crate) use engine::{Mount, Served};
 pub(crate) use files::FilesAt;
 pub(crate) use guard::guard;
 pub(crate) use handle::mark_reactor_thread;
+pub(crate) use kept::Values;
 pub(crate) use mail::Mail;
 pub(crate) use nodes::NODES;
 #[cfg(test)]

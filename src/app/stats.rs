@@ -26,11 +26,15 @@ pub enum Refusal {
     Memory,
     /// The server is drained, or stops.
     Draining,
+    /// A connection from a proxy without the header that it has to send.
+    Proxy,
+    /// A TLS handshake that failed.
+    Tls,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::BadRequest,
         Refusal::Endpoint,
         Refusal::Full,
@@ -39,12 +43,24 @@ impl Refusal {
         Refusal::Address,
         Refusal::Memory,
         Refusal::Draining,
+        Refusal::Proxy,
+        Refusal::Tls,
     ];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
-        ["bad_request", "endpoint", "full", "timeout", "engine", "address", "memory", "draining"]
-            [self as usize]
+        [
+            "bad_request",
+            "endpoint",
+            "full",
+            "timeout",
+            "engine",
+            "address",
+            "memory",
+            "draining",
+            "proxy",
+            "tls",
+        ][self as usize]
     }
 }
 

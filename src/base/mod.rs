@@ -4,5 +4,6 @@ pub mod compression;
 pub mod ids;
 pub mod limits;
 pub mod pace;
+pub mod proxies;
 pub mod sid;
 pub mod time;

@@ -17,15 +17,18 @@ mod reload;
 mod remote;
 mod serve;
 mod systemd;
+mod tls;
 mod top;
 
 use access::Rules;
 use client::Client;
 use config::ConfigError;
 use flags::{Given, Task};
+use reload::Live;
 use remote::Problem;
 use std::io::Write;
 use std::process::ExitCode;
+use tls::Shown;
 
 /// An error of usage or configuration.
 const USAGE: u8 = 2;
@@ -49,15 +52,17 @@ fn run() -> Result<(), (u8, String)> {
         let client = Client::read(&loaded.config.socketio)
             .map_err(|error| loaded.bad_value("socketio.client_dir", error))?;
         let rules = Rules::read(&loaded.config).map_err(|bad| loaded.bad_value(bad.key, bad.error))?;
-        Ok((loaded, client, rules))
+        let shown = Shown::read(&loaded)?;
+        Ok((loaded, client, rules, shown))
     };
     let load = |given: &Given| load(given).map_err(|error: ConfigError| (USAGE, error.to_string()));
     match flags::parse(std::env::args_os()).map_err(usage)? {
         Task::Serve(given) => {
-            let (loaded, client, rules) = load(&given)?;
+            let (loaded, client, rules, shown) = load(&given)?;
             let passed = systemd::Passed::take().map_err(|error| (FAILURE, error))?;
             passed.check(&loaded).map_err(|error| (USAGE, error.to_string()))?;
-            serve::serve(&loaded, client, rules, passed, &given).map_err(|error| (FAILURE, error))
+            let live = Live::new(&loaded.config, rules, shown);
+            serve::serve(&loaded, client, live, passed, &given).map_err(|error| (FAILURE, error))
         }
         Task::Check(given) => say(&load(&given)?.0.show()),
         Task::Generate(papers, folder) => papers::write(papers, &folder)

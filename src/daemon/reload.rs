@@ -6,15 +6,30 @@ use crate::access::{Access, Rules};
 use crate::config::{self, Config, Key, Loaded, keys};
 use crate::flags::Given;
 use crate::logging;
+use crate::tls::Shown;
 use fanfare::Running;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Keys, or sections of keys, that change without a restart.
-const LIVE: [&str; 6] = ["log", "open", "auth", "api", "limits", "drain"];
+const LIVE: [&str; 11] = [
+    "log",
+    "open",
+    "auth",
+    "auth.jwt",
+    "auth.webhook",
+    "api",
+    "limits",
+    "drain",
+    "proxy",
+    "tls.cert",
+    "tls.key",
+];
 
 /// What is asked for where it is used, because it may change.
 pub(crate) struct Live {
+    /// To clients that speak TLS.
+    pub(crate) shown: Shown,
     pub(crate) access: Arc<Access>,
     pub(crate) rooms_per_socket: Arc<AtomicUsize>,
     /// Over which connections are closed, in seconds.
@@ -22,8 +37,9 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(config: &Config, rules: Rules) -> Live {
+    pub(crate) fn new(config: &Config, rules: Rules, shown: Shown) -> Live {
         Live {
+            shown,
             access: Arc::new(Access::new(rules)),
             rooms_per_socket: Arc::new(AtomicUsize::new(config.limits.rooms_per_socket)),
             drain_s: Arc::new(AtomicU32::new(config.drain.seconds)),
@@ -37,6 +53,7 @@ impl Live {
         self.drain_s.store(config.drain.seconds, Ordering::Relaxed);
         logging::set_level(config.log);
         running.set_limits(config.limits.clone());
+        running.set_proxies(config.proxies.clone());
     }
 }
 
@@ -51,7 +68,9 @@ pub(crate) struct Changes {
 
 impl Changes {
     fn between(started: &Config, before: &Config, now: &Config) -> Changes {
-        let live = |key: &&Key| LIVE.contains(&key.section().unwrap_or(key.name));
+        let live = |key: &&Key| {
+            LIVE.contains(&key.name) || key.section().is_some_and(|section| LIVE.contains(&section))
+        };
         let done = keys().filter(live).filter(|key| key.differs(before, now));
         let waiting = keys().filter(|key| !live(key)).filter(|key| key.differs(started, now));
         Changes { done: done.map(|key| key.name).collect(), waiting: waiting.map(|key| key.name).collect() }
@@ -87,6 +106,7 @@ pub(crate) fn reload(
         .map_err(|error| format!("while it listens where it does: {error}"))?;
     let rules =
         Rules::read(&loaded.config).map_err(|bad| loaded.bad_value(bad.key, bad.error).to_string())?;
+    live.shown.reload(&loaded).map_err(|error| error.to_string())?;
     live.replace(&loaded.config, rules, running);
     Changes::between(started, before, &loaded.config).log();
     Ok(loaded)

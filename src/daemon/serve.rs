@@ -1,6 +1,5 @@
 //! `fanfare serve`: the server from its configuration to its end.
 
-use crate::access::Rules;
 use crate::client::{self, Client};
 use crate::config::{ClusterConfig, Config, Loaded};
 use crate::flags::Given;
@@ -20,13 +19,13 @@ use std::time::Duration;
 pub(crate) fn serve(
     loaded: &Loaded,
     client: Client,
-    rules: Rules,
+    live: Live,
     passed: Passed,
     given: &Given,
 ) -> Result<(), String> {
     logging::start(loaded.config.log, loaded.config.log_format)
         .map_err(|error| format!("cannot start the log: {error}"))?;
-    let result = serve_logged(loaded, client, rules, passed, given);
+    let result = serve_logged(loaded, client, live, passed, given);
     logging::finish();
     result
 }
@@ -34,7 +33,7 @@ pub(crate) fn serve(
 fn serve_logged(
     loaded: &Loaded,
     client: Client,
-    rules: Rules,
+    live: Live,
     passed: Passed,
     given: &Given,
 ) -> Result<(), String> {
@@ -44,10 +43,9 @@ fn serve_logged(
         log::warn!("these environment variables set nothing: {}", loaded.strange_variables.join(", "));
     }
 
-    let live = Live::new(&loaded.config, rules);
     let addresses = api::Addresses::default();
     let builder = server(&loaded.config, &live, sender, addresses.clone());
-    let builder = passed.install(builder, &loaded.config);
+    let builder = live.shown.install(passed.install(builder, &loaded.config), loaded);
     let builder = client::install(builder, &loaded.config.socketio, client);
     let running = builder.start().map_err(|error| error.to_string())?;
     // It is set once.
@@ -56,6 +54,9 @@ fn serve_logged(
     log::info!("fanfare {}, configuration file: {file}", env!("CARGO_PKG_VERSION"));
     for addr in running.addrs() {
         log::info!("listening on {addr}");
+    }
+    for addr in running.tls_addrs() {
+        log::info!("listening on {addr} with TLS");
     }
     for addr in running.admin_addrs() {
         log::info!("listening on {addr} for operators");
@@ -71,6 +72,8 @@ fn server(config: &Config, live: &Live, events: Sender<Event>, addresses: api::A
         .reactors(config.reactors)
         .balance(config.balance)
         .limits(config.limits.clone())
+        .proxies(config.proxies.clone())
+        .unix_mode(config.unix_mode)
         .endpoint("/ws", gateway::Gateway::new(access.clone(), live.rooms_per_socket.clone()));
     let builder = if config.ws_compression { builder.compression(config.compression) } else { builder };
     // The table of keys has the bound.
@@ -107,11 +110,12 @@ fn cluster(url: &RedisUrl, config: &ClusterConfig) -> ClusterOptions {
 
 /// The one line on standard output, for whoever waits for it.
 fn say_ready(running: &Running) {
-    let addrs = running.addrs();
-    let tcp = addrs.iter().find(|addr| matches!(addr, ListenAddr::Tcp(_)));
+    let tls = running.tls_addrs().iter().map(|addr| ("https", addr));
+    let addrs: Vec<_> = running.addrs().iter().map(|addr| ("http", addr)).chain(tls).collect();
+    let tcp = addrs.iter().find(|(_, addr)| matches!(addr, ListenAddr::Tcp(_)));
     let first = match tcp.or(addrs.first()) {
-        Some(ListenAddr::Tcp(addr)) => format!("http://{addr}"),
-        Some(addr) => addr.to_string(),
+        Some((scheme, ListenAddr::Tcp(addr))) => format!("{scheme}://{addr}"),
+        Some((_, addr)) => addr.to_string(),
         None => return,
     };
     let mut out = io::stdout().lock();

@@ -1,12 +1,14 @@
 //! Where connections come in: TCP with one `SO_REUSEPORT` listener a reactor, and unix sockets that all share.
 
+use super::tls::Certificates;
 use mio::event::Source;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -112,8 +114,11 @@ impl SocketFile {
 pub struct Listener {
     socket: Socket,
     addr: ListenAddr,
-    admin: bool,
+    /// It is for operators: its links are told apart from those of clients.
+    pub(super) admin: bool,
     inherited: bool,
+    /// TLS is spoken on it.
+    pub(super) certificates: Option<Certificates>,
 }
 
 /// A socket that somebody else has opened and that listens already: a service manager, or the program itself.
@@ -162,7 +167,7 @@ impl Listener {
         if matches!(addr, ListenAddr::Tcp(_)) {
             socket.set_tcp_nodelay(true)?;
         }
-        Ok(Listener { socket, addr, admin: false, inherited: true })
+        Ok(Listener { socket, addr, admin: false, inherited: true, certificates: None })
     }
 
     /// Listens on an address that several listeners of this process share (`SO_REUSEPORT`) if it is TCP.
@@ -171,8 +176,9 @@ impl Listener {
     /// What the kernel says, `AddrInUse` also if another program of the same user listens there with
     /// `SO_REUSEPORT`: `first` asks for that check and is for the first listener of an address.
     ///
-    /// `[::]` takes IPv4 too if `dual_stack`; any other address takes its own family only.
-    pub fn bind(addr: &ListenAddr, first: bool, dual_stack: bool) -> io::Result<Listener> {
+    /// `[::]` takes IPv4 too if `dual_stack`; any other address takes its own family only. The file of a unix socket gets
+    /// the permissions `unix_mode`.
+    pub fn bind(addr: &ListenAddr, first: bool, dual_stack: bool, unix_mode: u32) -> io::Result<Listener> {
         match addr {
             ListenAddr::Tcp(tcp) => Listener::bind_tcp(*tcp, first, dual_stack),
             ListenAddr::Unix(path) => {
@@ -192,8 +198,16 @@ impl Listener {
                 }
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
                 socket.bind(&SockAddr::unix(path)?)?;
+                // Nobody can connect before it listens.
+                std::fs::set_permissions(path, Permissions::from_mode(unix_mode))?;
                 socket.listen(BACKLOG)?;
-                Ok(Listener { socket, addr: addr.clone(), admin: false, inherited: false })
+                Ok(Listener {
+                    socket,
+                    addr: addr.clone(),
+                    admin: false,
+                    inherited: false,
+                    certificates: None,
+                })
             }
         }
     }
@@ -224,7 +238,8 @@ impl Listener {
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(addr);
-        Ok(Listener { socket, addr: ListenAddr::Tcp(bound), admin: false, inherited: false })
+        let addr = ListenAddr::Tcp(bound);
+        Ok(Listener { socket, addr, admin: false, inherited: false, certificates: None })
     }
 
     /// Where it listens, with the port that the kernel picked.
@@ -234,24 +249,15 @@ impl Listener {
 
     /// A second listener on the same queue, for another reactor: unix sockets have no `SO_REUSEPORT`.
     pub fn share(&self) -> io::Result<Listener> {
-        let Listener { addr, admin, inherited, .. } = self;
-        Ok(Listener {
-            socket: self.socket.try_clone()?,
-            addr: addr.clone(),
-            admin: *admin,
-            inherited: *inherited,
-        })
+        let Listener { addr, admin, inherited, certificates, .. } = self;
+        let (addr, certificates) = (addr.clone(), certificates.clone());
+        let socket = self.socket.try_clone()?;
+        Ok(Listener { socket, addr, admin: *admin, inherited: *inherited, certificates })
     }
 
-    /// The same listener for operators: its links are told apart from those of clients.
-    pub fn for_admin(mut self, admin: bool) -> Listener {
-        self.admin = admin;
-        self
-    }
-
-    /// Whether it is for operators.
-    pub fn is_admin(&self) -> bool {
-        self.admin
+    /// The same listener for operators, or for connections with TLS.
+    pub fn of(self, admin: bool, certificates: Option<Certificates>) -> Listener {
+        Listener { admin, certificates, ..self }
     }
 
     /// The kernel keeps at most about so many bytes of what is sent on each connection that is accepted from now on: they
@@ -266,6 +272,16 @@ impl Listener {
     /// Whether somebody else has opened it, and may listen there still when this one does not.
     pub fn is_inherited(&self) -> bool {
         self.inherited
+    }
+
+    /// Whether it is for operators.
+    pub fn is_admin(&self) -> bool {
+        self.admin
+    }
+
+    /// Whether TLS is spoken on it.
+    pub fn is_secure(&self) -> bool {
+        self.certificates.is_some()
     }
 
     /// The next waiting connection, non-blocking.
@@ -322,17 +338,17 @@ mod tests {
 
     #[test]
     fn a_port_that_somebody_has_is_refused_but_shared_among_ourselves() {
-        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false).unwrap();
+        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false, 0o600).unwrap();
         let addr = first.addr().clone();
-        let second = Listener::bind(&addr, false, false).unwrap();
+        let second = Listener::bind(&addr, false, false, 0o600).unwrap();
         assert_eq!(second.addr(), &addr);
-        assert_eq!(Listener::bind(&addr, true, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Listener::bind(&addr, true, false, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn the_unspecified_address_takes_ipv4_where_that_is_asked_for() {
         let takes_ipv4 = |dual_stack| {
-            let Ok(listener) = Listener::bind(&"[::]:0".parse().unwrap(), true, dual_stack) else {
+            let Ok(listener) = Listener::bind(&"[::]:0".parse().unwrap(), true, dual_stack, 0o600) else {
                 return None;
             };
             let ListenAddr::Tcp(addr) = listener.addr() else { unreachable!() };
@@ -349,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_ipv4_listener_is_af_inet_and_connections_inherit_nodelay() {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false).unwrap();
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), true, false, 0o600).unwrap();
         assert_eq!(listener.socket.domain().unwrap(), Domain::IPV4);
         let ListenAddr::Tcp(addr) = listener.addr() else { unreachable!() };
         let _client = std::net::TcpStream::connect(addr).unwrap();
@@ -368,10 +384,10 @@ mod tests {
         // One waits, and there is no room for another.
         let waiting = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         waiting.connect(&SockAddr::unix(&path).unwrap()).unwrap();
-        assert_eq!(Listener::bind(&addr, true, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Listener::bind(&addr, true, false, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert!(path.exists());
         drop(busy);
-        assert!(Listener::bind(&addr, true, false).is_ok());
+        assert!(Listener::bind(&addr, true, false, 0o600).is_ok());
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -13,17 +13,41 @@ pub mod outlet;
 pub mod peer;
 pub mod pressure;
 mod scales;
+mod side;
+pub mod tls;
 mod turn;
 
-pub use moves::Doors;
+pub use moves::{Depot, Doors};
 pub use scales::Scales;
 pub use turn::{Plumbing, Reactor};
 
 use crate::base::ids::LinkId;
-use crate::base::time::Now;
+use crate::base::time::{Now, Tick};
 use outlet::{Outlet, Slow, Tally, Ticket};
 use peer::{Peer, WireFacts};
 use std::time::Duration;
+
+/// How a link came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// From whom.
+    pub peer: Peer,
+    /// By a listener for operators.
+    pub admin: bool,
+    /// Over TLS.
+    pub secure: bool,
+}
+
+/// Why a connection did not become a link that the handler knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryError {
+    /// It did not begin with the header that its proxy has to send.
+    Proxy,
+    /// Its TLS handshake failed.
+    Tls,
+    /// It did neither in time.
+    Timeout,
+}
 
 /// What happens on a reactor, in the order in which it happens.
 ///
@@ -37,8 +61,13 @@ pub trait Handler {
     fn begin_turn(&mut self, now: Now);
     /// Another reactor, or another thread, handed something over.
     fn mail(&mut self, mail: Self::Mail, out: &mut Outlet);
-    /// A connection was accepted, by a listener for operators if `admin`.
-    fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet);
+    /// Until when a connection that was accepted now has to have said for whom it is and to have shaken hands, where that is
+    /// asked for.
+    fn entry_deadline(&self) -> Tick;
+    /// A connection that was accepted did not come that far.
+    fn turned_away(&mut self, error: EntryError);
+    /// A connection was accepted; what it says from now on is the handler's.
+    fn opened(&mut self, link: LinkId, entry: Entry, out: &mut Outlet);
     /// Bytes arrived; they are the handler's to change, and gone afterwards.
     fn received(&mut self, link: LinkId, bytes: &mut [u8], out: &mut Outlet);
     /// The peer sends no more. The handler ends the link, now or when it has answered.

@@ -4,14 +4,18 @@
 
 use super::Handler;
 use super::outlet::{LinkState, Move, Outlet};
+use super::peer::Peer;
+use super::side::Side;
+use super::tls::Tunnel;
 use crate::base::ids::{LinkId, ReactorId, ReactorSet};
 use crate::sys::{DoorIn, DoorOut};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::Socket;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The ways of descriptors into this reactor and out of it.
 #[derive(Debug)]
@@ -20,14 +24,38 @@ pub struct Doors {
     entrance: DoorIn,
     /// By reactor.
     ways: Arc<[DoorOut]>,
+    depot: Depot,
     /// How many have departed.
     departed: u64,
 }
 
+/// What a descriptor takes along to another reactor, if there is any of it. What the handler knows of it follows by mail.
+#[derive(Debug)]
+struct Luggage {
+    tunnel: Option<Box<Tunnel>>,
+    peer: Option<Peer>,
+}
+
+/// Where descriptors under way have what they take along, by their numbers; all reactors share it.
+#[derive(Clone, Debug, Default)]
+pub struct Depot(Arc<Mutex<HashMap<u64, Luggage>>>);
+
+impl Depot {
+    fn leave(&self, number: u64, luggage: Luggage) {
+        if luggage.tunnel.is_some() || luggage.peer.is_some() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, luggage);
+        }
+    }
+
+    fn collect(&self, number: u64) -> Option<Luggage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number)
+    }
+}
+
 impl Doors {
-    /// `ways` has one for each reactor, in their order.
-    pub fn new(reactor: ReactorId, entrance: DoorIn, ways: Arc<[DoorOut]>) -> Doors {
-        Doors { reactor, entrance, ways, departed: 0 }
+    /// `ways` has one for each reactor, in their order; the depot is the same for all.
+    pub fn new(reactor: ReactorId, entrance: DoorIn, ways: Arc<[DoorOut]>, depot: Depot) -> Doors {
+        Doors { reactor, entrance, ways, depot, departed: 0 }
     }
 
     /// No two reactors give one number.
@@ -50,7 +78,7 @@ pub(super) fn place(sockets: &mut Vec<Option<Socket>>, slot: u32) -> &mut Option
 pub(super) fn make<H: Handler>(
     outlet: &mut Outlet,
     doors: &mut Doors,
-    sockets: &mut Vec<Option<Socket>>,
+    (sockets, tunnels): (&mut Vec<Option<Socket>>, &mut Side<Box<Tunnel>>),
     registry: &Registry,
     handler: &mut H,
 ) -> usize {
@@ -69,6 +97,9 @@ pub(super) fn make<H: Handler>(
                 let watched =
                     registry.reregister(&mut SourceFd(&socket.as_raw_fd()), token(to), Interest::READABLE);
                 *place(sockets, to.slot) = Some(socket);
+                if let Some(tunnel) = tunnels.remove(from.slot) {
+                    tunnels.insert(to.slot, tunnel);
+                }
                 if let Err(error) = watched {
                     log::warn!("an upgraded connection cannot be watched: {error}");
                     outlet.abort(to);
@@ -83,9 +114,11 @@ pub(super) fn make<H: Handler>(
                     continue;
                 }
                 let number = doors.next_number();
+                let peer = outlet.peer(link);
                 match depart(doors, sockets, registry, link, reactor, number) {
                     Ok(()) => {
                         departed += 1;
+                        doors.depot.leave(number, Luggage { tunnel: tunnels.remove(link.slot), peer });
                         handler.departed(link, number, outlet);
                         *place(sockets, link.slot) = None;
                         outlet.free(link);
@@ -106,6 +139,14 @@ pub(super) fn make<H: Handler>(
                     registry.register(&mut SourceFd(&socket.as_raw_fd()), token(link), Interest::READABLE)?;
                     Ok(socket)
                 });
+                if let Some(Luggage { tunnel, peer }) = doors.depot.collect(number) {
+                    if let Some(tunnel) = tunnel {
+                        tunnels.insert(link.slot, tunnel);
+                    }
+                    if let Some(peer) = peer {
+                        outlet.set_peer(link, peer);
+                    }
+                }
                 match arrived {
                     Ok(socket) => *place(sockets, link.slot) = Some(socket),
                     Err(error) => {

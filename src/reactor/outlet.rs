@@ -7,11 +7,13 @@
 mod flush;
 mod life;
 mod park;
+mod peers;
 mod room;
 mod slow;
 
 use super::fanout::Fanout;
 use super::outbox::Outbox;
+use super::side::Side;
 use crate::base::ids::LinkId;
 use crate::base::time::Tick;
 use crate::hub::Recipients;
@@ -208,6 +210,8 @@ pub struct Outlet {
     notes: Vec<(LinkId, log::Level, String)>,
     /// Questions for the slowest links: a ticket, and how many.
     slow_asked: Vec<(Ticket, usize)>,
+    /// By slot, of links whose peers a proxy stands for.
+    peers: Side<peers::Address>,
     urgent: bool,
     /// Bytes put into outboxes since the last flush.
     unflushed: usize,
@@ -243,6 +247,7 @@ impl Outlet {
             ready: VecDeque::new(),
             notes: Vec::new(),
             slow_asked: Vec::new(),
+            peers: Side::new(),
             urgent: false,
             unflushed: 0,
             spare: Vec::new(),
@@ -447,6 +452,7 @@ impl Outlet {
         self.watches.shrink_to(64);
         self.dead.shrink_to(64);
         self.ready.shrink_to(64);
+        self.peers.trim();
     }
 
     // ---- inside

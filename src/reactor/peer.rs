@@ -1,15 +1,16 @@
 //! Who is on the other end of a link.
 
+use crate::base::proxies::Network;
 use crate::sys::{self, TcpFacts};
 use socket2::{SockAddr, Socket};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
-/// The other end of a link, as the kernel knows it.
+/// The other end of a link: as the kernel knows it, or as a proxy says that may say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// A TCP address.
+    /// A TCP address. The port is 0 if a proxy did not say.
     Tcp(SocketAddr),
     /// Some program on this machine, over a unix socket.
     Unix,
@@ -29,6 +30,22 @@ impl Peer {
             Peer::Tcp(addr) => Some(addr.ip()),
             Peer::Unix | Peer::Unknown => None,
         }
+    }
+
+    /// Whether it is at one of these addresses.
+    pub(crate) fn is_among(&self, networks: &[Network]) -> bool {
+        networks.iter().any(|network| match self {
+            Peer::Tcp(addr) => network.contains(addr.ip()),
+            Peer::Unix => network.is_unix(),
+            Peer::Unknown => false,
+        })
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(addr: SocketAddr) -> Peer {
+        // An IPv4 client of a dual-stack listener is an IPv4 client.
+        Peer::Tcp(SocketAddr::new(addr.ip().to_canonical(), addr.port()))
     }
 }
 
@@ -54,8 +71,7 @@ impl WireFacts {
 impl From<SockAddr> for Peer {
     fn from(addr: SockAddr) -> Peer {
         match addr.as_socket() {
-            // An IPv4 client of a dual-stack listener is an IPv4 client.
-            Some(addr) => Peer::Tcp(SocketAddr::new(addr.ip().to_canonical(), addr.port())),
+            Some(addr) => Peer::from(addr),
             None if addr.is_unix() => Peer::Unix,
             None => Peer::Unknown,
         }
@@ -65,7 +81,8 @@ impl From<SockAddr> for Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Peer::Tcp(addr) => write!(f, "{addr}"),
+            Peer::Tcp(addr) if addr.port() == 0 => addr.ip().fmt(f),
+            Peer::Tcp(addr) => addr.fmt(f),
             Peer::Unix => f.write_str("unix"),
             Peer::Unknown => f.write_str("(gone)"),
         }

@@ -1,25 +1,33 @@
 //! The loop: mail, readiness, accept, read and handle, timers, flush, reap.
 
+mod kernel;
+mod threshold;
+mod tunnels;
+
 use super::Handler;
 use super::gate::Gate;
 use super::gauges::{Gauges, Phase};
 use super::listener::Listener;
 use super::mail::Mailbox;
 use super::moves::{self, Doors};
-use super::outlet::{LinkState, Outlet, Wires};
+use super::outlet::{LinkState, Outlet};
 use super::peer::{Peer, WireFacts};
 use super::scales::{Scales, reset_on_close};
+use super::tls::Tunnels;
 use crate::base::ids::LinkId;
+use crate::base::proxies::LiveProxies;
 use crate::base::time::{Now, TICK_MS, Tick};
+use kernel::Kernel;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
 use rustix::net;
 use socket2::Socket;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use threshold::Threshold;
 
 /// Bytes read from one link in one turn; who has more waits for the others to have theirs.
 const READ_BYTES: usize = 256 << 10;
@@ -62,6 +70,10 @@ pub struct Reactor<H: Handler> {
     doors_close_at: Tick,
     /// By slot, as in the outlet's table.
     pub(super) sockets: Vec<Option<Socket>>,
+    /// Who has just come.
+    threshold: Threshold,
+    tunnels: Tunnels,
+    proxies: Arc<LiveProxies>,
     pub(super) outlet: Outlet,
     doors: Doors,
     pub(super) handler: H,
@@ -96,6 +108,8 @@ pub struct Plumbing {
     pub gate: Arc<Gate>,
     /// What its links weigh.
     pub scales: Scales,
+    /// Whose word is taken about who connects.
+    pub proxies: Arc<LiveProxies>,
 }
 
 struct Door {
@@ -116,7 +130,7 @@ impl<H: Handler> Reactor<H> {
         outlet: Outlet,
         handler: H,
     ) -> io::Result<Reactor<H>> {
-        let Plumbing { poll, wakeup_fd, listeners, doors, gate, scales } = plumbing;
+        let Plumbing { poll, wakeup_fd, listeners, doors, gate, scales, proxies } = plumbing;
         let registry = poll.registry().try_clone()?;
         registry.register(&mut SourceFd(&wakeup_fd), MAIL_TOKEN, Interest::READABLE)?;
         let mut listening = Vec::new();
@@ -133,6 +147,9 @@ impl<H: Handler> Reactor<H> {
             listeners: listening,
             doors_close_at: Tick::NEVER,
             sockets: Vec::new(),
+            threshold: Threshold::new(),
+            tunnels: Tunnels::new(),
+            proxies,
             outlet,
             doors,
             handler,
@@ -210,7 +227,7 @@ impl<H: Handler> Reactor<H> {
     /// How long to wait for events: until the next thing that happens by itself.
     fn timeout(&self) -> Option<Duration> {
         let has_input = self.outlet.ready_len() > 0 || !self.mailbox.is_empty() || self.may_accept();
-        if has_input || self.outlet.has_work() {
+        if has_input || self.threshold.is_waiting() || self.outlet.has_work() {
             return Some(Duration::ZERO);
         }
         let moves = self.outlet.has_moves().then_some(MOVE_PAUSE);
@@ -255,6 +272,7 @@ impl<H: Handler> Reactor<H> {
             } else {
                 let link = LinkId::from_word(token as u64);
                 if event.is_writable() {
+                    self.threshold.queue(link, false);
                     self.outlet.writable(link);
                 }
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -296,11 +314,10 @@ impl<H: Handler> Reactor<H> {
             budget -= 1;
             match door.listener.accept() {
                 Ok((socket, addr)) => {
-                    let admin = door.listener.is_admin();
-                    if !admin {
+                    if !door.listener.is_admin() {
                         self.gate.note();
                     }
-                    self.admit(socket, Peer::from(addr), admin);
+                    self.admit(socket, Peer::from(addr), number);
                 }
                 Err(error) => match error.raw_os_error() {
                     _ if error.kind() == io::ErrorKind::WouldBlock => {
@@ -363,7 +380,7 @@ impl<H: Handler> Reactor<H> {
         self.accept_paused_until = self.now.tick.plus_ms(ACCEPT_PAUSE_MS);
     }
 
-    fn admit(&mut self, socket: Socket, peer: Peer, admin: bool) {
+    fn admit(&mut self, socket: Socket, peer: Peer, listener: usize) {
         let link = self.outlet.open();
         let token = Token(link.to_word() as usize);
         if let Err(error) =
@@ -375,7 +392,9 @@ impl<H: Handler> Reactor<H> {
         }
         *moves::place(&mut self.sockets, link.slot) = Some(socket);
         self.gauges.accepted.add(1);
-        self.handler.opened(link, peer, admin, &mut self.outlet);
+        let Some(Door { listener, .. }) = &self.listeners[listener] else { return };
+        let (admin, certificates) = (listener.is_admin(), listener.certificates.clone());
+        self.receive_stranger(link, peer, admin, certificates);
         // It may be for another reactor, and a full table has its descriptor back.
         self.make_moves();
     }
@@ -392,12 +411,20 @@ impl<H: Handler> Reactor<H> {
                 break;
             }
         }
+        self.enter();
     }
 
     fn read_link(&mut self, link: LinkId, to_the_end: bool) {
         let state = self.outlet.state(link);
         if state == LinkState::Dead || self.outlet.is_paused(link) {
             return;
+        }
+        if self.threshold.queue(link, to_the_end) {
+            return;
+        }
+        // What an ending link receives is discarded, encrypted or not.
+        if state < LinkState::Finishing && self.tunnels.by_slot.get(link.slot).is_some() {
+            return self.read_tunnel(link, to_the_end);
         }
         let Some(Some(socket)) = self.sockets.get_mut(link.slot as usize) else { return };
         let count = match net::recv(&*socket, &mut *self.buffer, net::RecvFlags::DONTWAIT) {
@@ -425,14 +452,16 @@ impl<H: Handler> Reactor<H> {
 
     fn run_timers(&mut self) {
         for link in self.outlet.take_expired() {
-            self.handler.expired(link, &mut self.outlet);
+            if !self.stranger_expired(link) {
+                self.handler.expired(link, &mut self.outlet);
+            }
         }
     }
 
     fn make_moves(&mut self) {
         if self.outlet.has_moves() {
-            let Reactor { outlet, doors, sockets, registry, handler, .. } = self;
-            let departed = moves::make(outlet, doors, sockets, registry, handler);
+            let Reactor { outlet, doors, sockets, tunnels, registry, handler, .. } = self;
+            let departed = moves::make(outlet, doors, (sockets, &mut tunnels.by_slot), registry, handler);
             if departed > 0 {
                 self.freed(departed);
             }
@@ -449,6 +478,10 @@ impl<H: Handler> Reactor<H> {
         self.trim_at = self.now.tick.plus_ms(if many { TRIM_QUIET_MS } else { TRIM_QUIET_FEW_MS });
     }
 
+    fn kernel(&mut self) -> Kernel<'_> {
+        Kernel { sockets: &self.sockets, registry: &self.registry, tunnels: &mut self.tunnels }
+    }
+
     fn flush_if_urgent(&mut self) {
         if self.outlet.is_urgent() {
             self.flush();
@@ -461,8 +494,8 @@ impl<H: Handler> Reactor<H> {
         // Farewells, reports and the next pipelined request queue frames of their own.
         for _ in 0..FLUSH_ROUNDS {
             self.make_moves();
-            let mut wires = Kernel { sockets: &mut self.sockets, registry: &self.registry };
-            self.outlet.flush(&mut wires);
+            let Reactor { outlet, sockets, registry, tunnels, .. } = self;
+            outlet.flush(&mut Kernel { sockets, registry, tunnels });
             if self.outlet.is_out_of_room() {
                 self.weigh_if_due();
             }
@@ -507,7 +540,7 @@ impl<H: Handler> Reactor<H> {
     fn write_notes(&mut self) {
         for (link, level, text) in self.outlet.take_notes() {
             let socket = self.sockets.get(link.slot as usize).and_then(Option::as_ref);
-            let peer = socket.map_or(Peer::Unknown, Peer::of);
+            let peer = self.outlet.peer(link).or(socket.map(Peer::of)).unwrap_or(Peer::Unknown);
             log::log!(level, peer:% = peer; "{peer}: {text}");
         }
     }
@@ -520,7 +553,10 @@ impl<H: Handler> Reactor<H> {
             }
             self.freed(dead.len());
             for link in dead {
-                self.handler.closed(link, &mut self.outlet);
+                if !self.threshold.forget(link) {
+                    self.handler.closed(link, &mut self.outlet);
+                }
+                self.tunnels.by_slot.remove(link.slot);
                 // Closing takes it out of the poll too: this table has the only descriptor.
                 if let Some(socket) = self.sockets.get_mut(link.slot as usize) {
                     socket.iter().filter(|_| self.outlet.is_reset(link)).for_each(reset_on_close);
@@ -541,6 +577,8 @@ impl<H: Handler> Reactor<H> {
     fn trim(&mut self) {
         self.outlet.trim();
         self.handler.trim();
+        self.threshold.trim();
+        self.tunnels.trim();
         while self.sockets.last().is_some_and(Option::is_none) {
             self.sockets.pop();
         }
@@ -577,51 +615,6 @@ impl<H: Handler> Reactor<H> {
 
 fn clients_doors(listeners: &[Option<Door>]) -> u64 {
     listeners.iter().flatten().filter(|door| !door.listener.is_admin()).count() as u64
-}
-
-/// A peer that is gone is an error, not a signal.
-const SEND: net::SendFlags = net::SendFlags::NOSIGNAL.union(net::SendFlags::DONTWAIT);
-
-/// The wires of a real reactor.
-struct Kernel<'a> {
-    sockets: &'a mut [Option<Socket>],
-    registry: &'a mio::Registry,
-}
-
-impl Kernel<'_> {
-    fn socket(&self, slot: u32) -> io::Result<&Socket> {
-        self.sockets
-            .get(slot as usize)
-            .and_then(Option::as_ref)
-            .ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-}
-
-impl Wires for Kernel<'_> {
-    fn write(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize> {
-        Ok(net::send(self.socket(slot)?, bytes, SEND)?)
-    }
-
-    fn write_vectored(&mut self, slot: u32, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut nothing_beside = net::SendAncillaryBuffer::default();
-        Ok(net::sendmsg(self.socket(slot)?, pieces, &mut nothing_beside, SEND)?)
-    }
-
-    fn shutdown(&mut self, slot: u32) {
-        if let Ok(socket) = self.socket(slot) {
-            // It fails only if the peer is gone already.
-            let _ = socket.shutdown(std::net::Shutdown::Write);
-        }
-    }
-
-    fn want_writable(&mut self, link: LinkId, wanted: bool) {
-        let Ok(socket) = self.socket(link.slot) else { return };
-        let interest = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        let token = Token(link.to_word() as usize);
-        if let Err(error) = self.registry.reregister(&mut SourceFd(&socket.as_raw_fd()), token, interest) {
-            log::error!("cannot change the interest in a link: {error}");
-        }
-    }
 }
 
 /// Measures the phases of a turn.

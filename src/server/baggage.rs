@@ -3,15 +3,20 @@
 
 use super::addresses::Address;
 use super::worker::Worker;
+use crate::app::Values;
+use crate::base::ids::LinkId;
 use crate::base::pace::Bucket;
 
 /// See the module.
-#[derive(Debug)]
 pub(super) struct Baggage {
     /// What it counts under; it stays counted on its way.
     counted: Option<Address>,
     /// What it may still say.
     bucket: Bucket,
+    /// What handlers keep with it.
+    kept: Option<Values>,
+    /// When its alarm is, in milliseconds since 1970.
+    alarm: Option<u64>,
 }
 
 impl Worker {
@@ -19,13 +24,21 @@ impl Worker {
     pub(super) fn pack(&mut self, slot: u32) -> Baggage {
         let bucket = self.buckets.get(slot as usize).copied().unwrap_or(Bucket::FULL);
         self.forget_rate(slot);
-        Baggage { counted: self.take_counted(slot), bucket }
+        let (kept, alarm) = (self.core.kept.take(slot), self.core.alarms.take_plain(slot));
+        Baggage { counted: self.counted.take(slot), bucket, kept, alarm }
     }
 
     /// Gives it to the link in a slot, which has arrived.
-    pub(super) fn unpack(&mut self, slot: u32, baggage: Baggage) {
-        let Baggage { counted, bucket } = baggage;
-        self.put_counted(slot, counted);
+    pub(super) fn unpack(&mut self, link: LinkId, baggage: Baggage) {
+        let Baggage { counted, bucket, kept, alarm } = baggage;
+        let slot = link.slot;
+        self.counted.put(slot, counted);
         self.put_bucket(slot, bucket);
+        if let Some(values) = kept {
+            self.core.kept.put_all(slot, values);
+        }
+        if let Some(at_unix_ms) = alarm {
+            self.core.alarms.put_plain(link, at_unix_ms);
+        }
     }
 }

@@ -9,11 +9,16 @@ use crate::app::{
 use crate::base::compression::Compression;
 use crate::base::ids::MAX_REACTORS;
 use crate::base::limits::Limits;
+use crate::base::proxies::Proxies;
 use crate::base::sid::MAX_NODE;
 use crate::cluster::ClusterOptions;
 use crate::reactor::listener::{ListenAddr, OpenListener};
+use crate::reactor::tls::Certificates;
 use std::fmt;
 use std::io;
+
+/// The permissions of a unix socket's file.
+const UNIX_MODE: u32 = 0o660;
 
 /// Where servers begin: [`Server::builder`].
 #[derive(Debug)]
@@ -24,6 +29,7 @@ impl Server {
     pub fn builder() -> Builder {
         Builder {
             listen: Vec::new(),
+            listen_tls: Vec::new(),
             admin: Vec::new(),
             open: Vec::new(),
             reactors: 0,
@@ -33,6 +39,8 @@ impl Server {
             cluster: None,
             node: None,
             balance: true,
+            proxies: Proxies::default(),
+            unix_mode: UNIX_MODE,
         }
     }
 }
@@ -77,6 +85,7 @@ impl std::error::Error for StartError {}
 /// A server to be.
 pub struct Builder {
     pub(super) listen: Vec<ListenAddr>,
+    pub(super) listen_tls: Vec<(ListenAddr, Certificates)>,
     pub(super) admin: Vec<ListenAddr>,
     /// Open already, and whether for operators.
     pub(super) open: Vec<(OpenListener, bool)>,
@@ -87,12 +96,35 @@ pub struct Builder {
     pub(super) cluster: Option<ClusterOptions>,
     pub(super) node: Option<u16>,
     pub(super) balance: bool,
+    pub(super) proxies: Proxies,
+    pub(super) unix_mode: u32,
 }
 
 impl Builder {
     /// Listens on this address too.
     pub fn listen(mut self, addr: ListenAddr) -> Builder {
         self.listen.push(addr);
+        self
+    }
+
+    /// Listens on this address too, for connections with TLS. What is served there is what is served elsewhere.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(mut self, addr: ListenAddr, certificates: Certificates) -> Builder {
+        self.listen_tls.push((addr, certificates));
+        self
+    }
+
+    /// The load balancers and proxies in front of the server, whose word is taken about who a client is:
+    /// [`Request::peer`] is then who they say.
+    pub fn proxies(mut self, proxies: Proxies) -> Builder {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Who may connect to unix sockets that are listened on, as the permissions of their files: to connect takes the
+    /// permission to write. The default is `0o660`: the server's own user and group.
+    pub fn unix_mode(mut self, mode: u32) -> Builder {
+        self.unix_mode = mode;
         self
     }
 

@@ -3,8 +3,9 @@
 mod admitting;
 
 use super::baggage::Baggage;
+use super::client::Client;
 use super::engine::{self, Call, Wants};
-use super::places::{full_reason, full_response};
+use super::places::{Counted, full_reason, full_response};
 use super::worker::{Session, Shared, Worker};
 use crate::app::{
     Admission, AskLater, Context, Core, Found, Job, Moved, Refusal, Request, Responder, Upgrade, guard,
@@ -12,8 +13,8 @@ use crate::app::{
 use crate::base::ids::{LinkId, ReactorId};
 use crate::base::limits::Limits;
 use crate::base::sid::Place;
+use crate::reactor::Entry;
 use crate::reactor::outlet::{LinkState, Outlet};
-use crate::reactor::peer::Peer;
 use crate::session::http::{self as session, HttpSession, Stage, Step};
 use crate::wire::frame::Frame;
 use crate::wire::response::{CONTINUE, Response};
@@ -35,7 +36,9 @@ const UNSENT_BYTES: usize = 64 << 10;
 /// A link that speaks HTTP.
 pub(super) struct Http {
     session: HttpSession,
-    peer: Peer,
+    /// Who connected, and who the last request is from.
+    entry: Client,
+    client: Client,
     /// It came in by an address for operators.
     admin: bool,
     /// Counts the requests.
@@ -74,10 +77,12 @@ struct Busy {
 }
 
 impl Http {
-    pub(super) fn new(limits: &Limits, peer: Peer, admin: bool) -> Http {
+    pub(super) fn new(limits: &Limits, Entry { peer, admin, secure }: Entry) -> Http {
+        let client = Client { peer, secure };
         Http {
             session: HttpSession::new(limits),
-            peer,
+            entry: client,
+            client,
             admin,
             number: 0,
             busy: None,
@@ -165,10 +170,10 @@ impl Worker {
     }
 
     fn http_find(&mut self, link: LinkId, input: Input<'_>, out: &mut Outlet) -> Outcome {
-        let (full, crowds) = (self.full(out), self.is_crowding(link));
-        let Worker { core, sessions, shared, .. } = self;
+        let (full, mut crowds) = (self.full(out), self.is_crowding(link));
+        let Worker { core, sessions, shared, counted, .. } = self;
         let Some(Session::Http(http)) = sessions.get_mut(link.slot as usize) else { return Outcome::Wait };
-        let Http { session, peer, admin, number, begun, .. } = &mut **http;
+        let Http { session, entry, client, admin, number, begun, .. } = &mut **http;
         let step = match input {
             Input::Bytes(bytes) => session.receive(bytes),
             Input::Kept => session.next(),
@@ -179,7 +184,7 @@ impl Worker {
             if *begun || session.stage() != Stage::Body {
                 return Outcome::Wait;
             }
-            let outcome = posting(core, shared, session, *peer, *admin);
+            let outcome = posting(core, shared, session, *entry, *admin);
             // Who has it looks again.
             *begun = !matches!(outcome, Outcome::Elsewhere(_));
             return outcome;
@@ -194,17 +199,23 @@ impl Worker {
                 return Outcome::Refuse(Refusal::BadRequest, response, format!("bad request: {error}"));
             }
         };
-        if crowds {
-            let response = full_response(core, *peer, Refusal::Address);
-            return Outcome::Refuse(Refusal::Address, response, "too many connections of its address".into());
-        }
         *number = number.wrapping_add(1);
         let busy = Busy {
             keep_alive: inner.keep_alive,
             head_only: inner.head.method == "HEAD",
             old: inner.head.version == 0,
         };
-        let request = Request { inner, peer: *peer };
+        let from = entry.of(&inner.head, &shared.proxies.get());
+        if from != std::mem::replace(client, from) {
+            out.set_peer(link, from.peer);
+            let most = core.limits.connections_per_ip.filter(|_| !*admin);
+            crowds |= counted.count(shared, most, link.slot, from.peer) != Counted::Within;
+        }
+        if crowds {
+            let response = full_response(core, from.peer, Refusal::Address);
+            return Outcome::Refuse(Refusal::Address, response, "too many connections of its address".into());
+        }
+        let request = Request { inner, peer: from.peer, secure: from.secure };
         if !*admin && let Some(endpoint) = shared.router.endpoint_at(request.path()) {
             return admitting::look(core, &request, busy, endpoint, shared, full);
         }
@@ -309,14 +320,14 @@ impl Worker {
             }
             Outcome::Refuse(reason, response, why) => {
                 // The kernel may have forgotten by now who it was.
-                let (peer, status) = (http.peer, response.status);
+                let (peer, status) = (http.client.peer, response.status);
                 log::info!(peer:%, status; "{peer}: refused with {status}: {why}");
                 self.refuse(link, response, reason, out);
             }
             // Another reactor may have given the last place away since this one looked.
             Outcome::Upgrade(_, admission) if !self.shared.take_place() => {
                 let (full, why) = (Refusal::Full, full_reason(&admission, Refusal::Full));
-                let outcome = Outcome::Refuse(full, full_response(&self.core, http.peer, full), why);
+                let outcome = Outcome::Refuse(full, full_response(&self.core, http.client.peer, full), why);
                 self.http_outcome(link, outcome, out);
             }
             Outcome::Later(busy, upgrade, ask) => self.http_ask_later(link, busy, upgrade, ask, out),
@@ -447,7 +458,7 @@ impl Worker {
         // Also whoever connected and said nothing: it is told, and told apart from a fault of ours.
         let (seconds, part) =
             (self.core.limits.handshake_s, if http.stage == Stage::Body { "body" } else { "head" });
-        let peer = http.peer;
+        let peer = http.client.peer;
         log::info!(peer:%, status = 408; "{peer}: refused with 408: no whole {part} within {seconds} s");
         let response = Response::error(408, "timeout", "the request did not arrive in time");
         self.refuse(link, response, Refusal::Timeout, out);
@@ -486,7 +497,7 @@ impl Worker {
         let Ok(mut http) = session.downcast::<Http>() else { return };
         let link = out.arrive(number);
         if let Some(baggage) = http.baggage.take() {
-            self.unpack(link.slot, baggage);
+            self.unpack(link, baggage);
         }
         out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
         if std::mem::take(&mut http.handed_over) {
@@ -530,12 +541,14 @@ fn end(link: LinkId, out: &mut Outlet) {
 
 /// What to do while the rest of a request is missing: a session's POST counts from its head on, and goes to where
 /// the session lives.
-fn posting(core: &Core, shared: &Shared, session: &HttpSession, peer: Peer, admin: bool) -> Outcome {
+fn posting(core: &Core, shared: &Shared, session: &HttpSession, entry: Client, admin: bool) -> Outcome {
     let Some(head) = session.pending_head().filter(|head| head.method == "POST" && !admin) else {
         return Outcome::Wait;
     };
     let Some(number) = shared.router.mount_at(head.path()) else { return Outcome::Wait };
-    let request = Request { inner: session::Request { head, body: &[], keep_alive: true }, peer };
+    let Client { peer, secure } = entry.of(&head, &shared.proxies.get());
+    let inner = session::Request { head, body: &[], keep_alive: true };
+    let request = Request { inner, peer, secure };
     match engine::look(core, shared.router.mount(number), number, &request, false).wants {
         Wants::BeginPost(place) => Outcome::Posting(number, place),
         Wants::Elsewhere(reactor) => Outcome::Elsewhere(reactor),

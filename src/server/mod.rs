@@ -5,6 +5,7 @@ mod alarms;
 mod baggage;
 mod balance;
 mod builder;
+mod client;
 mod decisions;
 mod drain;
 mod engine;

@@ -5,7 +5,7 @@
 //! accepted the kernel says it, of one that a proxy passed on the proxy does.
 
 use super::addresses::Address;
-use super::worker::{Session, Worker};
+use super::worker::{Session, Shared, Worker};
 use crate::app::{Admission, Core, Refusal};
 use crate::base::ids::LinkId;
 use crate::reactor::outlet::Outlet;
@@ -28,53 +28,78 @@ pub(super) enum Counted {
     FarBeyond,
 }
 
-impl Worker {
-    /// Counts a link, or a session, under the address of its client; a link that was counted under another one, before a proxy
-    /// told who its client is, is counted there no longer.
-    pub(super) fn count_address(&mut self, link: LinkId, peer: Peer) -> Counted {
-        let (Some(most), Some(ip)) = (self.core.limits.connections_per_ip, peer.ip()) else {
-            self.uncount_address(link.slot);
+/// Which links of a reactor count, by slot; empty where nothing is counted.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Vec<Option<Address>>);
+
+impl Counts {
+    /// See [`Worker::count_address`]. A proxy that is trusted is not counted itself: who it speaks for is.
+    pub(super) fn count(&mut self, shared: &Shared, most: Option<usize>, slot: u32, peer: Peer) -> Counted {
+        let is_counted = |_: &IpAddr| !peer.is_among(&shared.proxies.get().trusted);
+        let ip = if most.is_some() { peer.ip().filter(is_counted) } else { None };
+        let (Some(most), Some(ip)) = (most, ip) else {
+            self.leave(shared, slot);
             return Counted::Within;
         };
         let address = Address::of(ip);
-        if self.counted.get(link.slot as usize) == Some(&Some(address)) {
+        if self.of(slot) == Some(address) {
             return Counted::Within;
         }
-        self.uncount_address(link.slot);
-        let count = self.shared.addresses.enter(address);
-        self.put_counted(link.slot, Some(address));
+        self.leave(shared, slot);
+        let count = shared.addresses.enter(address);
+        self.put(slot, Some(address));
         match count.saturating_sub(most) {
             0 => Counted::Within,
             over if over <= TOLD => Counted::Beyond,
             _ => {
                 // It takes nobody's place for being told.
-                self.uncount_address(link.slot);
+                self.leave(shared, slot);
                 Counted::FarBeyond
             }
         }
     }
 
-    /// The link in a slot is gone.
-    pub(super) fn uncount_address(&mut self, slot: u32) {
-        if let Some(address) = self.take_counted(slot) {
-            self.shared.addresses.leave(address);
+    /// The link in a slot is gone, or counts no longer.
+    pub(super) fn leave(&mut self, shared: &Shared, slot: u32) {
+        if let Some(address) = self.take(slot) {
+            shared.addresses.leave(address);
         }
+    }
+
+    /// What the link in a slot counts under.
+    fn of(&self, slot: u32) -> Option<Address> {
+        self.0.get(slot as usize).copied().flatten()
     }
 
     /// What a link in a slot counts under, when it goes to another reactor and is counted there.
-    pub(super) fn take_counted(&mut self, slot: u32) -> Option<Address> {
-        self.counted.get_mut(slot as usize)?.take()
+    pub(super) fn take(&mut self, slot: u32) -> Option<Address> {
+        self.0.get_mut(slot as usize)?.take()
     }
 
     /// A link has come from another reactor, with what it counts under.
-    pub(super) fn put_counted(&mut self, slot: u32, address: Option<Address>) {
+    pub(super) fn put(&mut self, slot: u32, address: Option<Address>) {
         let slot = slot as usize;
-        if address.is_some() && slot >= self.counted.len() {
-            self.counted.resize(slot + 1, None);
+        if address.is_some() && slot >= self.0.len() {
+            self.0.resize(slot + 1, None);
         }
-        if let Some(place) = self.counted.get_mut(slot) {
+        if let Some(place) = self.0.get_mut(slot) {
             *place = address;
         }
+    }
+
+    /// There are only so many slots any more.
+    pub(super) fn trim(&mut self, slots: usize) {
+        self.0.truncate(slots);
+        self.0.shrink_to_fit();
+    }
+}
+
+impl Worker {
+    /// Counts a link, or a session, under the address of its client; a link that was counted under another one, before a proxy
+    /// told who its client is, is counted there no longer.
+    pub(super) fn count_address(&mut self, link: LinkId, peer: Peer) -> Counted {
+        let most = self.core.limits.connections_per_ip;
+        self.counted.count(&self.shared, most, link.slot, peer)
     }
 
     /// Whether the request of a link that was beyond the limit of its address is so still.
@@ -83,7 +108,7 @@ impl Worker {
         if !http.crowds {
             return false;
         }
-        let address = self.counted.get(link.slot as usize).copied().flatten();
+        let address = self.counted.of(link.slot);
         let count = address.map_or(0, |address| self.shared.addresses.count(address));
         http.crowds = self.core.limits.connections_per_ip.is_some_and(|most| count > most);
         http.crowds

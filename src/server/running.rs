@@ -14,6 +14,7 @@ use crate::app::{
 };
 use crate::base::ids::{MAX_REACTORS, ReactorId};
 use crate::base::limits::Limits;
+use crate::base::proxies::{LiveProxies, Proxies};
 use crate::base::sid::{MAX_NODE, MAX_SLOTS, SidKey};
 use crate::cluster::Peers;
 use crate::hub::{Hub, Interest};
@@ -22,7 +23,8 @@ use crate::reactor::listener::{ListenAddr, Listener, OpenListener, SocketFile};
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::Outlet;
 use crate::reactor::pressure::Pressure;
-use crate::reactor::{Doors, Plumbing, Reactor, Scales};
+use crate::reactor::tls::Certificates;
+use crate::reactor::{Depot, Doors, Plumbing, Reactor, Scales};
 use crate::sys;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -41,9 +43,11 @@ const READY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 /// A running server. Dropping it does not stop it; [`Running::stop`] does.
 pub struct Running {
     addrs: Vec<ListenAddr>,
+    tls_addrs: Vec<ListenAddr>,
     admin_addrs: Vec<ListenAddr>,
     /// Files of unix sockets that are ours to remove.
     files: Vec<SocketFile>,
+    proxies: Arc<LiveProxies>,
     mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stats: Stats,
@@ -63,14 +67,24 @@ impl std::fmt::Debug for Running {
 }
 
 impl Running {
-    /// Where it listens, with the ports that the kernel picked.
+    /// Where it listens without TLS, with the ports that the kernel picked.
     pub fn addrs(&self) -> &[ListenAddr] {
         &self.addrs
+    }
+
+    /// Where it listens with TLS.
+    pub fn tls_addrs(&self) -> &[ListenAddr] {
+        &self.tls_addrs
     }
 
     /// Where operators have an address of their own.
     pub fn admin_addrs(&self) -> &[ListenAddr] {
         &self.admin_addrs
+    }
+
+    /// Replaces the proxies of [`Builder::proxies`]: connections and requests that come from now on are judged by these.
+    pub fn set_proxies(&self, proxies: Proxies) {
+        self.proxies.set(proxies);
     }
 
     /// How many reactors it has.
@@ -207,10 +221,23 @@ pub(super) fn start(builder: Builder) -> Result<Running, StartError> {
 /// `files` gets those of the unix sockets that are made, one by one.
 fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, StartError> {
     let system = |what| move |error| StartError::System(what, error);
-    let Builder { listen, admin, open, reactors, limits, compression, mut router, cluster, node, balance } =
-        builder;
+    let Builder {
+        listen,
+        listen_tls,
+        admin,
+        open,
+        reactors,
+        limits,
+        compression,
+        mut router,
+        cluster,
+        node,
+        balance,
+        proxies,
+        unix_mode,
+    } = builder;
     router.compression = compression;
-    if listen.is_empty() && open.iter().all(|(_, admin)| *admin) {
+    if listen.is_empty() && listen_tls.is_empty() && open.iter().all(|(_, admin)| *admin) {
         return Err(StartError::NoAddress);
     }
     if reactors > MAX_REACTORS {
@@ -228,7 +255,15 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
     sys::warm_up_code();
     let descriptors = sys::raise_descriptor_limit().map_err(system("cannot raise the descriptor limit"))?;
 
-    let mut listeners = bind(&listen, &admin, count, files)?;
+    let listen = listen.into_iter().map(|addr| Place { addr, admin: false, certificates: None });
+    let with_tls = listen_tls.into_iter().map(|(addr, certificates)| Place {
+        addr,
+        admin: false,
+        certificates: Some(certificates),
+    });
+    let admin = admin.into_iter().map(|addr| Place { addr, admin: true, certificates: None });
+    let places: Vec<Place> = listen.chain(with_tls).chain(admin).collect();
+    let mut listeners = bind(&places, count, unix_mode, files)?;
     inherit(open, &mut listeners)?;
     if let Some(bytes) = limits.send_buffer_bytes {
         let all = listeners.iter().flatten().filter(|listener| !listener.is_admin());
@@ -236,12 +271,13 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
             listener.limit_send_buffer(bytes).map_err(system("cannot limit the kernel's send buffers"))?;
         }
     }
-    let addrs = |admin| {
-        let listeners =
-            listeners.iter().take(1).flatten().filter(move |listener| listener.is_admin() == admin);
+    let addrs = |is_meant: fn(&Listener) -> bool| {
+        let listeners = listeners.iter().take(1).flatten().filter(|listener| is_meant(listener));
         listeners.map(|listener| listener.addr().clone()).collect()
     };
-    let (addrs, admin_addrs) = (addrs(false), addrs(true));
+    let addrs_of_clients = addrs(|listener| !listener.is_admin() && !listener.is_secure());
+    let tls_addrs = addrs(|listener| !listener.is_admin() && listener.is_secure());
+    let (addrs, admin_addrs) = (addrs_of_clients, addrs(Listener::is_admin));
     let mut parts = Vec::new();
     let mut wakeups = Vec::new();
     for listeners in listeners {
@@ -260,6 +296,7 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
     let gate = Arc::new(Gate::new());
     let shared = Arc::new(Shared {
         router: Arc::new(router),
+        proxies: Arc::new(LiveProxies::new(proxies)),
         sockets: AtomicUsize::new(0),
         max_sockets: AtomicUsize::new(limits.connections.unwrap_or(usize::MAX)),
         undrained: AtomicUsize::new(count),
@@ -305,6 +342,7 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
         .map_err(system("cannot create a socket pair"))?;
     let (entrances, ways): (Vec<_>, Vec<_>) = doors.into_iter().unzip();
     let ways: Arc<[_]> = ways.into();
+    let depot = Depot::default();
 
     let handed_over: Vec<Vec<RawFd>> = parts.iter().map(Parts::fds).collect();
     let (ready, is_ready) = mpsc::channel();
@@ -323,6 +361,7 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
         let all = mailboxes.clone();
         let (limits, interest, ready) = (limits.clone(), interest.clone(), ready.clone());
         let (sids, ways, router) = (sids.clone(), ways.clone(), shared.router.clone());
+        let (depot, proxies) = (depot.clone(), shared.proxies.clone());
         let (peers, gate) = (peers.clone(), gate.clone());
         let run = move || -> io::Result<()> {
             mark_reactor_thread();
@@ -334,10 +373,10 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
                 let mut core = Core::new(reactor_id, hub, limits, sids, router, mailboxes, stats);
                 core.cluster = peers.map(|peers| peers as Arc<dyn Cluster>);
                 let worker = Worker::new(core, shared);
-                let doors = Doors::new(reactor_id, entrance, ways);
+                let doors = Doors::new(reactor_id, entrance, ways, depot);
                 let scales = Scales::new(reactor_id, pressure);
                 let Parts { poll, listeners } = parts;
-                let plumbing = Plumbing { poll, wakeup_fd, listeners, doors, gate, scales };
+                let plumbing = Plumbing { poll, wakeup_fd, listeners, doors, gate, scales, proxies };
                 Reactor::new(plumbing, mailbox, gauges, outlet, worker)
             };
             let own_table = sys::own_descriptor_table();
@@ -378,8 +417,10 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
     let router = Arc::downgrade(&shared.router);
     let running = Running {
         addrs,
+        tls_addrs,
         admin_addrs,
         files: std::mem::take(files),
+        proxies: shared.proxies.clone(),
         mailboxes,
         threads,
         stats,
@@ -399,30 +440,36 @@ fn start_on(builder: Builder, files: &mut Vec<SocketFile>) -> Result<Running, St
     }
 }
 
-/// Listeners by reactor, those for clients first; `files` gets those of unix sockets.
+/// Where to listen, and for whom.
+struct Place {
+    addr: ListenAddr,
+    admin: bool,
+    certificates: Option<Certificates>,
+}
+
+/// Listeners by reactor; `files` gets those of unix sockets.
 fn bind(
-    listen: &[ListenAddr],
-    admin: &[ListenAddr],
+    places: &[Place],
     reactors: usize,
+    unix_mode: u32,
     files: &mut Vec<SocketFile>,
 ) -> Result<Vec<Vec<Listener>>, StartError> {
     let mut by_reactor: Vec<Vec<Listener>> = (0..reactors).map(|_| Vec::new()).collect();
-    let all = || listen.iter().chain(admin);
-    for (number, addr) in all().enumerate() {
-        let admin = number >= listen.len();
+    for Place { addr, admin, certificates } in places {
         let failed = |error| StartError::Listen(addr.clone(), error);
-        let dual_stack = !all().any(|other| is_ipv4_wildcard_beside(other, addr));
-        let first = Listener::bind(addr, true, dual_stack).map_err(failed)?.for_admin(admin);
+        let dual_stack = !places.iter().any(|other| is_ipv4_wildcard_beside(&other.addr, addr));
+        let bind = |addr, first| Listener::bind(addr, first, dual_stack, unix_mode);
+        let first = bind(addr, true).map_err(failed)?.of(*admin, certificates.clone());
         let bound = first.addr().clone();
         if let ListenAddr::Unix(path) = &bound {
             files.push(SocketFile::of(path).map_err(failed)?);
         }
         for listeners in by_reactor.iter_mut().skip(1) {
             let listener = match &bound {
-                ListenAddr::Tcp(_) => Listener::bind(&bound, false, dual_stack),
+                ListenAddr::Tcp(_) => bind(&bound, false),
                 ListenAddr::Unix(_) => first.share(),
             };
-            listeners.push(listener.map_err(failed)?.for_admin(admin));
+            listeners.push(listener.map_err(failed)?.of(*admin, certificates.clone()));
         }
         by_reactor[0].push(first);
     }
@@ -433,7 +480,7 @@ fn bind(
 fn inherit(open: Vec<(OpenListener, bool)>, by_reactor: &mut [Vec<Listener>]) -> Result<(), StartError> {
     for (open, admin) in open {
         let failed = |error| StartError::System("cannot listen on a socket that was given", error);
-        let first = Listener::inherit(open).map_err(failed)?.for_admin(admin);
+        let first = Listener::inherit(open).map_err(failed)?.of(admin, None);
         for listeners in by_reactor.iter_mut().skip(1) {
             listeners.push(first.share().map_err(failed)?);
         }

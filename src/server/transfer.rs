@@ -212,7 +212,7 @@ impl Worker {
         self.shared.arrived(self.core.reactor, 1);
         let (ws, baggage) = *came;
         self.set_session(link, Session::WebSocket(ws));
-        self.unpack(link.slot, baggage);
+        self.unpack(link, baggage);
         out.arrive_parked(link, number, unsent);
         out.set_deadline(link, idle_ms.map_or(Tick::NEVER, |ms| self.core.now.tick.plus_ms(ms)));
         let stats = self.core.own_stats();

@@ -3,24 +3,25 @@
 //! This file owns the table of sessions and sends each event of the reactor to the stage that the link is in;
 //! the stages are [`super::http`] and [`super::websocket`].
 
-use super::addresses::{Address, Addresses};
+use super::addresses::Addresses;
 use super::balance::{Coming, Evening};
 use super::drain::Draining;
 use super::engine::{Engine, Newcomer, Probe};
 use super::http::Http;
-use super::places::Counted;
+use super::places::{Counted, Counts};
 use super::transfer::Moving;
 use super::websocket::Ws;
 use crate::app::{CloseCause, Context, Core, Job, Later, Mail, Refusal, Router, SlowLink};
 use crate::base::ids::LinkId;
 use crate::base::limits::Limits;
 use crate::base::pace::Bucket;
-use crate::base::time::Now;
-use crate::reactor::Handler;
+use crate::base::proxies::LiveProxies;
+use crate::base::time::{Now, Tick};
 use crate::reactor::gate::Gate;
 use crate::reactor::outlet::{LinkState, Outlet, Slow, Tally, Ticket};
-use crate::reactor::peer::{Peer, WireFacts};
+use crate::reactor::peer::WireFacts;
 use crate::reactor::pressure::Pressure;
+use crate::reactor::{Entry, EntryError, Handler};
 use crate::wire::deflate::{self, Inflater};
 use crate::wire::response::Response;
 use std::collections::VecDeque;
@@ -38,6 +39,8 @@ const GREETING_PAUSE: Duration = Duration::from_millis(1);
 /// What all workers of a server share.
 pub(super) struct Shared {
     pub(super) router: Arc<Router>,
+    /// Whose word is taken about who a request is from.
+    pub(super) proxies: Arc<LiveProxies>,
     /// Open sockets of the whole server.
     pub(super) sockets: AtomicUsize,
     /// The most that there may be.
@@ -110,7 +113,7 @@ pub(super) struct Worker {
     /// Connections that came from other reactors, and in which turn.
     pub(super) arrivals: VecDeque<(u64, LinkId)>,
     /// By slot, what it counts under: empty unless connections of one address are limited.
-    pub(super) counted: Vec<Option<Address>>,
+    pub(super) counted: Counts,
     /// By slot, what its client may still send: empty unless that is limited.
     pub(super) buckets: Vec<Bucket>,
     /// Sessions that begin on a WebSocket and wait a moment, since when, in milliseconds.
@@ -135,7 +138,7 @@ impl Worker {
             answering: false,
             turn: 0,
             arrivals: VecDeque::new(),
-            counted: Vec::new(),
+            counted: Counts::default(),
             buckets: Vec::new(),
             greeted: VecDeque::new(),
         }
@@ -266,16 +269,30 @@ impl Handler for Worker {
         }
     }
 
-    fn opened(&mut self, link: LinkId, peer: Peer, admin: bool, out: &mut Outlet) {
+    fn entry_deadline(&self) -> Tick {
+        self.core.now.tick.plus_s(self.core.limits.handshake_s)
+    }
+
+    fn turned_away(&mut self, error: EntryError) {
+        let reason = match error {
+            EntryError::Proxy => Refusal::Proxy,
+            EntryError::Tls => Refusal::Tls,
+            EntryError::Timeout => Refusal::Timeout,
+        };
+        self.core.own_stats().refused[reason as usize].add(1);
+    }
+
+    fn opened(&mut self, link: LinkId, entry: Entry, out: &mut Outlet) {
+        let Entry { peer, admin, .. } = entry;
         let counted = if admin { Counted::Within } else { self.count_address(link, peer) };
-        let mut http = Http::new(&self.core.limits, peer, admin);
+        let mut http = Http::new(&self.core.limits, entry);
         http.crowds = counted == Counted::Beyond;
         self.set_session(link, Session::Http(Box::new(http)));
         if counted == Counted::FarBeyond {
             self.core.own_stats().refused[Refusal::Address as usize].add(1);
             return out.reset(link);
         }
-        out.set_deadline(link, self.core.now.tick.plus_s(self.core.limits.handshake_s));
+        out.set_deadline(link, self.entry_deadline());
         if !admin && let Some(to) = self.lighter(out) {
             self.hand_over(link, to, out);
         }
@@ -402,7 +419,7 @@ impl Handler for Worker {
             }
         }
         self.core.sio.remove(link);
-        self.uncount_address(link.slot);
+        self.counted.leave(&self.shared, link.slot);
         self.forget_rate(link.slot);
         self.sessions[link.slot as usize] = Session::Gone;
         self.run_jobs(out);
@@ -463,8 +480,7 @@ impl Handler for Worker {
             self.sessions.pop();
         }
         self.sessions.shrink_to_fit();
-        self.counted.truncate(self.sessions.len());
-        self.counted.shrink_to_fit();
+        self.counted.trim(self.sessions.len());
         self.buckets.truncate(self.sessions.len());
         self.buckets.shrink_to_fit();
         self.inflater = Inflater::new();

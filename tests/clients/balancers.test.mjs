@@ -71,7 +71,7 @@ const BALANCERS = {
 };
 
 /** The servers, and the balancer as what clients connect to. */
-async function cluster(t, name, config = '') {
+async function cluster(t, name, config = '', edit = (file) => file) {
     const folder = await mkdtemp(join(tmpdir(), 'fanfare-balancer-'));
     t.after(() => rm(folder, { recursive: true }));
     const redis = await freePort();
@@ -87,6 +87,7 @@ async function cluster(t, name, config = '') {
     for (const [at, node] of nodes.entries()) file = file.replaceAll(`127.0.0.1:300${at + 1}`, node.addr);
     file = file.replaceAll('127.0.0.1:3000', `127.0.0.1:${port}`);
     assert.doesNotMatch(file, /127\.0\.0\.1:300\d/);
+    file = edit(file);
     const { program, args: given, text } = BALANCERS[name](folder, file);
     await mkdir(join(folder, 'logs'));
     await writeFile(join(folder, 'balancer.conf'), text);
@@ -215,6 +216,39 @@ for (const name of Object.keys(BALANCERS)) {
                 assert.deepEqual([...new Uint8Array(bytes)], [1, 2, 255]);
             }
         });
+    });
+}
+
+for (const [name, what, config, edit] of [
+    ['nginx.conf', 'X-Forwarded-For', 'trusted = ["127.0.0.1"]'],
+    ['haproxy.cfg', 'X-Forwarded-For', 'trusted = ["127.0.0.1"]'],
+    [
+        'haproxy.cfg',
+        'the PROXY protocol',
+        'protocol_from = ["127.0.0.1"]',
+        (file) => file.replaceAll(/^ *server node\d .*$/gm, '$& send-proxy-v2'),
+    ],
+]) {
+    test(`${name}: who a client is, by ${what}`, async (t) => {
+        const { addr, nodes } = await cluster(t, name, `[proxy]\n${config}\n`, edit);
+        // It says that it is somebody else; but the balancer sees where it comes from.
+        const options = { localAddress: '127.0.0.5', headers: { 'X-Forwarded-For': '192.0.2.66' } };
+        const refused = Client.at(`ws://${addr}/ws?bizCode=d`, 'nobody', options);
+        assert.equal((await refused.catch((answer) => answer)).status, 400);
+        const client = await Client.at(`ws://${addr}/ws?bizCode=d&clientId=c`, 'c', options);
+        await client.ask({ msgId: 1, mode: 1 });
+        // Which is what the log says from now on: here, when a message breaks the rules.
+        client.ws._socket.write(Buffer.from([0x8f, 0x80, 0, 0, 0, 0]));
+        assert.equal((await soon(client.closed, 'it is closed')).code, 1002);
+        const logs = () => nodes.map((node) => node.log()).join('');
+        const address = what === 'X-Forwarded-For' ? '127\\.0\\.0\\.5' : '127\\.0\\.0\\.5:\\d+';
+        for (const line of [`${address}: refused with 400`, `${address}: "d" "@c": closed with 1002`]) {
+            const found = async () => {
+                while (!new RegExp(` ${line}`).test(logs())) await pause(20);
+            };
+            await soon(found(), `${line} in ${logs()}`);
+        }
+        assert.doesNotMatch(logs(), /192\.0\.2\.66/);
     });
 }
 

@@ -54,7 +54,7 @@ export async function run(t, program, args) {
         });
     });
     await soon(Promise.race([line, exit]), 'the ready line');
-    const addr = /http:\/\/(\S+)/.exec(said)?.[1];
+    const addr = /https?:\/\/(\S+)/.exec(said)?.[1];
     assert.ok(addr, `no ready line: ${said}${log}`);
     t.after(async () => {
         child.kill('SIGKILL');

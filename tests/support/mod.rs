@@ -114,7 +114,8 @@ impl Server {
         let ["fanfare", "ready", "on", at, reactors, "reactors)"] = parts[..] else {
             panic!("no ready line: {:?}", server.ready);
         };
-        server.at = at.strip_prefix("http://").unwrap_or(at).to_owned();
+        let scheme = at.find("://").map_or(0, |end| end + 3);
+        server.at = at[scheme..].to_owned();
         server.reactors = reactors.trim_start_matches('(').parse().expect("a number of reactors");
         server
     }

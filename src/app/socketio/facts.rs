@@ -31,7 +31,7 @@ impl Socket<'_> {
         session.handshake.as_deref()
     }
 
-    /// Who connected, as long as the [handshake](Socket::handshake) is there. Behind a proxy this is the proxy.
+    /// Who connected, as long as the [handshake](Socket::handshake) is there.
     pub fn peer(&self) -> Option<Peer> {
         Some(self.handshake()?.peer())
     }

@@ -21,6 +21,7 @@ pub struct Handshake {
     /// Parameters of the query that are not Engine.IO's, percent-encoded.
     query: Box<str>,
     peer: Peer,
+    secure: bool,
     unix_ms: u64,
 }
 
@@ -38,13 +39,19 @@ impl Handshake {
             head: Some(write_head(&request.inner.head, |_| true)),
             query: query.join("&").into(),
             peer: request.peer(),
+            secure: request.is_secure(),
             unix_ms,
         }
     }
 
-    /// Who connected. Behind a proxy this is the proxy.
+    /// Who connected; see [`Request::peer`].
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// Whether that was over TLS; see [`Request::is_secure`].
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// When it connected, in milliseconds since 1970.
@@ -87,13 +94,13 @@ impl Handshake {
     pub(crate) fn with_request(&self, f: impl FnOnce(&Request<'_>)) {
         if let Some(head) = self.parsed() {
             let inner = session::Request { head, body: &[], keep_alive: false };
-            f(&Request { inner, peer: self.peer });
+            f(&Request { inner, peer: self.peer, secure: self.secure });
         }
     }
 
     /// What is left of one that was not worth keeping.
     pub(crate) fn forgotten() -> Handshake {
-        Handshake { head: None, query: "".into(), peer: Peer::Unknown, unix_ms: 0 }
+        Handshake { head: None, query: "".into(), peer: Peer::Unknown, secure: false, unix_ms: 0 }
     }
 
     /// Forgets the request.

@@ -9,15 +9,19 @@ mod file;
 mod keys;
 mod slot;
 mod socketio;
+mod tls;
 
 pub(crate) use auth::AuthConfig;
 pub(crate) use drain::{DrainConfig, LONGEST_S as LONGEST_DRAIN_S};
 pub(crate) use keys::{Key, keys};
 pub(crate) use slot::{Value, without_user};
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
+#[cfg(feature = "tls")]
+pub(crate) use tls::MinVersion;
+pub(crate) use tls::TlsConfig;
 
 use crate::logging::LogFormat;
-use fanfare::{Compression, Limits, ListenAddr, RedisUrl};
+use fanfare::{Compression, Limits, ListenAddr, Proxies, RedisUrl};
 use log::LevelFilter;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -32,6 +36,11 @@ pub(crate) const FILE_VARIABLE: &str = "FANFARE_CONFIG";
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     pub(crate) listen: Vec<ListenAddr>,
+    /// Of unix sockets.
+    pub(crate) unix_mode: u32,
+    pub(crate) tls: TlsConfig,
+    /// Whose word is taken about who a client is.
+    pub(crate) proxies: Proxies,
     pub(crate) reactors: usize,
     /// They share the load.
     pub(crate) balance: bool,
@@ -91,6 +100,9 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: vec![ListenAddr::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], 3000)))],
+            unix_mode: 0o660,
+            tls: TlsConfig::default(),
+            proxies: Proxies::default(),
             reactors: 0,
             balance: true,
             log: LevelFilter::Info,
@@ -219,7 +231,9 @@ pub(crate) fn load(
         loaded.set(key, value, origin)?;
     }
     loaded.read_secrets()?;
+    loaded.settle_listen();
     loaded.check_addresses()?;
+    loaded.check_tls()?;
     loaded.check_exposure(&loaded.config.listen, &loaded.config.admin_listen)?;
     loaded.check_socketio()?;
     loaded.check_auth()?;
@@ -239,14 +253,21 @@ impl Loaded {
         }
     }
 
-    /// An address serves clients or operators.
+    /// An address serves clients or operators, with TLS or without.
     fn check_addresses(&self) -> Result<(), ConfigError> {
         let is_fixed = |addr: &&ListenAddr| !matches!(addr, ListenAddr::Tcp(tcp) if tcp.port() == 0);
-        let both =
-            self.config.admin_listen.iter().filter(is_fixed).find(|addr| self.config.listen.contains(addr));
-        let Some(addr) = both else { return Ok(()) };
-        let error = format!("expected addresses other than those of listen, found {addr}");
-        Err(self.bad_value("admin.listen", error))
+        let Config { listen, tls, admin_listen, .. } = &self.config;
+        for (key, addrs, other_key, others) in [
+            ("tls.listen", &tls.listen, "listen", listen),
+            ("admin.listen", admin_listen, "listen", listen),
+            ("admin.listen", admin_listen, "tls.listen", &tls.listen),
+        ] {
+            if let Some(addr) = addrs.iter().filter(is_fixed).find(|addr| others.contains(addr)) {
+                let error = format!("expected addresses other than those of {other_key}, found {addr}");
+                return Err(self.bad_value(key, error));
+            }
+        }
+        Ok(())
     }
 
     /// The value that this key was set to turned out to be wrong.
@@ -255,7 +276,8 @@ impl Loaded {
         ConfigError::BadValue(origin.clone(), key.to_owned(), error)
     }
 
-    /// Nobody is let in from elsewhere by an oversight, where it listens on these addresses.
+    /// Nobody is let in from elsewhere by an oversight, where it listens on these addresses, and with TLS where that is
+    /// configured.
     ///
     /// # Errors
     /// What is missing.
@@ -264,7 +286,8 @@ impl Loaded {
         listen: &[ListenAddr],
         admin_listen: &[ListenAddr],
     ) -> Result<(), ConfigError> {
-        let open = self.config.open;
+        let Config { open, tls, .. } = &self.config;
+        let open = *open;
         let (knows_clients, has_key) = (self.config.has_client_auth(), self.config.has_api_key());
         let exposed = |listen: &[ListenAddr]| listen.iter().find(|addr| !addr.is_local()).cloned();
         if let (Some(addr), false, false) = (exposed(admin_listen), has_key, open) {
@@ -278,9 +301,10 @@ impl Loaded {
             (false, true) => "auth.token (--token) too",
             (true, false) => "api.key (--api-key) too",
         };
-        match exposed(listen) {
-            None => Ok(()),
-            Some(addr) => Err(self.exposed("listen", addr, missing.to_owned())),
+        match (exposed(listen), exposed(&tls.listen)) {
+            (Some(addr), _) => Err(self.exposed("listen", addr, missing.to_owned())),
+            (None, Some(addr)) => Err(self.exposed("tls.listen", addr, missing.to_owned())),
+            (None, None) => Ok(()),
         }
     }
 

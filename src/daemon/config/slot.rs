@@ -3,9 +3,10 @@
 //! Owns the kinds of values. Leaves the keys to [`super::keys`], and what only Socket.IO has to [`super::socketio`].
 
 use super::socketio::{Cors, Parser, Transport, is_cookie_name, is_namespace, is_path};
+use super::tls::MinVersion;
 use crate::access::{ApiKey, Rule};
 use crate::logging::LogFormat;
-use fanfare::{ListenAddr, NAME_BYTES, RedisUrl};
+use fanfare::{ListenAddr, NAME_BYTES, Network, RedisUrl};
 use log::LevelFilter;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -122,6 +123,11 @@ pub(super) enum Slot<'c> {
     /// Of URLs.
     Path(&'c mut String),
     Folder(&'c mut Option<PathBuf>),
+    Files(&'c mut Vec<PathBuf>),
+    /// Of a file.
+    Mode(&'c mut u32),
+    TlsVersion(&'c mut MinVersion),
+    Networks(&'c mut Vec<Network>),
     Redis(&'c mut Option<RedisUrl>),
     /// Of channels.
     Prefix(&'c mut String),
@@ -164,6 +170,12 @@ impl Slot<'_> {
             }
             Slot::Path(_) => "a path such as /socket.io/, of letters, digits, dots and dashes".to_owned(),
             Slot::Folder(_) => "the path of a folder".to_owned(),
+            Slot::Files(_) => "paths of files".to_owned(),
+            Slot::Mode(_) => "permissions such as \"0660\"".to_owned(),
+            Slot::TlsVersion(_) => "1.2 or 1.3".to_owned(),
+            Slot::Networks(_) => {
+                "networks such as 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32, or unix".to_owned()
+            }
             Slot::Redis(_) => "a URL such as redis://user:password@127.0.0.1:6379/0".to_owned(),
             Slot::Prefix(_) => {
                 format!("1 to {PREFIX_BYTES} letters, digits, dots, colons, dashes and underscores")
@@ -215,6 +227,21 @@ impl Slot<'_> {
             Slot::Path(at) => *at = value.text().filter(|text| is_path(text))?.to_owned(),
             Slot::Folder(at) | Slot::File(at) => {
                 *at = Some(value.text().filter(|text| !text.is_empty())?.into())
+            }
+            Slot::Files(at) => {
+                let files = value.list()?;
+                let named = files.iter().all(|file| !file.is_empty());
+                *at = named.then(|| files.into_iter().map(PathBuf::from).collect())?;
+            }
+            Slot::Mode(at) => {
+                let digits = value.text().filter(|text| (3..=4).contains(&text.len()))?;
+                let mode = u32::from_str_radix(digits, 8).ok()?;
+                *at = (digits.bytes().all(|byte| byte.is_ascii_digit()) && mode <= 0o777).then_some(mode)?;
+            }
+            Slot::TlsVersion(at) => *at = MinVersion::find(value.text()?)?,
+            Slot::Networks(at) => {
+                let networks = value.list()?.into_iter().map(|text| text.parse().ok());
+                *at = networks.collect::<Option<Vec<_>>>().filter(|networks| all_differ(networks))?;
             }
             Slot::Redis(at) => *at = Some(value.text()?.parse().ok()?),
             Slot::Prefix(at) => *at = value.text().filter(|text| is_prefix(text))?.to_owned(),
@@ -294,6 +321,8 @@ impl Slot<'_> {
             Slot::LogFormat(at) => text(at.name()),
             Slot::Secret(at) => text(at.as_ref().map(|_| "***")?),
             Slot::Origins(at) | Slot::Namespaces(at, _) | Slot::Names(at) => list(at.clone()),
+            // Nowhere, because of what else is set.
+            Slot::Addresses(at) if at.is_empty() => return None,
             Slot::Addresses(at) | Slot::OptionalAddresses(at) => {
                 list(at.iter().map(ListenAddr::to_string).collect())
             }
@@ -305,6 +334,10 @@ impl Slot<'_> {
             // Without the keys.
             Slot::ApiKeys(at) => list(at.iter().map(ApiKey::to_string).collect()),
             Slot::Folder(at) | Slot::File(at) => text(&at.as_ref()?.display().to_string()),
+            Slot::Files(at) => list(at.iter().map(|file| file.display().to_string()).collect()),
+            Slot::Mode(at) => text(&format!("{at:04o}")),
+            Slot::TlsVersion(at) => text(at.name()),
+            Slot::Networks(at) => list(at.iter().map(Network::to_string).collect()),
             // Without the password.
             Slot::Redis(at) => text(&at.as_ref()?.to_string()),
             Slot::Transports(at) => list(at.iter().map(|transport| transport.name().to_owned()).collect()),

@@ -176,6 +176,45 @@ fn the_log_has_two_formats() {
 }
 
 #[test]
+fn files_versions_networks_and_permissions_are_what_they_should_be() {
+    let text = |text: &str| Value::Text(text.to_owned());
+    for (key, value, shown) in [
+        ("tls.cert", text("a.pem"), Some("[\"a.pem\"]")),
+        ("tls.key", Value::Raw("a.pem, b.pem".to_owned()), Some("[\"a.pem\", \"b.pem\"]")),
+        ("tls.key", list(&["a.pem", ""]), None),
+        ("tls.cert", Value::Switch(true), None),
+        ("tls.min_version", text("1.2"), Some("\"1.2\"")),
+        ("tls.min_version", text("1.3"), Some("\"1.3\"")),
+        ("tls.min_version", text("1.1"), None),
+        ("tls.min_version", Value::Number(1), None),
+        ("proxy.trusted", list(&["10.0.0.0/8", "::1", "unix"]), Some("[\"10.0.0.0/8\", \"::1\", \"unix\"]")),
+        ("proxy.protocol_from", list(&[]), Some("[]")),
+        ("proxy.protocol_from", list(&["10.0.0.1/8"]), None),
+        ("proxy.trusted", list(&["::1", "::1"]), None),
+        ("proxy.trusted", text("proxy.example"), None),
+        ("unix_mode", text("0000"), Some("\"0000\"")),
+        ("unix_mode", text("777"), Some("\"0777\"")),
+        ("unix_mode", text("1000"), None),
+        ("unix_mode", text("0888"), None),
+        ("unix_mode", Value::Number(660), None),
+    ] {
+        assert_eq!(taken(key, value.clone()).as_deref(), shown, "{key} = {value}");
+    }
+}
+
+#[test]
+fn whoever_wants_tls_alone_gets_it_alone() {
+    let tls = [("tls.listen", "127.0.0.1:1"), ("tls.cert", "a"), ("tls.key", "b")];
+    let set = |name: &str, text: &str| (Key::find(name).unwrap(), Value::Raw(text.to_owned()));
+    let mut flags: Vec<_> = tls.map(|(name, text)| set(name, text)).into();
+    let alone = load(None, no_variables(), &flags).unwrap();
+    assert_eq!((alone.config.listen.len(), alone.config.tls.listen.len()), (0, 1));
+    flags.push(set("listen", "127.0.0.1:2"));
+    let both = load(None, no_variables(), &flags).unwrap();
+    assert_eq!((both.config.listen.len(), both.config.tls.listen.len()), (1, 1));
+}
+
+#[test]
 fn cors_and_cookie_can_be_off() {
     let text = |text: &str| Value::Text(text.to_owned());
     for (value, shown) in [

@@ -221,6 +221,7 @@ impl Outlet {
     pub fn free(&mut self, link: LinkId) {
         if self.get(link).is_some() {
             let freed = self.links.remove(link.slot as usize);
+            self.peers.remove(link.slot);
             self.counts.parked -= u64::from(freed.marks.has(Marks::PARKED));
             if let Some(outbox) = freed.outbox {
                 self.counts.queued_bytes -= outbox.waiting() as u64;

@@ -95,6 +95,9 @@ impl Outlet {
                 watch.slot = parked.slot;
             }
         }
+        if let Some(address) = self.peers.remove(other.slot) {
+            self.peers.insert(parked.slot, address);
+        }
         self.links[other.slot as usize].state = LinkState::Dead;
         self.dead.push(other);
         self.moves.push(Move::Adopt(other, parked));

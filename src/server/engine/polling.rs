@@ -138,7 +138,7 @@ impl Worker {
         let Newcomer { revision, base64, jsonp, handshake, admission } = newcomer;
         let session = out.open_parked();
         if self.count_address(session, peer) != Counted::Within {
-            self.uncount_address(session.slot);
+            self.counted.leave(&self.shared, session.slot);
             self.shared.give_place_back();
             // Nothing of it is to be closed: its slot has no session yet.
             out.free(session);

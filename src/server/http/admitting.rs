@@ -108,7 +108,7 @@ impl Worker {
             // Its client sends no more: there would be nobody to talk to.
             return end(link, out);
         }
-        let peer = http.peer;
+        let peer = http.client.peer;
         let outcome = admitted(&self.core, busy, upgrade, verdict, full, peer);
         self.http_outcome(link, outcome, out);
     }

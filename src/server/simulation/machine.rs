@@ -4,10 +4,10 @@ use super::wires::{Dice, Kernel, Pipe};
 use crate::app::Mail;
 use crate::base::ids::{LinkId, ReactorId};
 use crate::base::time::{Now, TICK_MS, Tick};
-use crate::reactor::Handler;
 use crate::reactor::mail::Mailbox;
 use crate::reactor::outlet::{LinkState, Move, Outlet};
 use crate::reactor::peer::Peer;
+use crate::reactor::{Entry, Handler};
 use crate::server::worker::{Session, Worker};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -209,7 +209,8 @@ impl Machine {
             let link = self.outlet.open();
             let before = self.place(link).replace(connection);
             assert_eq!(before, None, "a slot is given away twice");
-            self.worker.opened(link, Peer::Unknown, false, &mut self.outlet);
+            let entry = Entry { peer: Peer::Unknown, admin: false, secure: false };
+            self.worker.opened(link, entry, &mut self.outlet);
             if !around.thorough
                 && around.dice.chance(20)
                 && let Some(to) = self.other(around.dice)

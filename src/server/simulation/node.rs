@@ -62,6 +62,7 @@ impl Node {
         });
         let memory = Arc::new(Pressure::new(count));
         let shared = Arc::new(Shared {
+            proxies: Arc::default(),
             router: Arc::new(router(setup)),
             sockets: AtomicUsize::new(0),
             max_sockets: AtomicUsize::new(max_sockets),

@@ -9,6 +9,7 @@ mod drain;
 mod limits;
 mod server;
 mod socketio;
+mod tls;
 
 use super::Config;
 use super::slot::{Slot, Value};
@@ -35,8 +36,8 @@ pub(crate) struct Key {
 }
 
 /// All keys by subject, in the order in which they are shown: those of no section come first, as TOML wants it.
-const SUBJECTS: [&[Key]; 6] =
-    [server::KEYS, cluster::KEYS, auth::KEYS, socketio::KEYS, limits::KEYS, drain::KEYS];
+const SUBJECTS: [&[Key]; 7] =
+    [server::KEYS, cluster::KEYS, auth::KEYS, tls::KEYS, socketio::KEYS, limits::KEYS, drain::KEYS];
 
 /// All keys, in the order in which they are shown.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
@@ -78,7 +79,7 @@ impl Key {
     pub(crate) fn is_list(&self) -> bool {
         matches!(
             (self.slot)(&mut Config::default()),
-            Slot::Addresses(_) | Slot::OptionalAddresses(_) | Slot::Origins(_)
+            Slot::Addresses(_) | Slot::OptionalAddresses(_) | Slot::Origins(_) | Slot::Files(_)
         )
     }
 

@@ -11,6 +11,12 @@ pub(super) const KEYS: &[Key] = &[
         slot: |config| Slot::Addresses(&mut config.listen),
     },
     Key {
+        name: "unix_mode",
+        flag: None,
+        about: "The permissions of unix sockets that are listened on, in octal; to connect takes that to write",
+        slot: |config| Slot::Mode(&mut config.unix_mode),
+    },
+    Key {
         name: "reactors",
         flag: Some(("reactors", "N")),
         about: "Threads that serve connections; 0 is one for each core",
