@@ -258,13 +258,13 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept(&mut self) {
+        self.gate_opens = self.gate_opens.filter(|at| *at > Instant::now());
         if self.handler.is_stopping() {
             return;
         }
         if self.accept_paused_until != Tick::NEVER && self.now.tick >= self.accept_paused_until {
             self.accept_paused_until = Tick::NEVER;
         }
-        self.gate_opens = self.gate_opens.filter(|at| *at > Instant::now());
         let mut budget = ACCEPTS_PER_TURN;
         let mut number = 0;
         while budget > 0 && self.may_accept() && number < self.listeners.len() {

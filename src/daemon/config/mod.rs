@@ -202,6 +202,7 @@ pub(crate) fn load(
     }
     loaded.check_addresses()?;
     loaded.check_exposure()?;
+    loaded.check_rates()?;
     loaded.check_socketio()?;
     loaded.strange_variables = variables.into_keys().collect();
     loaded.strange_variables.sort_unstable();
@@ -227,6 +228,17 @@ impl Loaded {
         let Some(addr) = both else { return Ok(()) };
         let error = format!("expected addresses other than those of listen, found {addr}");
         Err(self.bad_value("admin.listen", error))
+    }
+
+    /// A burst is one of a rate.
+    fn check_rates(&self) -> Result<(), ConfigError> {
+        match (self.config.limits.messages_burst, self.config.limits.messages_per_s) {
+            (Some(_), None) => {
+                let error = "expected limits.messages_per_s to be set, too".to_owned();
+                Err(self.bad_value("limits.messages_burst", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The value that this key was set to turned out to be wrong.
