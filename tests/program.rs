@@ -302,8 +302,6 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
         ":1: listne: unknown key, expected one of listen, unix_mode, reactors, balance, log, log_format, open, redis, [cluster], [auth], \
          [auth.jwt], [auth.webhook], [api], [admin], [tls], [proxy], [socketio], [limits], [ws], [compression], [drain]"
     );
-    // Not yet: a limit that would not hold is not taken.
-    assert!(error("[limits]\nmemory_bytes = 5\n").starts_with(":2: limits.memory_bytes: unknown key"));
     assert!(error("\n[nothing]\nlisten = \"127.0.0.1:1\"\n").starts_with(":2: nothing: unknown key"));
     assert!(error("log.file = \"x\"\n").starts_with(":1: log: expected off, error"));
     assert_eq!(error("# first\nlimits = 5\n"), ":2: limits: expected a section [limits]");
@@ -350,6 +348,12 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
         error("[socketio]\nnamespaces = [\"/a\"]\nmsgpack_namespaces = [\"/\", \"/a\", \"/b\"]\n"),
         ":3: socketio.msgpack_namespaces: expected \"/\" or names that are in socketio.namespaces, found \"/b\""
     );
+    assert_eq!(
+        error("[limits]\nmessages_burst = 5\n"),
+        ":2: limits.messages_burst: expected limits.messages_per_s to be set, too"
+    );
+    range("memory_bytes", "\"4 GiB\"", "0 to 1125899906842624");
+    range("connections_per_ip", "-1", "0 to 4294967296");
     range("message_bytes", "0", "1 to 1073741824");
     range("message_bytes", "1073741825", "1 to 1073741824");
     range("outbox_bytes", "-1", "1 to 1073741824");

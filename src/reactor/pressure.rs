@@ -1,6 +1,7 @@
 //! How much memory is taken of what may be: what all reactors know of it, and the steps in which it is acted on.
 //!
-//! Owns the sums and the levels. Leaves the weighing, and who is shed, to [`super::scales`].
+//! Owns the sums and the levels. Leaves the weighing, and who is shed, to the scales
+//! of each reactor.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 

@@ -288,13 +288,13 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept(&mut self) {
+        self.gate_opens = self.gate_opens.filter(|at| *at > Instant::now());
         if self.handler.is_stopping() {
             return;
         }
         if self.accept_paused_until != Tick::NEVER && self.now.tick >= self.accept_paused_until {
             self.accept_paused_until = Tick::NEVER;
         }
-        self.gate_opens = self.gate_opens.filter(|at| *at > Instant::now());
         let closing = self.handler.turns_away() && self.gauges.doors.get() > 0;
         if closing {
             self.begin_closing_doors();

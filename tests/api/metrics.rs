@@ -165,6 +165,7 @@ fn every_family_is_there_and_keeps_the_rules() {
         "fanfare_refused_total",
         "fanfare_closed_total",
         "fanfare_messages_in_total",
+        "fanfare_rate_limited_total",
         "fanfare_deliveries_total",
         "fanfare_dropped_total",
         "fanfare_handler_panics_total",

@@ -235,6 +235,7 @@ pub(crate) fn load(
     loaded.check_addresses()?;
     loaded.check_tls()?;
     loaded.check_exposure(&loaded.config.listen, &loaded.config.admin_listen)?;
+    loaded.check_rates()?;
     loaded.check_socketio()?;
     loaded.check_auth()?;
     loaded.strange_variables = variables.into_keys().collect();
@@ -268,6 +269,17 @@ impl Loaded {
             }
         }
         Ok(())
+    }
+
+    /// A burst is one of a rate.
+    fn check_rates(&self) -> Result<(), ConfigError> {
+        match (self.config.limits.messages_burst, self.config.limits.messages_per_s) {
+            (Some(_), None) => {
+                let error = "expected limits.messages_per_s to be set, too".to_owned();
+                Err(self.bad_value("limits.messages_burst", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The value that this key was set to turned out to be wrong.

@@ -96,6 +96,17 @@ fn zero_is_no_limit() {
 }
 
 #[test]
+fn a_burst_needs_a_rate() {
+    let set = |name: &str, text: &str| (Key::find(name).unwrap(), Value::Raw(text.to_owned()));
+    let (rate, burst) = (set("limits.messages_per_s", "5"), set("limits.messages_burst", "7"));
+    let limits = load(None, no_variables(), &[rate.clone(), burst.clone()]).unwrap().config.limits;
+    assert_eq!((limits.messages_per_s, limits.messages_burst), (Some(5), Some(7)));
+    assert!(load(None, no_variables(), &[rate]).is_ok());
+    let error = load(None, no_variables(), &[burst]).unwrap_err();
+    assert!(matches!(error, ConfigError::BadValue(_, name, _) if name == "limits.messages_burst"));
+}
+
+#[test]
 fn zero_connections_are_as_many_as_there_can_be() {
     let key = Key::find("limits.connections").unwrap();
     let loaded = load(None, no_variables(), &[(key, Value::Raw("0".to_owned()))]).unwrap();
