@@ -298,7 +298,7 @@ impl Worker {
                 let outcome = Outcome::Refuse(
                     self.core.full(),
                     full_response(&self.core, http.peer),
-                    full_reason(&admission),
+                    full_reason(&self.core, &admission),
                 );
                 self.http_outcome(link, outcome, out);
             }
@@ -531,7 +531,7 @@ fn upgrade(
     let failed = || Err(Response::error(500, "internal", "the handler of this path failed"));
     match core.hook("on_upgrade", || endpoint.on_upgrade(request)).unwrap_or_else(failed) {
         Ok(admission) if full => {
-            Outcome::Refuse(core.full(), full_response(core, request.peer), full_reason(&admission))
+            Outcome::Refuse(core.full(), full_response(core, request.peer), full_reason(core, &admission))
         }
         Ok(admission) => Outcome::Upgrade(number, key, compression, admission),
         Err(response) => {

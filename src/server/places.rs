@@ -12,8 +12,7 @@ impl Worker {
     pub(super) fn is_full(&self, out: &Outlet) -> bool {
         let parked = out.counts().parked as usize;
         let wired = out.len() - parked;
-        self.stopping
-            || self.core.turns_away
+        self.core.turns_away
             || wired > self.shared.max_links_per_reactor
             || parked > self.shared.max_links_per_reactor
             || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets.load(Ordering::Relaxed)
@@ -32,9 +31,10 @@ pub(super) fn full_response(core: &Core, peer: Peer) -> Response {
     response.header("Retry-After", pause.to_string())
 }
 
-pub(super) fn full_reason(admission: &Admission) -> String {
+/// The same for the log.
+pub(super) fn full_reason(core: &Core, admission: &Admission) -> String {
     let who = admission.claim.as_ref().map_or_else(String::new, |room| format!(" {room:?}"));
-    format!("full: {:?}{who}", admission.scope)
+    format!("{}: {:?}{who}", core.full().name(), admission.scope)
 }
 
 /// A number that differs between clients.

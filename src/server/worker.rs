@@ -161,6 +161,7 @@ impl Worker {
 
     fn stop(&mut self, out: &mut Outlet) {
         self.stopping = true;
+        self.core.turns_away = true;
         let links = out.ids();
         // Sessions before the connections that poll them: those are told why.
         for link in &links {
