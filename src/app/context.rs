@@ -128,7 +128,7 @@ pub(crate) struct Core {
     pub(crate) asking: Asking,
     /// Put off until after the next flush, in this order.
     pub(crate) later: VecDeque<Later>,
-    /// Nobody new is taken: the server is drained.
+    /// Nobody new is taken: the server is drained, or stops.
     pub(crate) turns_away: bool,
     /// A mailbox that was posted to was crowded.
     crowded: bool,

@@ -10,6 +10,7 @@ use fanfare::{Running, Stats};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,10 +122,18 @@ impl Life<'_> {
                     }
                     Manager::ready(&clients(self.running.stats()));
                 }
+                // It came so soon after the first one that it was sent here, too.
+                Ok(Event::Signal(second)) if self.ending.load(Ordering::SeqCst) => {
+                    if let Err(error) = emulate_default_handler(second) {
+                        log::error!("the second signal does not end it: {error}");
+                    }
+                }
                 Ok(Event::Signal(SIGTERM)) if now.drain.seconds > 0 || drain.is_some() => {
                     // The next one ends at once.
                     self.ending.store(true, Ordering::SeqCst);
-                    if drain.is_none() {
+                    if drain.is_some() {
+                        log::info!("SIGTERM: the drain goes on; another signal ends it at once");
+                    } else {
                         drain = Some(Progress::begin("SIGTERM", now.drain.seconds, &self.running));
                         self.running.drain(now.drain.plan(None));
                     }

@@ -122,8 +122,7 @@ impl Worker {
         if self.core.turns_away {
             return Some(Refusal::Draining);
         }
-        let is_full = self.stopping
-            || wired > self.shared.max_links_per_reactor
+        let is_full = wired > self.shared.max_links_per_reactor
             || parked > self.shared.max_links_per_reactor
             || self.shared.sockets.load(Ordering::Relaxed) >= self.shared.max_sockets.load(Ordering::Relaxed);
         if is_full { Some(Refusal::Full) } else { self.shared.pressure.refuses().then_some(Refusal::Memory) }
@@ -146,6 +145,7 @@ pub(super) fn full_response(core: &Core, peer: Peer, reason: Refusal) -> Respons
     response.header("Retry-After", pause.to_string())
 }
 
+/// The same for the log.
 pub(super) fn full_reason(admission: &Admission, reason: Refusal) -> String {
     let who = admission.claim.as_ref().map_or_else(String::new, |room| format!(" {room:?}"));
     format!("{}: {:?}{who}", reason.name(), admission.scope)

@@ -199,6 +199,7 @@ impl Worker {
 
     fn stop(&mut self, out: &mut Outlet) {
         self.stopping = true;
+        self.core.turns_away = true;
         let links = out.ids();
         // Sessions before the connections that poll them: those are told why.
         for link in &links {

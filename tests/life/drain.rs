@@ -145,6 +145,7 @@ fn another_pace_holds_for_who_is_left_and_the_second_signal_ends_at_once() {
     quick.wait_for_log("no longer listening");
     // A signal now is the first one, and goes on with what has begun; INT ends it as it always does.
     quick.signal("TERM");
+    quick.wait_for_log("SIGTERM: the drain goes on");
     quick.signal("TERM");
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&quick.wait()), Some(15));
     drop(clients);
@@ -169,6 +170,23 @@ fn another_pace_holds_for_who_is_left_and_the_second_signal_ends_at_once() {
         client.send_close(1012);
     }
     assert_eq!(stopped.wait().code(), Some(0));
+}
+
+#[test]
+fn a_signal_right_behind_the_first_one_is_the_second_one() {
+    for _ in 0..10 {
+        let mut server = server(&["--reactors", "2"], 3_600, 0);
+        let _clients =
+            [server.client("d", "c1", ""), server.client("d", "c2", ""), server.client("d", "c3", "")];
+        // One command, so that hardly any time passes. Of two that are the same the kernel may make one.
+        let pid = server.pid();
+        let command = format!("kill -TERM {pid}; kill -INT {pid}");
+        assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success());
+        let ended = server.wait();
+        // The kernel gives the lower number first where both wait: then it stops as SIGINT has it, or by the other one.
+        let by = std::os::unix::process::ExitStatusExt::signal(&ended);
+        assert!(matches!((by, ended.code()), (Some(2 | 15), _) | (None, Some(0))), "{ended:?}");
+    }
 }
 
 #[test]
