@@ -18,10 +18,10 @@ usage() {
 
 connections=${CONNECTIONS:-30000}
 
-# number NAME: the first number behind that name in a line of JSON.
-number() { sed -n "s/.*\"$1\":\([-0-9.e]*\).*/\1/p"; }
+# number NAME: the number behind that name in the report of the last run.
+number() { sed -n "s/.*\"$1\":\([-0-9.e]*\).*/\1/p" "$work/report"; }
 
-# served FLAG...: the server, and the tool against it, with all of its output on one line.
+# served FLAG...: a run of the tool against a server, with its report in the folder of this script's work.
 served() {
     : >"$work/ready"
     "$folder/fanfare" --listen 127.0.0.1:0 --reactors 2 --log off >"$work/ready" &
@@ -33,17 +33,18 @@ served() {
         sleep 0.1
     done
     addr=$(sed -n 's,^fanfare ready on http://\([^ ]*\).*,\1,p' "$work/ready")
-    "$folder/fanfare-flood" "$@" --json --url "ws://$addr" --pid $server || echo "tuning: $* failed" >&2
+    "$folder/fanfare-flood" "$@" --json --url "ws://$addr" --pid $server >"$work/report" ||
+        echo "tuning: $* failed" >&2
     kill $server
     wait $server || true
     server=
 }
 
 backlog() {
-    line=$(served storm --connections "$connections" --seconds 0 --within 60)
-    back=$(echo "$line" | number all_back_s)
-    p99=$(echo "$line" | sed -n 's/.*"back_us":{[^}]*"p99":\([0-9.]*\).*/\1/p')
-    attempts=$(echo "$line" | number attempts)
+    served storm --connections "$connections" --seconds 0 --within 60
+    back=$(number all_back_s)
+    p99=$(sed -n 's/.*"back_us":{[^}]*"p99":\([0-9.]*\).*/\1/p' "$work/report")
+    attempts=$(number attempts)
     overflows=$(nstat -asz TcpExtListenOverflows | awk '/Overflows/ { print $2 }')
     awk -v back="$back" -v p99="$p99" -v attempts="$attempts" -v overflows="$overflows" -v all="$connections" \
         'BEGIN { printf "all %d back after %.2f s, 99%% of them after %.2f s; %d attempts, %d refused by a full backlog\n",
@@ -53,10 +54,12 @@ backlog() {
 slow() {
     FANFARE_LIMITS_OUTBOX_BYTES=67108864
     export FANFARE_LIMITS_OUTBOX_BYTES
-    line=$(served slow --connections 200 --messages 80 --payload 100000)
-    each=$(echo "$line" | number kernel_bytes_each)
-    large=$(delivery --messages 40 --payload 100000)
-    small=$(delivery --messages 1500 --payload 1000)
+    served slow --connections 200 --messages 80 --payload 100000
+    each=$(number kernel_bytes_each)
+    delivery --messages 40 --payload 100000
+    large=$least
+    delivery --messages 1500 --payload 1000
+    small=$least
     awk -v each="$each" -v large="$large" -v small="$small" \
         'BEGIN { printf "%.0f bytes for each slow reader; a delivery of 100,000 bytes %.1f us, of 1,000 bytes %.2f us\n",
                  each, large, small }'
@@ -64,15 +67,18 @@ slow() {
 
 # delivery FLAG...: the processor time of one, in microseconds; the lowest of three, as others use the machine too.
 delivery() {
+    : >"$work/deliveries"
     for _ in 1 2 3; do
-        served broadcast --connections 500 --in-flight 4 "$@" | number cpu_us_per_delivery
-    done | sort -n | head -1
+        served broadcast --connections 500 --in-flight 4 "$@"
+        number cpu_us_per_delivery >>"$work/deliveries"
+    done
+    least=$(sort -n "$work/deliveries" | head -1)
 }
 
 hugepages() {
-    line=$(served hold --connections "$connections" --seconds 1)
+    served hold --connections "$connections" --seconds 1
     for name in pss_before pss_held pss_after pss_per_connection; do
-        printf '%s %.0f  ' $name "$(echo "$line" | number $name)"
+        printf '%s %.0f  ' $name "$(number $name)"
     done
     echo
 }
@@ -82,7 +88,10 @@ namespace() {
     flags=-n
     [ "$(id -u)" = 0 ] || flags=-rn
     printf '%-52s ' "${1:-as it is}"
-    SETTINGS=$1 unshare $flags "$self" "$folder" --inside "$2"
+    SETTINGS=$1 unshare $flags "$self" "$folder" --inside "$2" &
+    inside=$!
+    wait $inside
+    inside=
 }
 
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
@@ -104,6 +113,10 @@ if [ "${1:-}" = --inside ]; then
     exit
 fi
 
+# Whoever ends this ends what is inside, too, as soon as its run is over.
+inside=
+trap '[ -z "$inside" ] || kill "$inside" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
 [ $# -ge 1 ] || set -- backlog slow hugepages
 for what in "$@"; do
     echo "== $what"

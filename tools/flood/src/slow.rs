@@ -81,7 +81,7 @@ struct Outcome {
     readers: u32,
     messages: u64,
     seconds: f64,
-    /// What the server's kernel had for each that did not read, when all was sent and none had been ended.
+    /// What the server's kernel had for each that did not read, when all was sent; absent if one was gone by then.
     kernel_bytes_each: Option<f64>,
     /// Proportional set size of the server.
     pss_before: Option<u64>,
@@ -222,7 +222,7 @@ fn drain(mut left: Vec<TcpStream>) -> io::Result<(u32, u32)> {
     Ok((cut, told))
 }
 
-/// Bytes that wait in the kernel on the server's side of so many connections, each; `None` once some of them ended.
+/// Bytes that wait in the kernel on the server's side of so many connections, each; `None` once one of them is gone.
 fn queued(server: SocketAddr, connections: u32) -> Option<f64> {
     let table = fs::read_to_string(if server.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" }).ok()?;
     let waiting = table.lines().skip(1).filter_map(|line| queue_of(line, server.port()));

@@ -10,8 +10,10 @@ use super::rounds::Rounds;
 
 /// Rows of the table.
 const ROWS_MAX: usize = 20;
-/// Samples without which nothing can be said.
+/// Samples without which nothing can be said, after the warm-up.
 const SAMPLES_MIN: usize = 3;
+/// Rounds that bring as many.
+pub(super) const ROUNDS_MIN: u32 = 1 + SAMPLES_MIN as u32;
 
 /// One quiet moment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -77,7 +79,8 @@ impl Soak {
     /// Compares the beginning with the end.
     pub(super) fn judge(&mut self) {
         // What the first rounds leave is what a server needs that has met everything once.
-        let warm = &self.samples[self.samples.len() / 10..];
+        let warm = self.samples.len().div_ceil(10);
+        let warm = &self.samples[warm..];
         if warm.len() < SAMPLES_MIN {
             let have = self.samples.len();
             self.failures.push(format!("{have} quiet moments are too few to compare"));
@@ -194,8 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_said_of_two_moments() {
-        assert!(!soaked([(1_000, 120); 2].into_iter()).ok);
+    fn nothing_can_be_said_of_a_few_moments() {
+        assert!(soaked([(1_000, 120); ROUNDS_MIN as usize].into_iter()).ok);
+        assert!(!soaked([(1_000, 120); ROUNDS_MIN as usize - 1].into_iter()).ok);
         assert!(!soaked(std::iter::empty()).ok);
     }
 }
