@@ -208,6 +208,11 @@ impl Rules {
         }
     }
 
+    /// Whether pages have to come from certain origins.
+    pub(crate) fn has_origins(&self) -> bool {
+        self.origins.is_some()
+    }
+
     /// Whether a page may connect, as far as it is up to where it comes from.
     pub(crate) fn check_origin(&self, request: &Request<'_>) -> Result<(), Response> {
         self.origins.check(request)

@@ -20,6 +20,11 @@ impl Origins {
         Origins { allowed: allowed.to_vec(), admin_ports: admin.iter().filter_map(port).collect() }
     }
 
+    /// Whether there are any that are allowed, so that others are not.
+    pub(super) fn is_some(&self) -> bool {
+        !self.allowed.is_empty()
+    }
+
     /// Whether a page may connect, as far as it is up to where it comes from. Only browsers say that.
     pub(super) fn check(&self, request: &Request<'_>) -> Result<(), Response> {
         let Some(origin) = request.header("origin").filter(|_| !self.allowed.is_empty()) else {
