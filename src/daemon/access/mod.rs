@@ -208,14 +208,14 @@ impl Rules {
         }
     }
 
+    /// Whether pages have to come from certain origins.
+    pub(crate) fn has_origins(&self) -> bool {
+        self.origins.is_some()
+    }
+
     /// Whether a page may connect, as far as it is up to where it comes from.
     pub(crate) fn check_origin(&self, request: &Request<'_>) -> Result<(), Response> {
         self.origins.check(request)
-    }
-
-    /// Whether pages may connect wherever they come from.
-    pub(crate) fn takes_all_origins(&self) -> bool {
-        self.origins.takes_all()
     }
 
     /// Whether a request may use the HTTP API: it has a key for that, or no key is configured and it does not come from

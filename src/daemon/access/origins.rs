@@ -20,9 +20,9 @@ impl Origins {
         Origins { allowed: allowed.to_vec(), admin_ports: admin.iter().filter_map(port).collect() }
     }
 
-    /// Whether pages may come from everywhere.
-    pub(super) fn takes_all(&self) -> bool {
-        self.allowed.is_empty()
+    /// Whether there are any that are allowed, so that others are not.
+    pub(super) fn is_some(&self) -> bool {
+        !self.allowed.is_empty()
     }
 
     /// Whether a page may connect, as far as it is up to where it comes from. Only browsers say that.

@@ -103,14 +103,15 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
         .transports(&transports)
         .allow_upgrades(settings.allow_upgrades)
         .allow_eio3(settings.eio3)
-        .jsonp(config.origins.is_empty())
+        .jsonp(!access.rules().has_origins())
         .cors(cors(settings))
         .allow_request(move |request: &Request<'_>| {
             let rules = access.rules();
             // JSONP does not say where it comes from; origins may have been set since the server began.
-            let is_jsonp = || request.query().is_ok_and(|query| query.get("j").is_some());
+            let has_index = || request.query().map_or(true, |query| query.get("j").is_some());
+            let is_jsonp = || request.header("upgrade").is_none() && has_index();
             match rules.check_origin(request) {
-                Ok(()) if rules.takes_all_origins() || !is_jsonp() => Ok(()),
+                Ok(()) if !rules.has_origins() || !is_jsonp() => Ok(()),
                 _ => Err("this origin is not allowed".to_owned()),
             }
         });
