@@ -29,6 +29,8 @@ enum Op {
     /// The oldest mail from one reactor to another.
     Deliver(usize, usize),
     Select(usize, &'static str, Vec<&'static str>, Vec<&'static str>),
+    /// A socket goes to another reactor, where it has another slot.
+    Move(usize, u32, usize, u32),
     Trim(usize),
 }
 
@@ -53,6 +55,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(r, s, d, n)| Op::Claim(r, s, d, n)),
         5 => (reactor.clone(), 0..REACTORS).prop_map(|(a, b)| Op::Deliver(a, b)),
         5 => (reactor.clone(), scope(), several(), several()).prop_map(|(r, d, a, b)| Op::Select(r, d, a, b)),
+        4 => (reactor.clone(), slot(), 0..REACTORS, slot()).prop_map(|(a, s, b, t)| Op::Move(a, s, b, t)),
         1 => reactor.prop_map(Op::Trim),
     ]
 }
@@ -176,12 +179,7 @@ impl World {
                 let left = self.hubs[*r].leave(*slot, scope, room);
                 assert_eq!(left, self.model.leave(*r, *slot, (scope, room)));
             }
-            Op::Exit(r, slot) => {
-                self.hubs[*r].exit(*slot);
-                for (name, _) in self.model.seats[*r].get(slot).cloned().unwrap_or_default() {
-                    self.model.leave(*r, *slot, name);
-                }
-            }
+            Op::Exit(r, slot) => self.exit(*r, *slot),
             Op::ExitScope(r, slot, scope) => {
                 self.hubs[*r].exit_scope(*slot, scope);
                 let seat = self.model.seats[*r].get(slot).cloned().unwrap_or_default();
@@ -192,9 +190,65 @@ impl World {
             Op::Claim(r, slot, scope, room) => self.claim(*r, *slot, (scope, room)),
             Op::Deliver(from, to) => self.deliver(*from, *to),
             Op::Select(r, scope, rooms, except) => self.select(*r, scope, rooms, except),
+            Op::Move(from, slot, to, other) => self.move_to(*from, *slot, *to, *other),
             Op::Trim(r) => self.hubs[*r].trim(),
         }
         self.check_changes();
+    }
+
+    fn seat(&self, r: usize, slot: u32) -> Vec<(Name, bool)> {
+        self.model.seats[r].get(&slot).cloned().unwrap_or_default()
+    }
+
+    fn exit(&mut self, r: usize, slot: u32) {
+        self.hubs[r].exit(slot);
+        for (name, _) in self.seat(r, slot) {
+            self.model.leave(r, slot, name);
+        }
+    }
+
+    /// As reactors do it: the new one is told behind what the old one has told it, and the old one lets go behind what
+    /// all had told it when the new one had the socket.
+    fn move_to(&mut self, from: usize, slot: u32, to: usize, other: u32) {
+        let seat = self.seat(from, slot);
+        if from == to || seat.is_empty() || !self.seat(to, other).is_empty() {
+            return;
+        }
+        let berths = self.hubs[from].berths(slot);
+        let claims: Vec<u32> = seat.iter().map(|(name, _)| self.model.rooms[from][name].claim).collect();
+        while self.mails.get(&(from, to)).is_some_and(|mails| !mails.is_empty()) {
+            self.deliver(from, to);
+        }
+        let is_lost = |((name, claimed), claim): (&(Name, bool), &u32)| {
+            *claimed && self.model.rooms[to].get(name).is_some_and(|room| room.claim > *claim)
+        };
+        let is_lost = seat.iter().zip(&claims).any(is_lost);
+        assert_eq!(self.hubs[to].board(other, &berths), !is_lost);
+        if is_lost {
+            return;
+        }
+        for ((name, claimed), claim) in seat.iter().zip(claims) {
+            self.model.join(to, other, *name);
+            let room = self.model.rooms[to].get_mut(name).unwrap();
+            room.claim = room.claim.max(claim);
+            self.model.seats[to].get_mut(&other).unwrap().last_mut().unwrap().1 = *claimed;
+        }
+        self.check_changes();
+        for r in 0..REACTORS {
+            while self.mails.get(&(r, from)).is_some_and(|mails| !mails.is_empty()) {
+                self.deliver(r, from);
+            }
+        }
+        if self.seat(from, slot) != seat {
+            // It was replaced, and stays to be told.
+            return self.exit(to, other);
+        }
+        for (name, _) in seat {
+            if self.model.owners.get(&name) == Some(&(from, slot)) {
+                self.model.owners.insert(name, (to, other));
+            }
+        }
+        self.exit(from, slot);
     }
 
     fn check_changes(&mut self) {
