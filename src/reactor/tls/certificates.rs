@@ -262,7 +262,9 @@ fn read_one(chain_file: &Path, key_file: &Path) -> Result<CertifiedKey, Certific
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             CertificateError::Mismatch { certificate: chain_file.to_owned(), key: key_file.to_owned() }
         }
-        rustls::Error::InvalidCertificate(_) => unusable(chain_file, false, error.to_string()),
+        rustls::Error::InvalidCertificate(what) => {
+            unusable(chain_file, false, format!("no certificate that can be used in it: {what:?}"))
+        }
         error => unusable(key_file, true, error.to_string()),
     })
 }

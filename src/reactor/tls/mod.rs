@@ -1,6 +1,6 @@
 //! TLS 1.2 and 1.3 (RFC 5246, RFC 8446) by rustls, between the kernel and links that came in by a listener for it.
 //!
-//! [`certificates`] has what servers show of themselves, [`tunnel`] the state of one link. Neither does I/O: the reactor
+//! `certificates` has what servers show of themselves, `tunnel` the state of one link. Neither does I/O: the reactor
 //! hands over what it received and is handed what to send. Without the feature `tls` there are the same names and nothing
 //! behind them, so that the reactor need not ask.
 
