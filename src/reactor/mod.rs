@@ -77,7 +77,7 @@ pub trait Handler {
     /// The link has more waiting than it may. The handler says farewell.
     fn overflowed(&mut self, link: LinkId, out: &mut Outlet);
     /// The memory is needed that what waits for the link takes, here and in the kernel. The handler ends it with
-    /// [`Outlet::reset`].
+    /// [`Outlet::reset`], unless it cannot end now.
     fn shed(&mut self, link: LinkId, out: &mut Outlet);
     /// Nothing waits for the link any more; the handler had asked to be told.
     fn drained(&mut self, link: LinkId, out: &mut Outlet);

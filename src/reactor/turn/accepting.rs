@@ -84,7 +84,7 @@ impl<H: Handler> Reactor<H> {
     pub(super) fn begin_closing_doors(&mut self) {
         if self.doors_close_at == Tick::NEVER {
             self.doors_close_at = self.now.tick.plus_ms(DOORS_MS);
-            for door in self.listeners.iter_mut().flatten() {
+            for door in self.listeners.iter_mut().flatten().filter(|door| !door.listener.is_admin()) {
                 door.ready = !door.listener.is_inherited();
             }
         }

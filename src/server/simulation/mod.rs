@@ -76,7 +76,7 @@ struct World {
     is_skewed: bool,
     /// Nobody goes, breaks or lags until the ending.
     gentle: bool,
-    /// Connections may be lost between reactors.
+    /// Connections may be lost between reactors, and reset for their memory.
     lossy: bool,
     /// Mailboxes were full at times.
     jammed: bool,
@@ -393,6 +393,15 @@ impl World {
             }
         }
         let begun_ms = self.now_ms;
+        if matches!(ending, Ending::ServerStops | Ending::ServerDrains) {
+            // Some still come, and some move.
+            for _ in 0..self.dice.below(60) {
+                let (node, number) = self.some_machine();
+                self.turn(node, number, false);
+                let ms = self.dice.below(20) as u64;
+                self.wait(ms);
+            }
+        }
         // Longer than every deadline; it runs out for those only who do nothing.
         for _ in 0..4_000 {
             self.round();
