@@ -367,6 +367,8 @@ impl World {
     fn check_goodbyes(&self, events: &[Event], ending: Ending) {
         for event in events {
             let Event::Closed { n, cause, code, .. } = event else { continue };
+            // Who is drained is told to come back, however late it came to a reactor.
+            assert!(ending != Ending::ServerDrains || *cause != "shutdown", "{n}: {cause}");
             let expected = match *cause {
                 "client" | "handler" | "protocol" => Some(*code),
                 "replaced" => Some(Some(4001)),
