@@ -10,6 +10,7 @@ use crate::reactor::peer::Peer;
 use crate::reactor::{Entry, Handler};
 use crate::server::worker::{Session, Worker};
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Rounds of flushing in one turn before it counts as endless.
@@ -229,7 +230,8 @@ impl Machine {
             let link = self.outlet.open();
             let before = self.place(link).replace(connection);
             assert_eq!(before, None, "a slot is given away twice");
-            let entry = Entry { peer: Peer::Unknown, admin: false, secure: false };
+            let addr = SocketAddr::from(([10, 0, 0, around.dice.below(4) as u8], 1));
+            let entry = Entry { peer: Peer::Tcp(addr), admin: false, secure: false };
             self.worker.opened(link, entry, &mut self.outlet);
             if !around.thorough
                 && around.dice.chance(20)

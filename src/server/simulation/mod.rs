@@ -275,7 +275,11 @@ impl World {
                 let node = self.dice.below(self.nodes.len());
                 self.nodes[node].jam(&mut self.dice);
             }
-            63..73 if self.redis.is_some() => {
+            63..64 => {
+                let node = self.dice.below(self.nodes.len());
+                self.nodes[node].count(self.dice.chance(70));
+            }
+            64..73 if self.redis.is_some() => {
                 let node = self.dice.below(self.nodes.len());
                 self.tie(node, false);
             }

@@ -44,6 +44,14 @@ impl Target {
     }
 }
 
+/// When a socket's alarm is due at the earliest; kept with it.
+struct Due {
+    unix_ms: u64,
+}
+
+/// It has rung, and does once more.
+struct Again;
+
 /// What happened, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Event {
@@ -81,6 +89,14 @@ pub(super) enum Event {
         /// How many nodes were asked, and how many answered.
         nodes: (u64, u64),
         at_ms: u64,
+    },
+    /// Its alarm went off, and it told everybody.
+    Rang {
+        n: usize,
+    },
+    /// What became of that.
+    Heard {
+        n: usize,
     },
     /// Everything under way has arrived, on all nodes.
     Quiet,
@@ -311,6 +327,26 @@ impl Endpoint for Play {
             self.note(Event::Claimed { n, scope, user });
         }
         assert!(socket.send_text(&format!("hi {n}")));
+        if n.is_multiple_of(2) {
+            let soon = socket.context().unix_ms() + 40 + n as u64 * 29 % 300;
+            socket.set_alarm(Some(soon));
+            socket.set(Due { unix_ms: soon });
+        }
+    }
+
+    fn on_alarm(&self, socket: &mut Socket<'_>) {
+        let n = socket.number();
+        let due = socket.get::<Due>().expect("what it keeps goes where it goes").unix_ms;
+        assert!(socket.context().unix_ms() >= due, "{n}: an alarm too early");
+        self.note(Event::Rang { n });
+        let (scope, play) = (socket.scope().to_owned(), self.clone());
+        let frame = encode(Opcode::Text, format!("a {n}").as_bytes());
+        socket.publish_with(&To::everybody(&scope), &frame, move |_, _| play.note(Event::Heard { n }));
+        // Once more, a little later.
+        if n.is_multiple_of(4) && socket.set(Again).is_none() {
+            let soon = socket.context().unix_ms() + 50;
+            socket.set_alarm(Some(soon));
+        }
     }
 
     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {

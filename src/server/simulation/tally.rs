@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) type Tally = BTreeMap<&'static str, u64>;
 
 /// What [`World::tally`] counts besides the causes of closing.
-pub(super) const TALLIED: [&str; 23] = [
+pub(super) const TALLIED: [&str; 24] = [
     "delivered",
     "report",
     "report with queued",
@@ -31,6 +31,7 @@ pub(super) const TALLIED: [&str; 23] = [
     "refused",
     "handed over",
     "moved",
+    "rang",
     // Of sockets of Socket.IO; the rest are those of all others.
     "transport close",
     "transport error",
@@ -57,6 +58,7 @@ impl World {
         for event in self.events() {
             match event {
                 Event::Closed { cause, .. } => count(cause, 1),
+                Event::Rang { .. } => count("rang", 1),
                 Event::Answered { right, .. } => {
                     count(if right.is_some() { "acknowledged" } else { "not acknowledged" }, 1);
                 }
