@@ -5,7 +5,8 @@
 //! Engine.IO, and as events of Socket.IO ([`super::namespace`]).
 
 use crate::app::{
-    Admission, CloseCause, Context, DeliveryReport, Endpoint, Message, Params, Request, Responder, Socket, To,
+    Admission, CloseCause, Context, DeliveryReport, Endpoint, Handle, Message, Params, Request, Responder,
+    Socket, To, UpgradeDecision,
 };
 use crate::wire::frame::{Opcode, encode};
 use crate::wire::response::Response;
@@ -129,6 +130,15 @@ pub(super) struct Play {
     pub(super) looks: Arc<AtomicU64>,
     /// Whoever leaves says goodbye to everybody.
     pub(super) farewells: bool,
+    /// Those who wait to be let in.
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// One who waits to be let in.
+struct Asked {
+    handle: Handle,
+    decision: UpgradeDecision,
+    admission: Admission,
 }
 
 /// One socket, whatever it speaks.
@@ -159,7 +169,22 @@ impl Play {
             now_ms: Arc::default(),
             looks: Arc::default(),
             farewells,
+            asked: Arc::default(),
         }
+    }
+
+    /// Lets in those who wait, as far as `now` says so of each. From no reactor.
+    pub(super) fn decide(&self, mut now: impl FnMut() -> bool) {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        let (decided, later): (Vec<_>, Vec<_>) = asked.into_iter().partition(|_| now());
+        *self.asked.lock().unwrap() = later;
+        for Asked { handle, decision, admission } in decided {
+            decision.allow(&handle, admission);
+        }
+    }
+
+    pub(super) fn has_decided(&self) -> bool {
+        self.asked.lock().unwrap().is_empty()
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -314,7 +339,14 @@ impl Endpoint for Play {
             admission = admission.claim(user);
         }
         let rooms = query.get("g").unwrap().split(',').filter(|room| !room.is_empty());
-        Ok(rooms.fold(admission, Admission::room))
+        let admission = rooms.fold(admission, Admission::room);
+        if query.get("later").is_none() {
+            return Ok(admission);
+        }
+        let asked = self.asked.clone();
+        Ok(Admission::later(move |cx, decision| {
+            asked.lock().unwrap().push(Asked { handle: cx.handle(), decision, admission });
+        }))
     }
 
     fn on_open(&self, socket: &mut Socket<'_>) {
