@@ -10,6 +10,7 @@ mod sio;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod users;
 mod webhook;
 mod ws;
 

@@ -13,11 +13,13 @@ mod keys;
 mod origins;
 mod patterns;
 mod publish;
+mod seats;
 mod webhook;
 
 pub(crate) use grant::{ClaimNames, Grant};
 pub(crate) use keys::{ApiKey, ApiScope};
 pub(crate) use publish::{Rule, Target};
+pub(crate) use seats::Seat;
 pub(crate) use webhook::{Done, Question, WebhookConfig};
 
 use crate::config::{AuthConfig, Config};
@@ -27,6 +29,7 @@ use jwks::Jwks;
 use jwt::{BadToken, Jwt, KeySet, TOKEN_BYTES};
 use keys::ApiKeys;
 use origins::Origins;
+use seats::Seats;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -50,6 +53,12 @@ impl Refused {
     fn unavailable() -> Refused {
         let message = "who may come in cannot be found out now".to_owned();
         Refused { status: 503, code: "unavailable", message }
+    }
+
+    /// Its user is there as often as it may be.
+    fn too_many() -> Refused {
+        let message = "this user has as many connections as it may".to_owned();
+        Refused { status: 429, code: "too_many_connections", message }
     }
 
     /// For a client of `/ws`.
@@ -90,6 +99,8 @@ pub(crate) struct Rules {
     /// None: clients may publish to everybody.
     publish: Option<Vec<Rule>>,
     api_keys: ApiKeys,
+    /// None: any number.
+    connections_per_user: Option<usize>,
 }
 
 impl Rules {
@@ -98,7 +109,7 @@ impl Rules {
     /// # Errors
     /// Which file cannot be read, or has no key in it.
     pub(crate) fn read(config: &Config) -> Result<Rules, BadFile> {
-        let AuthConfig { jwt, webhook, client_publish, api_keys, .. } = &config.auth;
+        let AuthConfig { jwt, webhook, client_publish, api_keys, connections_per_user, .. } = &config.auth;
         let mut fixed = KeySet::default();
         if let Some(secret) = &jwt.secret {
             fixed.extend(KeySet::of_secret(secret));
@@ -130,6 +141,7 @@ impl Rules {
             origins: Origins::new(&config.origins, &config.admin_listen),
             publish: client_publish.clone(),
             api_keys: ApiKeys::new(api_keys.iter().chain(&everything)),
+            connections_per_user: *connections_per_user,
         })
     }
 
@@ -233,6 +245,7 @@ pub(crate) struct Access {
     rules: RwLock<Arc<Rules>>,
     /// Some clients may not publish to everybody.
     restricts: AtomicBool,
+    seats: Arc<Seats>,
 }
 
 impl Access {
@@ -240,7 +253,7 @@ impl Access {
     pub(crate) fn new(rules: Rules) -> Access {
         rules.start();
         let restricts = AtomicBool::new(rules.publish.is_some());
-        Access { rules: RwLock::new(Arc::new(rules)), restricts }
+        Access { rules: RwLock::new(Arc::new(rules)), restricts, seats: Arc::default() }
     }
 
     /// Other rules, for whoever comes from now on, and for what is published from now on. Who is in stays in.
@@ -253,6 +266,17 @@ impl Access {
     /// As of now; one connection or one request is held against one of them.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A place for one more connection of the user that a grant names; nothing where they are not counted.
+    ///
+    /// # Errors
+    /// It has as many as it may.
+    pub(crate) fn seat(&self, grant: &Grant) -> Result<Option<Seat>, Refused> {
+        match (&grant.user, self.rules().connections_per_user) {
+            (Some(user), Some(most)) => self.seats.take(user, most).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Whether a client of a domain or a namespace may publish to somebody; `user` is its name.

@@ -2,7 +2,7 @@
 
 use super::payload::Fault;
 use super::{Problem, answer_with};
-use crate::access::{Access, Grant, Question, Refused, Verdict, bearer};
+use crate::access::{Access, Grant, Question, Refused, Seat, Verdict, bearer};
 use fanfare::socketio::{ConnectError, Connecting, Decision, Error, Event, Namespace, Socket};
 use serde_json::json;
 use std::sync::Arc;
@@ -24,14 +24,16 @@ fn decide(access: &Arc<Access>, socket: &mut Socket<'_>, connecting: &Connecting
     let rules = access.rules();
     let decided = match rules.admit(socket.namespace(), token.as_deref()) {
         Verdict::In(None) => Ok(()),
-        Verdict::In(Some(grant)) => let_in(socket, grant),
+        Verdict::In(Some(grant)) => access.seat(&grant).and_then(|seat| let_in(socket, grant, seat)),
         Verdict::Out(refused) => Err(refused),
         Verdict::Ask => {
             let handle = socket.context().handle();
             let question = question(socket, connecting, token);
-            let done = move |verdict: Result<Grant, Refused>| match verdict {
-                Ok(grant) => decision.allow_with(&handle, |socket| {
-                    if let Err(refused) = let_in(socket, grant) {
+            let access = access.clone();
+            let seated = move |grant: Grant| access.seat(&grant).map(|seat| (grant, seat));
+            let done = move |verdict: Result<Grant, Refused>| match verdict.and_then(seated) {
+                Ok((grant, seat)) => decision.allow_with(&handle, |socket| {
+                    if let Err(refused) = let_in(socket, grant, seat) {
                         log::info!("{}", refused.message);
                         socket.disconnect(false);
                     }
@@ -74,8 +76,17 @@ fn told(refused: &Refused) -> ConnectError {
     ConnectError::new(&refused.message).data(&json!({ "code": refused.code }))
 }
 
+/// With what it was granted, and the place that its user has for it, as long as it is there.
+fn let_in(socket: &mut Socket<'_>, grant: Grant, seat: Option<Seat>) -> Result<(), Refused> {
+    hold(socket, grant)?;
+    if let Some(seat) = seat {
+        socket.set(seat);
+    }
+    Ok(())
+}
+
 /// With what it was granted from now on.
-fn let_in(socket: &mut Socket<'_>, grant: Grant) -> Result<(), Refused> {
+fn hold(socket: &mut Socket<'_>, grant: Grant) -> Result<(), Refused> {
     let groups: Vec<&str> = grant.groups.iter().map(|group| group.as_str()).collect();
     if let Err(error) = socket.join(groups) {
         return Err(Refused { status: 403, code: "forbidden", message: format!("groups: {error}") });
@@ -109,7 +120,7 @@ fn refresh(access: &Access, socket: &mut Socket<'_>, event: &Event<'_>) -> Resul
     if socket.claimed().is_some_and(|claimed| !grant.may_be(claimed)) {
         socket.release();
     }
-    let_in(socket, grant).map_err(|refused| Fault { code: "too_large", message: refused.message })
+    hold(socket, grant).map_err(|refused| Fault { code: "too_large", message: refused.message })
 }
 
 /// What it was granted has come to its end.
