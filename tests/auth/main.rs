@@ -6,6 +6,7 @@ mod hooks;
 mod jwks;
 mod keys;
 mod publish;
+mod refresh;
 mod sio;
 #[path = "../support/mod.rs"]
 mod support;
