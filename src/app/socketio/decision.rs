@@ -278,7 +278,7 @@ mod tests {
             query: None,
         };
         let mut room = WaitingRoom::default();
-        let mut enter = |room: &mut WaitingRoom| {
+        let enter = |room: &mut WaitingRoom| {
             let id = room.begin(link, at, 0, 1);
             assert!(room.end().is_none());
             room.insert(id, waiting());
