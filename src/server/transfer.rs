@@ -108,7 +108,7 @@ impl Worker {
     pub(super) fn begin_transfer(&mut self, to: ReactorId, mut links: Vec<LinkId>, out: &mut Outlet) {
         debug_assert!(!self.moving.is_leaving() && to != self.core.reactor);
         // Who is told by a callback has to be here then.
-        let mut waiting: Vec<u32> = self.core.who_waits().collect();
+        let mut waiting: Vec<u32> = self.core.who_waits().chain(self.core.transfers.held()).collect();
         waiting.sort_unstable();
         links.retain(|link| waiting.binary_search(&link.slot).is_err() && self.may_move(*link, out));
         if links.is_empty() {
