@@ -251,12 +251,9 @@ impl Rules {
         let token = question.token.as_deref().filter(|token| Jwt::is_form(token));
         match (&self.jwt, token, &self.webhook) {
             (Some(jwt), Some(token), _) => {
-                let (rules, scope, token) = (Arc::downgrade(self), scope.to_owned(), token.to_owned());
-                jwt.ask_for_keys(Box::new(move || {
-                    // Rules that are gone meanwhile let nobody in.
-                    let rules = rules.upgrade().ok_or_else(Refused::unavailable);
-                    done(rules.and_then(|rules| rules.claimed(&scope, &token)));
-                }));
+                // Also if there are others meanwhile: who began with these is held against them.
+                let (rules, scope, token) = (self.clone(), scope.to_owned(), token.to_owned());
+                jwt.ask_for_keys(Box::new(move || done(rules.claimed(&scope, &token))));
             }
             (_, _, Some(webhook)) => {
                 let of = |text: &Option<String>| text.as_deref().map(Into::into);
@@ -308,6 +305,9 @@ impl Access {
 
     /// Other rules, for whoever comes from now on, and for what is published from now on. Who is in stays in.
     pub(crate) fn replace(&self, rules: Rules) {
+        if let (Some(jwt), Some(before)) = (&rules.jwt, &self.rules().jwt) {
+            jwt.take_over(before);
+        }
         rules.start();
         self.restricts.store(rules.publish.is_some(), Ordering::Relaxed);
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
