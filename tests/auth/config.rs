@@ -19,16 +19,19 @@ fn secrets_may_come_from_files_and_are_not_shown() {
     let secret = folder.write("secret", "very-secret-0123456789abcdef0123456789");
     let config = format!(
         "[auth]\ntoken_file = \"{}\"\n[auth.jwt]\nsecret_file = \"{}\"\n[auth.webhook]\n\
-         url = \"http://user:very-secret@127.0.0.1:1/x\"\n[api]\nkeys = [\"read:very-secret\"]\nkey = \"very-secret\"\n",
+         url = \"http://user:very-secret@127.0.0.1:1/x?key=very-secret\"\n[api]\nkeys = [\"read:very-secret\"]\nkey = \"very-secret\"\n",
         token.display(),
         secret.display()
     );
     let (status, shown) = check(&folder, &config);
     assert_eq!(status, Some(0), "{shown}");
     assert!(!shown.contains("very-secret"), "{shown}");
-    for part in
-        ["token = \"***\"", "secret = \"***\"", "keys = [\"read:***\"]", "url = \"http://***@127.0.0.1:1/x\""]
-    {
+    for part in [
+        "token = \"***\"",
+        "secret = \"***\"",
+        "keys = [\"read:***\"]",
+        "url = \"http://***@127.0.0.1:1/x?***\"",
+    ] {
         assert!(shown.contains(part), "{part} is not in {shown}");
     }
     // As systemd gives credentials, and a shell variables.

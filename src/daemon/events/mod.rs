@@ -142,6 +142,10 @@ fn answer_with(socket: &mut Socket<'_>, event: &mut Event<'_>, done: Result<(), 
 
 /// All of it or nothing.
 fn register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
+    // What is sent to somebody's id is for nobody else.
+    if names.groups.iter().chain(&names.user).any(|name| socket.is_other_id(name)) {
+        return Err(Fault::not_allowed("the id of another socket is no name for a user or a group"));
+    }
     if let Some(grant) = socket.get::<Grant>() {
         if names.user.as_ref().is_some_and(|user| !grant.may_be(user)) {
             return Err(Fault::not_allowed("user: the token is not for this one"));
