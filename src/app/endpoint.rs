@@ -195,7 +195,7 @@ impl CloseCause {
             CloseCause::Protocol(_) => 6,
             CloseCause::Shutdown => 7,
             CloseCause::Flood => 8,
-            CloseCause::Drain => 8,
+            CloseCause::Drain => 9,
         }
     }
 

@@ -26,6 +26,9 @@ const LIVE: [&str; 11] = [
     "tls.key",
 ];
 
+/// The one of them that listeners are given when they are opened.
+const AT_START: &str = "limits.send_buffer_bytes";
+
 /// What is asked for where it is used, because it may change.
 pub(crate) struct Live {
     /// To clients that speak TLS.
@@ -69,7 +72,8 @@ pub(crate) struct Changes {
 impl Changes {
     fn between(started: &Config, before: &Config, now: &Config) -> Changes {
         let live = |key: &&Key| {
-            LIVE.contains(&key.name) || key.section().is_some_and(|section| LIVE.contains(&section))
+            let in_section = || key.section().is_some_and(|section| LIVE.contains(&section));
+            key.name != AT_START && (LIVE.contains(&key.name) || in_section())
         };
         let done = keys().filter(live).filter(|key| key.differs(before, now));
         let waiting = keys().filter(|key| !live(key)).filter(|key| key.differs(started, now));
@@ -118,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_name_is_one_of_a_key_or_a_section() {
-        for name in LIVE {
+        for name in LIVE.into_iter().chain([AT_START]) {
             assert!(Key::find(name).is_some() || Key::is_section(name), "{name}");
         }
     }
@@ -128,14 +132,18 @@ mod tests {
         let started = Config::default();
         let mut now = Config { token: Some("a".to_owned()), reactors: 3, ..Config::default() };
         now.limits.idle_s = 7;
+        now.limits.send_buffer_bytes = Some(8_192);
         now.socketio.eio3 = false;
         let changes = Changes::between(&started, &started, &now);
         assert_eq!(changes.done, ["auth.token", "limits.idle_s"]);
-        assert_eq!(changes.waiting, ["reactors", "socketio.eio3"]);
+        assert_eq!(changes.waiting, ["reactors", "socketio.eio3", "limits.send_buffer_bytes"]);
         // Nothing is new the second time, and the rest still waits. A secret is not shown, but it is compared.
         let again = Config { token: Some("b".to_owned()), ..now.clone() };
         assert_eq!(Changes::between(&started, &now, &now).done, [""; 0]);
         let changes = Changes::between(&started, &now, &again);
-        assert_eq!((changes.done, changes.waiting), (vec!["auth.token"], vec!["reactors", "socketio.eio3"]));
+        assert_eq!(
+            (changes.done, changes.waiting),
+            (vec!["auth.token"], vec!["reactors", "socketio.eio3", "limits.send_buffer_bytes"])
+        );
     }
 }

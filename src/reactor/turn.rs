@@ -1,5 +1,6 @@
 //! The loop: mail, readiness, accept, read and handle, timers, flush, reap.
 
+mod accepting;
 mod kernel;
 mod threshold;
 mod tunnels;
@@ -24,19 +25,14 @@ use rustix::io::Errno;
 use rustix::net;
 use socket2::Socket;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use threshold::Threshold;
 
 /// Bytes read from one link in one turn; who has more waits for the others to have theirs.
 const READ_BYTES: usize = 256 << 10;
-/// Connections accepted in one turn, so that a storm of newcomers delays nobody for long.
-const ACCEPTS_PER_TURN: usize = 128;
 /// Mails taken in one turn.
 const MAILS_PER_TURN: usize = 1_024;
-/// How long accepting pauses when descriptors or kernel memory ran out.
-const ACCEPT_PAUSE_MS: u64 = 200;
 /// Free memory is looked for when nothing has closed for so long after many links did, or after a few.
 const TRIM_LINKS: usize = 128;
 const TRIM_QUIET_MS: u64 = 1_000;
@@ -47,8 +43,6 @@ const PHASE: Duration = Duration::from_millis(20);
 const FLUSH_ROUNDS: usize = 16;
 /// How long to wait before a departure that could not be made is tried again.
 const MOVE_PAUSE: Duration = Duration::from_millis(1);
-/// How long those are accepted who wait when clients are no longer listened for.
-const DOORS_MS: u64 = 1_000;
 /// When a stopping reactor drops who has not left by itself.
 const STOP_MS: u64 = 4_000;
 
@@ -138,7 +132,7 @@ impl<H: Handler> Reactor<H> {
             registry.register(&mut listener, Token(FIRST_LISTENER + number), Interest::READABLE)?;
             listening.push(Some(Door { listener, ready: true }));
         }
-        gauges.doors.set(clients_doors(&listening));
+        gauges.doors.set(accepting::clients_doors(&listening));
         Ok(Reactor {
             poll,
             registry,
@@ -280,123 +274,6 @@ impl<H: Handler> Reactor<H> {
                 }
             }
         }
-    }
-
-    fn may_accept(&self) -> bool {
-        let may = |door: &Door| door.ready && (self.gate_opens.is_none() || door.listener.is_admin());
-        self.accept_paused_until == Tick::NEVER && self.listeners.iter().flatten().any(may)
-    }
-
-    fn accept(&mut self) {
-        self.gate_opens = self.gate_opens.filter(|at| *at > Instant::now());
-        if self.handler.is_stopping() {
-            return;
-        }
-        if self.accept_paused_until != Tick::NEVER && self.now.tick >= self.accept_paused_until {
-            self.accept_paused_until = Tick::NEVER;
-        }
-        let closing = self.handler.turns_away() && self.gauges.doors.get() > 0;
-        if closing {
-            self.begin_closing_doors();
-        }
-        let mut budget = ACCEPTS_PER_TURN;
-        let mut number = 0;
-        while budget > 0 && self.may_accept() && number < self.listeners.len() {
-            if self.gate_opens.is_none() {
-                self.gate_opens = self.gate.closed_for().map(|time| Instant::now() + time);
-            }
-            let is_open = self.gate_opens.is_none();
-            let ready = |door: &&mut Door| door.ready && (is_open || door.listener.is_admin());
-            let Some(door) = self.listeners[number].as_mut().filter(ready) else {
-                number += 1;
-                continue;
-            };
-            budget -= 1;
-            match door.listener.accept() {
-                Ok((socket, addr)) => {
-                    if !door.listener.is_admin() {
-                        self.gate.note();
-                    }
-                    self.admit(socket, Peer::from(addr), number);
-                }
-                Err(error) => match error.raw_os_error() {
-                    _ if error.kind() == io::ErrorKind::WouldBlock => {
-                        door.ready = false;
-                        // Said once all who waited are in, not at each descriptor that returned.
-                        if std::mem::take(&mut self.starved) {
-                            log::warn!("accepting goes on ({} connections here)", self.outlet.len());
-                        }
-                    }
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        self.pause_accepting(&error)
-                    }
-                    // The connection died while it waited, or the network says something about it: not
-                    // about the listener. See accept(2).
-                    _ => log::debug!("accept: {error}"),
-                },
-            }
-        }
-        if closing {
-            self.close_doors();
-        }
-    }
-
-    /// Once the handler turns clients away: looks once more for those who wait already. Where the socket is from elsewhere,
-    /// somebody else may listen there, and has them.
-    fn begin_closing_doors(&mut self) {
-        if self.doors_close_at == Tick::NEVER {
-            self.doors_close_at = self.now.tick.plus_ms(DOORS_MS);
-            for door in self.listeners.iter_mut().flatten() {
-                door.ready = !door.listener.is_inherited();
-            }
-        }
-    }
-
-    /// Listens no more for clients where nobody waits, and after [`DOORS_MS`] anywhere.
-    fn close_doors(&mut self) {
-        let late = self.now.tick >= self.doors_close_at;
-        for place in &mut self.listeners {
-            let Some(door) = place else { continue };
-            if door.listener.is_admin() || (door.ready && !late) {
-                continue;
-            }
-            // Closing alone would not do that where others have the socket, too.
-            if let Err(error) = self.registry.deregister(&mut door.listener) {
-                log::warn!("{}: cannot be left alone: {error}", door.listener.addr());
-            }
-            *place = None;
-        }
-        self.gauges.doors.set(clients_doors(&self.listeners));
-    }
-
-    fn pause_accepting(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.starved, true) {
-            log::warn!(
-                "accepting pauses until it works again: {error} ({} connections here)",
-                self.outlet.len()
-            );
-        }
-        self.gauges.accept_pauses.add(1);
-        self.accept_paused_until = self.now.tick.plus_ms(ACCEPT_PAUSE_MS);
-    }
-
-    fn admit(&mut self, socket: Socket, peer: Peer, listener: usize) {
-        let link = self.outlet.open();
-        let token = Token(link.to_word() as usize);
-        if let Err(error) =
-            self.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)
-        {
-            log::warn!("{peer}: cannot be watched: {error}");
-            self.outlet.free(link);
-            return;
-        }
-        *moves::place(&mut self.sockets, link.slot) = Some(socket);
-        self.gauges.accepted.add(1);
-        let Some(Door { listener, .. }) = &self.listeners[listener] else { return };
-        let (admin, certificates) = (listener.is_admin(), listener.certificates.clone());
-        self.receive_stranger(link, peer, admin, certificates);
-        // It may be for another reactor, and a full table has its descriptor back.
-        self.make_moves();
     }
 
     fn read(&mut self) {
@@ -612,10 +489,6 @@ impl<H: Handler> Reactor<H> {
         }
         self.outlet.is_empty() || self.now.tick >= self.stop_at
     }
-}
-
-fn clients_doors(listeners: &[Option<Door>]) -> u64 {
-    listeners.iter().flatten().filter(|door| !door.listener.is_admin()).count() as u64
 }
 
 /// Measures the phases of a turn.

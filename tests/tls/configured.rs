@@ -2,6 +2,7 @@
 
 use crate::certs::{Cert, Client, TLS12, TLS13};
 use crate::support::{Folder, Server, fanfare, run};
+use std::net::SocketAddr;
 
 #[test]
 fn certificates_that_cannot_be_used_are_errors_of_the_configuration() {
@@ -104,10 +105,41 @@ fn the_oldest_version_is_as_configured_and_both_kinds_of_address_serve() {
     assert!(server.ready.starts_with("fanfare ready on http://127.0.0.1:"), "{}", server.ready);
     assert_eq!(server.get("/healthz").status, 200);
     server.wait_for_log(" with TLS");
-    let log = server.log();
-    let line = log.lines().find(|line| line.ends_with(" with TLS")).unwrap();
-    let addr = line.split(' ').rev().nth(2).unwrap().parse().unwrap();
+    let addr = secure_addr(&server);
     assert!(Client::new(&[&cert], &[TLS12]).connect(addr, "localhost").is_err());
     let mut stream = Client::new(&[&cert], &[TLS13]).connect(addr, "localhost").unwrap();
     assert_eq!(crate::get(&mut stream, "/healthz").status, 200);
+}
+
+/// Where a server listens with TLS, as it says itself.
+fn secure_addr(server: &Server) -> SocketAddr {
+    server.wait_for_log(" with TLS");
+    let log = server.log();
+    let line = log.lines().find(|line| line.ends_with(" with TLS")).unwrap();
+    line.split(' ').rev().nth(2).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_signal_has_the_files_read_again_and_what_is_wrong_with_them_changes_nothing() {
+    let folder = Folder::new();
+    let old = Cert::write(&folder, "a", "localhost");
+    let flags = ["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--tls-cert", old.cert()];
+    let server = Server::spawn(fanfare(&flags).args(["--tls-key", old.key()]));
+    let addr = secure_addr(&server);
+    let connect = |cert: &Cert| Client::new(&[cert], &[TLS13]).connect(addr, "localhost");
+    let mut stays = connect(&old).unwrap();
+
+    let new = Cert::write(&folder, "a", "localhost");
+    server.signal("HUP");
+    server.wait_for_log("reloaded");
+    assert!(connect(&old).is_err());
+    let mut comes = connect(&new).unwrap();
+    assert_eq!(crate::get(&mut stays, "/healthz").status, 200);
+    assert_eq!(crate::get(&mut comes, "/healthz").status, 200);
+
+    folder.write("a.key", "no key");
+    server.signal("HUP");
+    server.wait_for_log("no private key in it");
+    let mut comes = connect(&new).unwrap();
+    assert_eq!(crate::get(&mut comes, "/healthz").status, 200);
 }

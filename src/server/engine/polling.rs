@@ -122,8 +122,9 @@ impl Worker {
     }
 
     fn polling_no_place(&mut self, asker: &Asker, peer: Peer, reason: Refusal) {
+        let response = full_response(&self.core, peer, reason);
         self.core.own_stats().refused[reason as usize].add(1);
-        self.polling_turn_away(asker, full_response(&self.core, peer, reason));
+        self.polling_turn_away(asker, response);
     }
 
     fn polling_open(&mut self, asker: &Asker, newcomer: Newcomer, out: &mut Outlet) {

@@ -172,8 +172,10 @@ export class Live {
   }
 
   showMemory(stats) {
-    const parts = Object.entries(stats.memoryBytes)
-    const ceiling = stats.memoryCeilingBytes ?? null
+    const { ceiling = null, ...known } = stats.memoryBytes
+    // What the ceiling is for is the process and the kernel together.
+    if (ceiling !== null) known['rss + kernel'] = known.rss + known.kernel
+    const parts = Object.entries(known)
     const full = ceiling ?? Math.max(1, ...parts.map(([, n]) => n))
     this.memory.show(parts, (row, n) => {
       say(row.text, bytes(n))
