@@ -175,7 +175,8 @@ fn write_all(lines: &Receiver<Line>, left_out: &AtomicUsize) {
 /// At most so long, with a mark where the rest was.
 fn shortened(mut text: String) -> String {
     if text.len() > TEXT_BYTES {
-        text.truncate(text.floor_char_boundary(TEXT_BYTES));
+        let end = (0..=TEXT_BYTES).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
         text.push('…');
         text.shrink_to_fit();
     }
