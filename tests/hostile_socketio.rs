@@ -384,6 +384,29 @@ fn floods() {
     check(&server, &rest, "floods");
 }
 
+/// Compared each with each, these would be busy for longer than anybody waits.
+#[test]
+fn lists_of_names_as_long_as_a_message() {
+    let (server, rest) = start("");
+    let mut raw = socket(&server, 4);
+    raw.text(r#"421["register",{"group":"r"}]"#);
+    assert_eq!(next(&mut raw), Got::Text(r#"431[{"ok":true}]"#.to_owned()));
+    let names = (0..160_000).map(|n| if n < 100_000 { "\"r\"".to_owned() } else { format!("\"{n:x}\"") });
+    let list = names.collect::<Vec<_>>().join(",");
+    raw.text(&format!(r#"422["register",{{"group":[{list}]}}]"#));
+    let answer = next(&mut raw);
+    assert!(matches!(&answer, Got::Text(text) if text.contains(r#""code":"too_large""#)), "{answer:?}");
+    raw.text(&format!(r#"423["unRegister",{{"group":[{list}]}}]"#));
+    assert_eq!(next(&mut raw), Got::Text(r#"433[{"ok":true}]"#.to_owned()));
+    // One name as often as it fits is one name.
+    let again = vec!["\"r\""; 200_000].join(",");
+    raw.text(&format!(r#"424["register",{{"group":[{again}]}}]"#));
+    assert_eq!(next(&mut raw), Got::Text(r#"434[{"ok":true}]"#.to_owned()));
+    answers(&mut raw, "long lists");
+    say_goodbye(raw, "long lists");
+    check(&server, &rest, "long lists");
+}
+
 #[test]
 fn whoever_says_nothing_is_let_go() {
     let (server, rest) = start("connect_timeout_ms = 500\n");

@@ -1,9 +1,10 @@
-//! The ceiling on memory: readers that never read cost what it allows, and others nothing.
+//! The ceiling on memory: readers that never read, and senders that never finish, cost what it allows, and others nothing.
 
 mod raw;
 mod support;
 
-use raw::{Got, Raw, Server, upgrade_head};
+use raw::sio::{self, request};
+use raw::{Got, Raw, Server, frames, upgrade_head};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -215,4 +216,41 @@ fn a_flood_for_readers_that_never_read_stays_below_the_ceiling() {
 #[test]
 fn small_messages_and_small_buffers_of_the_kernel() {
     flood(2, 256, "outbox_bytes = 8_000_000\nsend_buffer_bytes = 32_768\n");
+}
+
+/// Messages, requests and packets whose end never comes are shed like what is not read.
+#[test]
+fn what_is_sent_and_not_finished_stays_below_the_ceiling() {
+    const BYTES: usize = 900_000;
+    type Open = fn(&Server, usize) -> Raw;
+    let member: Open = |server, number| server.client(&format!("bizCode=d&clientId=c{number}"));
+    let payload = vec![b'4'; BYTES];
+    let event = raw::frame(frames::TEXT, br#"451-["e",{"_placeholder":true,"num":0}]"#);
+    let attachment = raw::frame(frames::BINARY, &payload);
+    let ways: [(&str, Open, Vec<u8>); 5] = [
+        ("a message", member, raw::frame(frames::TEXT, &payload)),
+        ("fragments", member, raw::frame(frames::BEGIN_BINARY, &payload)),
+        ("a request", |server, _| server.connect(), request("POST", "/api/v1/publish", "", &payload)),
+        ("nobody known", |server, _| sio::websocket(server, 4, ""), raw::frame(frames::TEXT, &payload)),
+        ("an attachment", |server, _| sio::socket(server, 4), [event, attachment].concat()),
+    ];
+    for (name, open, mut bytes) in ways {
+        bytes.pop();
+        let server = Server::start(2, &format!("[limits]\nmemory_bytes = {CEILING}\n"));
+        let mut good = server.client("bizCode=good&clientId=well");
+        let mut all: Vec<Raw> =
+            (0..2 * CEILING as usize / BYTES).map(|number| open(&server, number)).collect();
+        let watched = Watched::start(&server);
+        for (number, raw) in all.iter_mut().enumerate() {
+            // Whoever was reset takes no more.
+            raw.send(&bytes);
+            if number % 32 == 0 {
+                good.heartbeat(name);
+            }
+        }
+        let most = watched.most();
+        println!("{name}: at most {} MiB", most >> 20);
+        assert!(most < CEILING, "{name}: {most} bytes were taken of {CEILING}");
+        good.heartbeat(name);
+    }
 }

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Lines that may wait to be written.
 const WAITING_LINES: usize = 1_024;
+/// The longest text of a line, in bytes: peers choose some of it, and lines that wait are kept.
+const TEXT_BYTES: usize = 2_048;
 /// How long the end of the program waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -41,7 +43,7 @@ impl LogFormat {
 
     /// A record as a line without its end.
     fn line(self, time: impl Display, record: &Record<'_>) -> String {
-        let message = record.args().to_string();
+        let message = shortened(record.args().to_string());
         match self {
             LogFormat::Text => {
                 format!("{time} {:<5} {}: {}", record.level(), record.target(), one_line(&message))
@@ -82,7 +84,7 @@ struct Fields(BTreeMap<String, serde_json::Value>);
 
 impl<'kvs> kv::VisitSource<'kvs> for Fields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        let value = value.to_u64().map_or_else(|| value.to_string().into(), Into::into);
+        let value = value.to_u64().map_or_else(|| shortened(value.to_string()).into(), Into::into);
         self.0.insert(key.to_string(), value);
         Ok(())
     }
@@ -170,6 +172,17 @@ fn write_all(lines: &Receiver<Line>, left_out: &AtomicUsize) {
     }
 }
 
+/// At most so long, with a mark where the rest was.
+fn shortened(mut text: String) -> String {
+    if text.len() > TEXT_BYTES {
+        let end = (0..=TEXT_BYTES).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
+
 /// Peers choose some of what is logged: they do not begin lines of their own, nor do they talk to the terminal.
 fn one_line(text: &str) -> String {
     if !text.contains(char::is_control) {
@@ -212,6 +225,22 @@ mod tests {
             "message": format!("said {hostile}"), "peer": hostile, "code": 401,
         });
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_a_peer_says_does_not_make_a_line_long() {
+        let long = "é".repeat(1 << 20);
+        let fields = [("peer", Value::from_display(&long))];
+        let line = |format: LogFormat| {
+            let mut record = Record::builder();
+            format.line("t", &record.args(format_args!("said {long}")).key_values(&fields).build())
+        };
+        assert!(line(LogFormat::Text).ends_with("éé…") && line(LogFormat::Text).len() < 2_100);
+        let read: serde_json::Value = serde_json::from_str(&line(LogFormat::Json)).unwrap();
+        for field in ["message", "peer"] {
+            let text = read[field].as_str().unwrap();
+            assert!(text.ends_with("éé…") && text.len() < 2_100, "{field}: {} bytes", text.len());
+        }
     }
 
     #[test]

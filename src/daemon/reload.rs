@@ -106,7 +106,7 @@ pub(crate) fn reload(
         .map_err(|error| error.to_string())?;
     // Where it listens does not change.
     loaded
-        .check_exposure(running.addrs(), running.admin_addrs())
+        .check_exposure(running.addrs(), running.tls_addrs(), running.admin_addrs())
         .map_err(|error| format!("while it listens where it does: {error}"))?;
     let rules =
         Rules::read(&loaded.config).map_err(|bad| loaded.bad_value(bad.key, bad.error).to_string())?;

@@ -85,7 +85,7 @@ fn server(config: &Config, live: &Live, events: Sender<Event>, addresses: api::A
         Some(url) => builder.cluster(cluster(url, &config.cluster)),
         None => builder,
     };
-    let builder = crate::events::install(builder, config, &access);
+    let builder = crate::events::install(builder, config, &access, &live.rooms_per_socket);
     let namespaces = crate::events::namespaces(config);
     api::install(builder, live, events, namespaces, config.cluster.required, addresses)
 }

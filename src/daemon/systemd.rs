@@ -60,8 +60,9 @@ impl Passed {
         let used = |passed: Vec<ListenAddr>, configured: &[ListenAddr]| {
             if passed.is_empty() { configured.to_owned() } else { passed }
         };
-        let Config { listen, admin_listen, .. } = &loaded.config;
-        loaded.check_exposure(&used(self.addrs(false), listen), &used(self.addrs(true), admin_listen))
+        let Config { listen, tls, admin_listen, .. } = &loaded.config;
+        let (clients, admin) = (used(self.addrs(false), listen), used(self.addrs(true), admin_listen));
+        loaded.check_exposure(&clients, &tls.listen, &admin)
     }
 
     /// Has the server use them; they take the place of the addresses that are configured for the same people.

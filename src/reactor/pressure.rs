@@ -19,7 +19,7 @@ pub struct Weight {
     pub idle: u64,
     /// What waits in the kernel to be sent, or to be read.
     pub queued: u64,
-    /// What waits in outboxes, shared frames counted for each.
+    /// What waits in outboxes, shared frames counted for each, and where it matters what was received and is not whole.
     pub waiting: u64,
 }
 
@@ -49,7 +49,7 @@ pub struct Pressure {
     /// What is resident of the process.
     process: AtomicU64,
     reactors: Box<[Cells]>,
-    /// What the outboxes of links had that were shed, and is still counted as the process's.
+    /// What links had here that were shed, and is still counted as the process's.
     freeing: AtomicU64,
     level: AtomicU8,
 }
@@ -94,6 +94,12 @@ impl Pressure {
     /// Whether newcomers are refused.
     pub fn refuses(&self) -> bool {
         self.level.load(Ordering::Relaxed) >= Level::Refuse as u8
+    }
+
+    /// Whether newcomers will be refused if the process takes so much.
+    pub(super) fn would_refuse(&self, process: u64) -> bool {
+        self.ceiling()
+            .is_some_and(|ceiling| self.refuses() || process + self.kernel() >= part(ceiling, REFUSE))
     }
 
     /// A reactor has looked, and may have to act.

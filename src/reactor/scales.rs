@@ -1,7 +1,8 @@
-//! What a reactor's links take of the kernel's memory, and who is shed when there is too little.
+//! What a reactor's links take of memory, and who is shed when there is too little: who does not read, and who sends messages
+//! and does not finish them.
 //!
-//! Owns the looks: ten a second where memory has a ceiling, and one whenever as much was sent as the look before left room
-//! for, so that a flood between two looks is bounded by bytes and not by time. What a send takes of the kernel is freed when
+//! Owns the looks: ten a second where memory has a ceiling, and one whenever as much was sent, or received, as the look before
+//! left room for, so that a flood between two looks is bounded by bytes and not by time. What a send takes of the kernel is freed when
 //! the peer has it, or when the connection is reset; closing it is not enough, because the kernel goes on trying.
 
 use super::Handler;
@@ -35,8 +36,10 @@ pub struct Scales {
     /// Tick::NEVER while there is no ceiling.
     pub(super) next: Tick,
     next_trim: Tick,
-    /// What the outboxes had of those that were shed in the last look, in bytes.
+    /// What those had here that were shed in the last look, in bytes.
     freeing: u64,
+    /// What may be received before the next look.
+    room: usize,
     /// Where the next look begins to ask.
     turn: usize,
 }
@@ -58,8 +61,19 @@ impl Scales {
             next: first,
             next_trim: Tick(1),
             freeing: 0,
+            room: usize::MAX,
             turn: 0,
         }
+    }
+
+    /// Whether nothing more should be received before the next look.
+    pub(super) fn is_out_of_room(&self) -> bool {
+        self.room == 0
+    }
+
+    /// So many bytes came.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.room = self.room.saturating_sub(bytes);
     }
 }
 
@@ -68,12 +82,14 @@ impl<H: Handler> Reactor<H> {
     pub(super) fn weigh_if_due(&mut self) {
         let has_ceiling = self.scales.pressure.ceiling().is_some();
         let was_weighed = self.scales.next != Tick::NEVER;
-        let is_time = self.now.tick >= self.scales.next || self.outlet.is_out_of_room();
+        let is_time =
+            self.now.tick >= self.scales.next || self.outlet.is_out_of_room() || self.scales.is_out_of_room();
         if has_ceiling && is_time {
             self.weigh();
         } else if was_weighed && !has_ceiling {
             self.scales.next = Tick::NEVER;
             self.outlet.make_room(usize::MAX);
+            self.scales.room = usize::MAX;
         }
     }
 
@@ -92,27 +108,37 @@ impl<H: Handler> Reactor<H> {
             sys::return_free_memory();
             pressure.end_freeing(std::mem::take(&mut self.scales.freeing));
         }
-        let weight = self.ask_links();
-        let level = pressure.weighed(number, weight, process(&self.scales));
+        let process = process(&self.scales);
+        // Those who send are looked at one by one only if it has come to that.
+        let is_tight = pressure.would_refuse(process);
+        let weight = self.ask_links(is_tight);
+        let level = pressure.weighed(number, weight, process);
         if level == Level::Shed {
             let (queued, waiting) = self.shed(pressure.share_to_free(number));
             pressure.begin_freeing(number, queued, waiting);
             self.scales.freeing = waiting;
+            // While their addresses are known.
+            self.write_notes();
         }
         let headroom = usize::try_from(pressure.headroom()).unwrap_or(usize::MAX);
         // Others send at the same time, and the kernel charges more than the bytes.
-        self.outlet.make_room((headroom / (2 * pressure.reactors())).max(LEAST_ROOM));
+        let room = (headroom / (2 * pressure.reactors())).max(LEAST_ROOM);
+        self.outlet.make_room(room);
+        self.scales.room = room;
     }
 
-    /// What the kernel has charged.
-    fn ask_links(&mut self) -> Weight {
+    /// What the kernel has charged, what waits to be sent and, if it `is_tight`, what was received and is not whole.
+    fn ask_links(&mut self, is_tight: bool) -> Weight {
         let counts = self.outlet.counts();
         let wired = self.outlet.len() as u64 - counts.parked;
         let stride = self.outlet.len().div_ceil(ASKED).max(1);
         let first = self.scales.turn % stride;
         self.scales.turn = self.scales.turn.wrapping_add(1);
-        let (mut asked, mut exact, mut sampled) = (0, 0, 0);
+        let (mut asked, mut exact, mut sampled, mut unfinished) = (0, 0, 0, 0);
         for (number, waiter) in self.outlet.waiters().enumerate() {
+            if is_tight {
+                unfinished += self.handler.unfinished_bytes(waiter.link) as u64;
+            }
             // Those for which the kernel takes no more are all asked, as far as that can be paid for.
             let refused = waiter.refused && asked < ASKED;
             if refused || number % stride == first {
@@ -126,13 +152,18 @@ impl<H: Handler> Reactor<H> {
             }
         }
         let queued = exact + sampled * stride as u64;
-        Weight { idle: wired * IDLE_BYTES, queued, waiting: counts.queued_bytes }
+        Weight { idle: wired * IDLE_BYTES, queued, waiting: counts.queued_bytes + unfinished }
     }
 
-    /// Ends the links with the largest backlogs until so many bytes will be free; how many those are in the kernel, and in
-    /// outboxes.
+    /// Ends the links with the largest backlogs, of either direction, until so many bytes will be free; how many those are in
+    /// the kernel, and here.
     fn shed(&mut self, bytes: u64) -> (u64, u64) {
-        let mut waiters: Vec<(u64, Waiter)> = self.outlet.waiters().map(|waiter| (0, waiter)).collect();
+        // What is here of a link counts as waiting, whichever way it goes.
+        let whole = |waiter: Waiter| {
+            let unfinished = self.handler.unfinished_bytes(waiter.link);
+            (0, Waiter { waiting: waiter.waiting + unfinished, ..waiter })
+        };
+        let mut waiters: Vec<(u64, Waiter)> = self.outlet.waiters().map(whole).collect();
         for (backlog, waiter) in &mut waiters {
             let socket = socket(&self.sockets, waiter.link);
             let unsent = socket.map_or(0, |socket| {

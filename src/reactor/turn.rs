@@ -284,7 +284,7 @@ impl<H: Handler> Reactor<H> {
             self.read_link(link, to_the_end);
             self.make_moves();
             self.flush_if_urgent();
-            if begun.elapsed() > PHASE {
+            if begun.elapsed() > PHASE || self.scales.is_out_of_room() {
                 break;
             }
         }
@@ -319,6 +319,7 @@ impl<H: Handler> Reactor<H> {
             return;
         }
         // A short read means that the kernel had no more; the next byte is another event.
+        self.scales.received(count);
         if count == self.buffer.len() || to_the_end {
             self.outlet.note_ready(link, to_the_end);
         }
@@ -417,7 +418,7 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    fn write_notes(&mut self) {
+    pub(super) fn write_notes(&mut self) {
         for (link, level, text) in self.outlet.take_notes() {
             let socket = self.sockets.get(link.slot as usize).and_then(Option::as_ref);
             let peer = self.outlet.peer(link).or(socket.map(Peer::of)).unwrap_or(Peer::Unknown);

@@ -99,6 +99,11 @@ impl Http {
             stage: Stage::Idle,
         }
     }
+
+    /// What it keeps of requests that are not whole, or not looked at yet.
+    pub(super) fn unfinished_bytes(&self) -> usize {
+        self.session.unfinished_bytes()
+    }
 }
 
 /// What a step of the session leads to.

@@ -344,7 +344,11 @@ impl Worker {
         error: &ConnectError,
         out: &mut Outlet,
     ) {
-        out.note(link, log::Level::Info, || format!("namespace {name:?} refused: {}", error.message));
+        out.note(link, log::Level::Info, || {
+            // Behind a question mark clients of 2.x give their token.
+            let name = name.split('?').next().unwrap_or_default();
+            format!("namespace {name:?} refused: {}", error.message)
+        });
         let data = connect_error_data(revision, &error.message, error.data.as_deref());
         self.socketio_send(link, parser, PacketType::ConnectError, name, &data, out);
     }

@@ -350,15 +350,28 @@ impl Handler for Worker {
         self.run_jobs(out);
     }
 
+    fn unfinished_bytes(&self, link: LinkId) -> usize {
+        match self.sessions.get(link.slot as usize) {
+            Some(Session::Http(http)) => http.unfinished_bytes(),
+            Some(Session::WebSocket(ws)) => ws.session.unfinished_bytes(),
+            Some(Session::Engine(engine)) => {
+                let packet = self.core.sio.at(link.slot).map_or(0, |sio| sio.decoder.unfinished_bytes());
+                engine.ws.unfinished_bytes() + packet
+            }
+            Some(Session::Probe(probe)) => probe.ws.unfinished_bytes(),
+            Some(Session::Gone | Session::Arriving) | None => 0,
+        }
+    }
+
     fn shed(&mut self, link: LinkId, out: &mut Outlet) {
         if matches!(self.sessions.get(link.slot as usize), Some(Session::Arriving)) {
             // It is in the middle of a move, and its wire, with what waits in the kernel, is still another reactor's.
             return;
         }
-        let waiting = out.waiting(link);
+        let (waiting, unfinished) = (out.waiting(link), self.unfinished_bytes(link));
         out.note(link, log::Level::Warn, || {
             format!(
-                "{}: slow consumer, reset to free memory ({waiting} bytes were waiting)",
+                "{}: reset to free memory ({waiting} bytes waited to be read by it, {unfinished} for the rest of its message)",
                 self.name_of(link)
             )
         });

@@ -281,6 +281,11 @@ impl HttpSession {
         self.buffer.len() - self.start - self.taken
     }
 
+    /// What it owns of what has arrived, in bytes.
+    pub fn unfinished_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// What the connection is waiting for.
     pub fn stage(&self) -> Stage {
         match &self.pending {

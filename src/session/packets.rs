@@ -107,6 +107,11 @@ impl Decoder {
         Decoder::default()
     }
 
+    /// What it owns of a packet that waits for attachments, in bytes.
+    pub fn unfinished_bytes(&self) -> usize {
+        self.pending.as_deref().map_or(0, |pending| pending.bytes)
+    }
+
     /// Whether no packet waits for attachments; then nothing is owned.
     pub fn is_idle(&self) -> bool {
         self.pending.is_none()

@@ -117,6 +117,12 @@ impl WebSocket {
         WebSocket { partial: None, ended: false, deflate: true }
     }
 
+    /// What it owns of a message that is not whole, in bytes.
+    pub fn unfinished_bytes(&self) -> usize {
+        let message = self.partial.as_deref().and_then(|partial| partial.message.as_ref());
+        message.map_or(0, Message::capacity)
+    }
+
     /// Whether it owns no memory: nothing is incomplete, nothing is lent out.
     pub fn is_idle(&self) -> bool {
         self.partial.is_none()
@@ -318,6 +324,14 @@ impl Message {
         match self {
             Message::Text(text, carry) => text.len() + carry.carried(),
             Message::Binary(bytes) | Message::Compressed(_, bytes) => bytes.len(),
+        }
+    }
+
+    /// Bytes that it takes.
+    fn capacity(&self) -> usize {
+        match self {
+            Message::Text(text, _) => text.capacity(),
+            Message::Binary(bytes) | Message::Compressed(_, bytes) => bytes.capacity(),
         }
     }
 

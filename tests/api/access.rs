@@ -164,6 +164,20 @@ fn without_a_key_pages_of_other_sites_are_kept_out() {
     // A name that points here may be anybody's.
     assert_eq!(http.request("POST", "/api/v1/publish", &[("Origin", "http://test")], MESSAGE).status, 403);
     assert_eq!(client.next(), r#"{"msgId":null,"mode":300,"content":1}"#);
+    // Nor is a page that need not say so because such a name is its own: its requests are of the same origin.
+    for (host, status) in
+        [("evil.example:3000", 403), ("evil.example.", 403), ("127.0.0.1:3000", 200), ("test", 200)]
+    {
+        for path in ["/api/v1/stats", "/metrics"] {
+            http.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+            assert_eq!(http.answer(false).status, status, "{path} {host}");
+        }
+    }
+    let folder = Folder::new();
+    let open = Server(support::Server::configured(&folder.write("open.toml", "open = true\n")));
+    let mut any = open.http();
+    any.send(b"GET /metrics HTTP/1.1\r\nHost: fanfare.example\r\n\r\n");
+    assert_eq!(any.answer(false).status, 200, "that was meant");
     // Whoever has the key may be any page.
     let keyed = Server::start_with_key(1, "k-1");
     let headers = [("Origin", "https://evil.example"), ("Authorization", "Bearer k-1")];

@@ -19,7 +19,7 @@ fn secrets_may_come_from_files_and_are_not_shown() {
     let secret = folder.write("secret", "very-secret-0123456789abcdef0123456789");
     let config = format!(
         "[auth]\ntoken_file = \"{}\"\n[auth.jwt]\nsecret_file = \"{}\"\n[auth.webhook]\n\
-         url = \"http://user:very-secret@127.0.0.1:1/x\"\n[api]\nkeys = [\"read:very-secret\"]\nkey = \"very-secret\"\n",
+         url = \"http://user:very-secret@127.0.0.1:1/x?key=very-secret\"\n[api]\nkeys = [\"read:very-secret\"]\nkey = \"very-secret\"\n",
         token.display(),
         secret.display()
     );
@@ -32,7 +32,7 @@ fn secrets_may_come_from_files_and_are_not_shown() {
         "# secret is in secret_file",
         "key = \"***\"",
         "keys = [\"read:***\"]",
-        "url = \"http://***@127.0.0.1:1/x\"",
+        "url = \"http://***@127.0.0.1:1/x?***\"",
     ] {
         assert!(shown.contains(part), "{part} is not in {shown}");
     }

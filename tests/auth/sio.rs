@@ -172,6 +172,29 @@ fn claims_say_who_it_is_and_where_it_may_be() {
 }
 
 #[test]
+fn nobody_listens_in_by_the_name_of_a_socket() {
+    let running = Running::new(Folder::new(), "");
+    let enter = || {
+        let mut sio = Sio::open(&running);
+        sio.ws.send("40");
+        let id: Value = serde_json::from_str(sio.ws.text().strip_prefix("40").unwrap()).unwrap();
+        (sio, id["sid"].clone())
+    };
+    let ((mut victim, id), (mut thief, own), (mut sender, _)) = (enter(), enter(), enter());
+    for payload in [json!({ "group": id }), json!({ "user": id }), json!({ "user": "t", "group": ["g", id] })]
+    {
+        assert_eq!(code(&thief.ask("register", &payload)), "not_allowed", "{payload}");
+    }
+    // Its own is no secret to it, and what only looks like an id is a name.
+    for name in [own, json!("AAAAAAAAAAAAAAAAAAAA")] {
+        assert_eq!(thief.ask("register", &json!({ "user": name })), json!({ "ok": true }));
+    }
+    let info = json!({ "roomName": id, "eventName": "e", "text": 1 });
+    assert_eq!(sender.ask("broadcastInfo", &info), json!({ "ok": true, "delivered": 1 }));
+    assert_eq!(victim.ws.text(), r#"42["e",1]"#);
+}
+
+#[test]
 fn a_token_that_ends_disconnects_and_a_newer_one_prolongs() {
     let running = with_secret("");
     let secret = Signer::secret(SECRET);

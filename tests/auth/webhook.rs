@@ -54,7 +54,7 @@ fn what_is_no_clear_yes_is_a_no() {
         hook.answers(answer(status, &json!({})));
         assert_eq!(running.knock(&target), unavailable(), "{status}");
     }
-    for body in ["", "yes", "[]", "{", r#"{"rooms":5}"#, r#"{"expires_s":"60"}"#] {
+    for body in ["", "yes", "[]", "{", r#"{"rooms":5}"#, r#"{"expires_s":"60"}"#, r#"{"allow":false}"#] {
         hook.answers(move |_| (200, body.to_owned()));
         assert_eq!(running.knock(&target), unavailable(), "{body}");
     }

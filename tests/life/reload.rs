@@ -137,6 +137,29 @@ fn whoever_is_let_in_by_a_secret_cannot_lose_it_while_others_can_come() {
 }
 
 #[test]
+fn nor_while_they_can_come_over_tls() {
+    let folder = Folder::new();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let cert = folder.write("cert.pem", &made.cert.pem());
+    let key = folder.write("key.pem", &made.signing_key.serialize_pem());
+    let secrets = "[auth]\ntoken = \"t\"\n[api]\nkey = \"k\"\n";
+    let tls = format!(
+        "[tls]\nlisten = \"0.0.0.0:0\"\ncert = \"{}\"\nkey = \"{}\"\n",
+        cert.display(),
+        key.display()
+    );
+    let local = "listen = \"127.0.0.1:0\"\n";
+    let path = folder.write("fanfare.toml", &format!("{local}{secrets}{tls}"));
+    let mut server = Server::spawn(&mut fanfare(&["-c", path.to_str().unwrap()]));
+    folder.write("fanfare.toml", local);
+    server.signal("HUP");
+    server.wait_for_log("not reloaded, everything stays as it is: while it listens where it does:");
+    assert_eq!(server.try_ws(CLIENT).err().unwrap().status, 401);
+    server.signal("INT");
+    server.wait();
+}
+
+#[test]
 fn a_hundred_reloads_under_load_lose_nothing() {
     const MEMBERS: usize = 12;
     const MESSAGES: usize = 3_000;

@@ -221,6 +221,12 @@ impl<'a> Socket<'a> {
         self.cx.core.hub.is_member(self.link.slot, self.name, room)
     }
 
+    /// Whether a name is the id of another socket of its namespace on this server, which is there or was: in that room
+    /// somebody else is alone. Ids of other nodes cannot be told from names.
+    pub fn is_other_id(&self, name: &str) -> bool {
+        self.cx.core.place_of(self.name, name).is_some() && self.id() != name
+    }
+
     /// Its rooms, without the one that is its id.
     pub fn rooms(&self) -> impl Iterator<Item = &str> {
         let name = self.name;

@@ -6,7 +6,7 @@
 
 use super::asking::agent;
 use super::jwt::KeySet;
-use crate::config::without_user;
+use crate::config::without_secrets;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -105,7 +105,7 @@ impl Jwks {
 
 fn keep_fresh(url: &str, refresh: Duration, state: &RwLock<State>, waiting: &Waiting, woken: &Receiver<()>) {
     let agent = agent(TIMEOUT, 1);
-    let shown = without_user(url);
+    let shown = without_secrets(url);
     loop {
         let failed = match fetch(&agent, url) {
             Ok(keys) => {

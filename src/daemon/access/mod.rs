@@ -156,7 +156,7 @@ impl Rules {
             claims: jwt.claims.clone(),
             leeway_ms: u64::from(jwt.leeway_s) * 1_000,
             webhook: webhook.url.as_deref().map(|url| Webhook::new(url, webhook)),
-            origins: Origins::new(&config.origins, &config.admin_listen),
+            origins: Origins::new(&config.origins, &config.admin_listen, config.open),
             publish: client_publish.clone(),
             api_keys: ApiKeys::new(api_keys.iter().chain(&everything)),
             connections_per_user: *connections_per_user,

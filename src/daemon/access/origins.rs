@@ -9,15 +9,17 @@ pub(super) struct Origins {
     allowed: Vec<String>,
     /// The ports of the addresses for operators, whose first page may connect to those for clients.
     admin_ports: Vec<u16>,
+    /// Whoever reaches the server is meant to.
+    open: bool,
 }
 
 impl Origins {
-    pub(super) fn new(allowed: &[String], admin: &[ListenAddr]) -> Origins {
+    pub(super) fn new(allowed: &[String], admin: &[ListenAddr], open: bool) -> Origins {
         let port = |addr: &ListenAddr| match addr {
             ListenAddr::Tcp(addr) => Some(addr.port()),
             _ => None,
         };
-        Origins { allowed: allowed.to_vec(), admin_ports: admin.iter().filter_map(port).collect() }
+        Origins { allowed: allowed.to_vec(), admin_ports: admin.iter().filter_map(port).collect(), open }
     }
 
     /// Whether there are any that are allowed, so that others are not.
@@ -36,8 +38,14 @@ impl Origins {
         Err(Response::error(403, "forbidden", "this origin is not allowed"))
     }
 
-    /// Whether a page may use the HTTP API where no key is configured: a browser would let it do that from anywhere.
+    /// Whether a request may use the HTTP API where no key is configured. A browser would let pages do that from anywhere:
+    /// those that say where they come from, and those that need not, because the name of their own site was made to mean
+    /// this machine.
     pub(super) fn check_keyless(&self, request: &Request<'_>) -> Result<(), Response> {
+        if !self.open && request.header("host").is_some_and(is_public_name) {
+            let message = "this host name is not allowed without an API key, or --open";
+            return Err(Response::error(403, "forbidden", message));
+        }
         match request.header("origin") {
             Some(origin) if !self.is_own(origin, request.header("host")) => {
                 Err(Response::error(403, "forbidden", "this origin is not allowed without an API key"))
@@ -74,6 +82,13 @@ fn split_port(host: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+/// A name that somebody may own and point anywhere: there are dots in it, and it is no address.
+fn is_public_name(host: &[u8]) -> bool {
+    let name = split_port(host).0;
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    name.contains(&b'.') && !is_local_name(name)
+}
+
 /// An address or `localhost`, with or without a port: names that no other site can make its own, as it can by
 /// pointing a name of its own at this machine.
 fn is_local_name(host: &[u8]) -> bool {
@@ -98,14 +113,35 @@ mod tests {
             assert!(!none.is_own(origin.as_bytes(), Some(foreign.as_bytes())), "{foreign}");
         }
         assert!(!none.is_own(b"http://127.0.0.1:1", Some(b"127.0.0.1:2")));
-        let some = Origins::new(&["https://a.example".to_owned()], &[]);
+        let some = Origins::new(&["https://a.example".to_owned()], &[], false);
         assert!(some.is_own(b"https://A.example", Some(b"b.example")));
         assert!(!some.is_own(b"https://b.example", Some(b"b.example")));
     }
 
     #[test]
+    fn a_name_that_can_be_bought_is_public() {
+        for host in
+            ["evil.example", "evil.example:3000", "evil.example.:80", "127.0.0.1.evil.example", "a.localhost"]
+        {
+            assert!(is_public_name(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:3000",
+            "[::ffff:192.0.2.1]:80",
+            "[::1]",
+            "localhost",
+            "localhost.:1",
+            "fanfare:3000",
+            "",
+        ] {
+            assert!(!is_public_name(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
     fn the_page_for_operators_is_one_of_ours() {
-        let origins = Origins::new(&[], &["127.0.0.1:3001".parse().unwrap()]);
+        let origins = Origins::new(&[], &["127.0.0.1:3001".parse().unwrap()], false);
         assert!(origins.is_own(b"http://127.0.0.1:3001", Some(b"127.0.0.1:3000")));
         assert!(origins.is_own(b"http://localhost:3001", Some(b"localhost:3000")));
         for (origin, host) in [

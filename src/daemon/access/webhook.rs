@@ -7,7 +7,7 @@ use super::asking::agent;
 use super::crypto::digest_of;
 use super::grant::{ClaimNames, Grant};
 use super::{Refused, unix_ms};
-use crate::config::without_user;
+use crate::config::without_secrets;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, VecDeque};
@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const WAITING: usize = 1_024;
 /// The longest answer, in bytes.
 const ANSWER_BYTES: u64 = 64 << 10;
+/// What an answer may say.
+const ANSWER: [&str; 5] = ["user", "groups", "rooms", "publish", "expires_s"];
 /// How many answers are remembered.
 const REMEMBERED: usize = 65_536;
 /// The longest time that a connection can be allowed for, in seconds: 100 years.
@@ -99,7 +101,7 @@ impl Webhook {
         let answers = (!hold.is_zero()).then(|| Mutex::new(Answers::new(hold)));
         let timeout = Duration::from_millis(config.timeout_ms.into());
         let fails = AtomicBool::new(false);
-        let line = Line { url: url.to_owned(), shown: without_user(url), timeout, answers, fails };
+        let line = Line { url: url.to_owned(), shown: without_secrets(url), timeout, answers, fails };
         Webhook {
             jobs,
             waiting: Mutex::new(Some(waiting)),
@@ -219,6 +221,10 @@ impl Line {
 fn read(body: &str) -> Result<Grant, String> {
     let answer: Map<String, Value> =
         serde_json::from_str(body).map_err(|error| format!("its answer is no JSON object: {error}"))?;
+    // Something like "allowed": false must not be taken for a yes.
+    if let Some(unknown) = answer.keys().find(|name| !ANSWER.contains(&name.as_str())) {
+        return Err(format!("{unknown:?}: expected nothing but {}", ANSWER.join(", ")));
+    }
     let names = ClaimNames { user: "user".to_owned(), ..ClaimNames::default() };
     let mut grant = Grant::read(&answer, &names)?;
     grant.until_unix_ms = match answer.get("expires_s") {
@@ -274,9 +280,17 @@ mod tests {
         assert_eq!((grant.user.as_deref(), grant.groups.len()), (Some("ann"), 1));
         assert!(grant.until_unix_ms.is_some_and(|until| until > unix_ms() + 50_000));
         assert_eq!(read("{}").unwrap(), Grant::default());
-        for bad in
-            ["", "null", "[]", "true", r#"{"expires_s":"60"}"#, r#"{"expires_s":-1}"#, r#"{"rooms":5}"#]
-        {
+        for bad in [
+            "",
+            "null",
+            "[]",
+            "true",
+            r#"{"expires_s":"60"}"#,
+            r#"{"expires_s":-1}"#,
+            r#"{"rooms":5}"#,
+            r#"{"allow":false}"#,
+            r#"{"user":"ann","error":"x"}"#,
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert!(read(r#"{"expires_s":18446744073709551615}"#).is_ok());

@@ -14,7 +14,7 @@ mod tls;
 pub(crate) use auth::AuthConfig;
 pub(crate) use drain::{DrainConfig, LONGEST_S as LONGEST_DRAIN_S};
 pub(crate) use keys::{Key, keys};
-pub(crate) use slot::{Value, without_user};
+pub(crate) use slot::{Value, without_secrets};
 pub(crate) use socketio::{Cors, Parser, SocketIoConfig, Transport};
 #[cfg(feature = "tls")]
 pub(crate) use tls::MinVersion;
@@ -241,7 +241,8 @@ pub(crate) fn load(
     loaded.settle_listen();
     loaded.check_addresses()?;
     loaded.check_tls()?;
-    loaded.check_exposure(&loaded.config.listen, &loaded.config.admin_listen)?;
+    let Config { listen, tls, admin_listen, .. } = &loaded.config;
+    loaded.check_exposure(listen, &tls.listen, admin_listen)?;
     loaded.check_rates()?;
     loaded.check_socketio()?;
     loaded.check_auth()?;
@@ -295,18 +296,18 @@ impl Loaded {
         ConfigError::BadValue(origin.clone(), key.to_owned(), error)
     }
 
-    /// Nobody is let in from elsewhere by an oversight, where it listens on these addresses, and with TLS where that is
-    /// configured.
+    /// Nobody is let in from elsewhere by an oversight, where it listens on these addresses: for clients, for clients with
+    /// TLS, and for operators.
     ///
     /// # Errors
     /// What is missing.
     pub(crate) fn check_exposure(
         &self,
         listen: &[ListenAddr],
+        tls_listen: &[ListenAddr],
         admin_listen: &[ListenAddr],
     ) -> Result<(), ConfigError> {
-        let Config { open, tls, .. } = &self.config;
-        let open = *open;
+        let open = self.config.open;
         let (knows_clients, has_key) = (self.config.has_client_auth(), self.config.has_api_key());
         let exposed = |listen: &[ListenAddr]| listen.iter().find(|addr| !addr.is_local()).cloned();
         if let (Some(addr), false, false) = (exposed(admin_listen), has_key, open) {
@@ -320,7 +321,7 @@ impl Loaded {
             (false, true) => "auth.token (--token) too",
             (true, false) => "api.key (--api-key) too",
         };
-        match (exposed(listen), exposed(&tls.listen)) {
+        match (exposed(listen), exposed(tls_listen)) {
             (Some(addr), _) => Err(self.exposed("listen", addr, missing.to_owned())),
             (None, Some(addr)) => Err(self.exposed("tls.listen", addr, missing.to_owned())),
             (None, None) => Ok(()),

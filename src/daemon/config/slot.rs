@@ -297,6 +297,8 @@ impl Slot<'_> {
             (Slot::Redis(one), Slot::Redis(other)) => one == other,
             (Slot::ApiKeys(one), Slot::ApiKeys(other)) => one == other,
             (Slot::HttpUrl(one), Slot::HttpUrl(other)) => one == other,
+            (Slot::HttpUrl(one), Slot::HttpUrl(other)) => one == other,
+            (Slot::ApiKeys(one), Slot::ApiKeys(other)) => one == other,
             (one, other) => one.show() == other.show(),
         }
     }
@@ -329,7 +331,7 @@ impl Slot<'_> {
                 list(at.iter().map(ListenAddr::to_string).collect())
             }
             Slot::Path(at) | Slot::Prefix(at) | Slot::Name(at) => text(at),
-            Slot::HttpUrl(at) => text(&without_user(at.as_ref()?)),
+            Slot::HttpUrl(at) => text(&without_secrets(at.as_ref()?)),
             Slot::PublishRules(None) => text("all"),
             Slot::PublishRules(Some(rules)) if rules.is_empty() => text("none"),
             Slot::PublishRules(Some(rules)) => list(rules.iter().map(Rule::to_string).collect()),
@@ -375,13 +377,14 @@ fn is_http_url(text: &str) -> bool {
         && rest.is_some_and(|rest| !rest.starts_with(['/', '?', ':']) && !rest.is_empty())
 }
 
-/// A URL may have a user and a password in front of its host.
-pub(crate) fn without_user(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let host_end = rest.find(['/', '?']).unwrap_or(rest.len());
+/// A URL may have a user and a password in front of its host, and a key in its query.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?***"));
+    let Some((scheme, rest)) = url.split_once("://") else { return format!("{url}{query}") };
+    let host_end = rest.find('/').unwrap_or(rest.len());
     match rest[..host_end].rfind('@') {
-        Some(at) => format!("{scheme}://***{}", &rest[at..]),
-        None => url.to_owned(),
+        Some(at) => format!("{scheme}://***{}{query}", &rest[at..]),
+        None => format!("{url}{query}"),
     }
 }
 

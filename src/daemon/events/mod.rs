@@ -17,7 +17,9 @@ use fanfare::socketio::{
 use fanfare::{Builder, JoinError, Request};
 use payload::{Info, Names};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The namespace of this application.
 pub(crate) const NAMESPACE: &str = "/";
@@ -50,7 +52,12 @@ pub(crate) fn namespaces(config: &Config) -> Vec<String> {
 }
 
 /// Adds the Socket.IO server.
-pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -> Builder {
+pub(crate) fn install(
+    builder: Builder,
+    config: &Config,
+    access: &Arc<Access>,
+    rooms_per_socket: &Arc<AtomicUsize>,
+) -> Builder {
     let settings = &config.socketio;
     let parser_of = |name: &str| {
         let packed = settings.parser == config::Parser::Msgpack
@@ -61,9 +68,12 @@ pub(crate) fn install(builder: Builder, config: &Config, access: &Arc<Access>) -
         entry::guard(Namespace::new(name).parser(parser_of(name)), access)
             .on_rate_limited(|socket, event| refuse(socket, event, &Fault::rate_limited()))
     };
-    let publishing = access.clone();
+    let (publishing, rooms_per_socket) = (access.clone(), rooms_per_socket.clone());
     let main = guarded(NAMESPACE)
-        .on("register", |socket, event| answer(socket, event, register))
+        .on("register", move |socket, event| {
+            let most = rooms_per_socket.load(Ordering::Relaxed);
+            answer(socket, event, |socket, names| register(socket, names, most))
+        })
         .on("unRegister", |socket, event| answer(socket, event, un_register))
         .on("broadcastInfo", move |socket, event| broadcast_info(&publishing, socket, event));
     let socketio = SocketIo::new(engine(config, access))
@@ -127,7 +137,7 @@ fn engine(config: &Config, access: &Arc<Access>) -> EngineOptions {
 fn answer(
     socket: &mut Socket<'_>,
     event: &mut Event<'_>,
-    act: fn(&mut Socket<'_>, &Names) -> Result<(), Fault>,
+    act: impl FnOnce(&mut Socket<'_>, &Names) -> Result<(), Fault>,
 ) -> Result<(), Error> {
     let done = Names::read(event).and_then(|names| act(socket, &names));
     answer_with(socket, event, done)
@@ -152,8 +162,17 @@ fn tell(
     }
 }
 
-/// All of it or nothing.
-fn register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
+/// All of it or nothing, of as many groups as one connection may be in.
+fn register(socket: &mut Socket<'_>, names: &Names, most: usize) -> Result<(), Fault> {
+    let too_many = || Fault::too_large("these are more rooms than one connection may be in");
+    // Before they are looked at one by one.
+    if names.groups.len() > most {
+        return Err(too_many());
+    }
+    // What is sent to somebody's id is for nobody else.
+    if names.groups.iter().chain(&names.user).any(|name| socket.is_other_id(name)) {
+        return Err(Fault::not_allowed("the id of another socket is no name for a user or a group"));
+    }
     if let Some(grant) = socket.get::<Grant>() {
         if names.user.as_ref().is_some_and(|user| !grant.may_be(user)) {
             return Err(Fault::not_allowed("user: the token is not for this one"));
@@ -163,7 +182,7 @@ fn register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
             return Err(Fault::not_allowed("group: not all of these may be joined"));
         }
     }
-    let known: Vec<&String> = names.groups.iter().filter(|group| socket.is_in(group)).collect();
+    let known: HashSet<&String> = names.groups.iter().filter(|group| socket.is_in(group)).collect();
     let result = socket.join(&names.groups);
     let result = result.and_then(|_| names.user.as_deref().map_or(Ok(()), |user| socket.claim(user)));
     result.map_err(|error| {
@@ -172,7 +191,7 @@ fn register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
         }
         match error {
             JoinError::BadName => Fault::bad_request(error.to_string()),
-            JoinError::TooManyRooms => Fault::too_large("these are more rooms than one connection may be in"),
+            JoinError::TooManyRooms => too_many(),
         }
     })
 }
@@ -183,11 +202,10 @@ fn un_register(socket: &mut Socket<'_>, names: &Names) -> Result<(), Fault> {
     {
         socket.release();
     }
-    for group in &names.groups {
-        // A group that has the name of the user stays the user.
-        if socket.claimed() != Some(group) {
-            socket.leave(group);
-        }
+    let user = socket.claimed().map(str::to_owned);
+    // A group that has the name of the user stays the user.
+    for group in names.groups.iter().filter(|group| user.as_ref() != Some(*group)) {
+        socket.leave(group);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use fanfare::NAME_BYTES;
 use fanfare::socketio::{ArgRef, ArgsRef, Event, is_reserved};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 
 /// Why an event is not acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub(crate) fn check_event(field: &str, name: &str) -> Result<(), Fault> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Names {
     pub(super) user: Option<String>,
+    /// Each once.
     pub(super) groups: Vec<String>,
 }
 
@@ -75,7 +77,7 @@ impl Names {
     fn parse(payload: &str) -> Result<Names, Fault> {
         let fields: NameFields<'_> = parse(payload)?;
         let user: Option<String> = fields.user.map(|user| string("user", user)).transpose()?;
-        let groups: Vec<String> = match fields.group.map(RawValue::get) {
+        let mut groups: Vec<String> = match fields.group.map(RawValue::get) {
             None => Vec::new(),
             Some(list) if list.starts_with('[') => serde_json::from_str(list)
                 .map_err(|_| Fault::bad_request("group: expected a string or an array of strings"))?,
@@ -90,6 +92,8 @@ impl Names {
         }
         user.iter().try_for_each(|user| check_name("user", user))?;
         groups.iter().try_for_each(|group| check_name("group", group))?;
+        let mut seen = HashSet::new();
+        groups.retain(|group| seen.insert(group.clone()));
         Ok(Names { user, groups })
     }
 }
@@ -162,6 +166,7 @@ mod tests {
         assert_eq!(Names::parse(r#"{"group":"g"}"#), names(None, &["g"]));
         assert_eq!(Names::parse(r#"{"group":["g","h"],"user":"ü"}"#), names(Some("ü"), &["g", "h"]));
         assert_eq!(Names::parse(r#"{"group":[]}"#), names(None, &[]));
+        assert_eq!(Names::parse(r#"{"group":["g","h","g","g"]}"#), names(None, &["g", "h"]));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustix::net::{self, RecvFlags};
 impl<H: Handler> Reactor<H> {
     /// Reads a link that has a tunnel and is not ending.
     pub(super) fn read_tunnel(&mut self, link: LinkId, to_the_end: bool) {
-        let Reactor { sockets, buffer, outlet, tunnels, .. } = self;
+        let Reactor { sockets, buffer, outlet, tunnels, scales, .. } = self;
         let Some(Some(socket)) = sockets.get(link.slot as usize) else { return };
         let Some(tunnel) = tunnels.by_slot.get_mut(link.slot) else { return };
         let kept = tunnel.kept().len();
@@ -25,6 +25,7 @@ impl<H: Handler> Reactor<H> {
         if count == 0 {
             return self.heard(link, true);
         }
+        scales.received(count);
         if kept + count == buffer.len() || to_the_end {
             outlet.note_ready(link, to_the_end);
         }
