@@ -108,7 +108,8 @@
 //! ```
 //!
 //! Whether a client may come in can be decided there, too: [`Admission::later`],
-//! [`Namespace::middleware_later`](socketio::Namespace::middleware_later).
+//! [`Namespace::middleware_later`](socketio::Namespace::middleware_later). Whoever has to change the socket itself when it is
+//! done takes its [`WayBack`] along ([`socketio::WayBack`]).
 //!
 //! A reactor has a descriptor table of its own: a file or a socket that another thread opened does not exist there under
 //! its number. Handlers leave I/O to other threads (the standard three descriptors are kept).
@@ -206,7 +207,7 @@ pub use app::{
     Admission, BadQuery, CloseCause, ClusterStats, Context, Cors, DeliveryReport, Drain, Endpoint,
     EngineOptions, Files, FilesError, Gone, Handle, JoinError, Memory, Message, Moved, NodeAnswer, Params,
     Query, ReactorStats, Refusal, Reply, Request, Responder, Rooms, SlowLink, SlowSocket, Socket, Stats, To,
-    Transport, UpgradeDecision, Via, View, reply,
+    Transport, UpgradeDecision, Via, View, WayBack, reply,
 };
 pub use base::compression::Compression;
 pub use base::limits::Limits;

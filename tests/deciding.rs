@@ -125,8 +125,8 @@ fn who_waits_is_not_in_the_namespace() {
     drop(next());
     assert_eq!(ws.text(), r#"44{"message":"internal error"}"#);
 
-    // Whoever speaks to it, or asks again, breaks the protocol; what is decided then is for nobody.
-    for packet in [r#"42["e"]"#, "40", "41", "430[]"] {
+    // Whoever speaks to it breaks the protocol; what is decided then is for nobody.
+    for packet in [r#"42["e"]"#, "41", "430[]"] {
         let mut ws = server.websocket(EIO4, "");
         ws.send("40");
         let decision = next();
@@ -149,6 +149,76 @@ fn who_waits_is_not_in_the_namespace() {
     drop(gone);
     decision.allow_with(&handle, |_| ());
     echoes(&mut ws);
+}
+
+#[test]
+fn who_asks_again_while_it_waits_is_asked_about_once() {
+    let (main, next) = handing_out(Namespace::new("/"));
+    let (held, asked) = handing_out(Namespace::new("/held"));
+    let server = serve(1, |socketio| socketio.namespace(main).namespace(held).namespace(open()));
+    let handle = server.handle();
+    let mut ws = server.websocket(EIO4, "");
+    for packet in ["40", "40", "40/held,{}", r#"40{"other":1}"#, "40/held,"] {
+        ws.send(packet);
+    }
+    let (main, held) = (next(), asked());
+    enter_open(&mut ws);
+    main.allow(&handle);
+    assert!(ws.text().starts_with("40{"));
+    held.refuse(&handle, ConnectError::new("no"));
+    assert_eq!(ws.text(), r#"44/held,{"message":"no"}"#);
+    echoes(&mut ws);
+    // Whoever was refused may ask again.
+    ws.send("40/held,");
+    asked().allow(&handle);
+    assert!(ws.text().starts_with("40/held,{"));
+    // Who is in is in, and breaks the protocol.
+    ws.send("40");
+    assert_eq!(ws.recv(), Received::Close(1005, String::new()));
+}
+
+#[test]
+fn who_is_decided_on_at_once_does_not_wait() {
+    let main = Namespace::new("/").middleware_later(|socket, connecting, decision| {
+        match connecting.query("by").as_deref() {
+            Some("refusal") => decision.refuse(socket.context(), ConnectError::new("no")),
+            Some("panic") => {
+                decision.allow(socket.context());
+                assert!(std::hint::black_box(false), "told to");
+            }
+            Some("handle") => {
+                let handle = socket.context().handle();
+                decision.allow(&handle);
+            }
+            _ => decision.allow_with(socket.context(), |socket| {
+                socket.set(1u32);
+            }),
+        }
+    });
+    let main = main.on("kept", |socket, event| {
+        let kept = socket.get::<u32>().copied();
+        event.ack(socket, kept)
+    });
+    let mut server = serve(1, |socketio| socketio.namespace(main).namespace(open()));
+    let connect = |by: &str| {
+        let mut ws = server.websocket(&format!("{EIO4}&by={by}"), "");
+        enter_open(&mut ws);
+        // Whatever comes behind finds it connected, or not.
+        ws.send("40");
+        ws
+    };
+    let mut ws = connect("context");
+    ws.send(r#"420["kept"]"#);
+    assert!(ws.text().starts_with("40{"));
+    assert_eq!(ws.text(), "430[1]");
+    for (by, message) in [("refusal", "no"), ("panic", "internal error")] {
+        let mut ws = connect(by);
+        assert_eq!(ws.text(), format!(r#"44{{"message":"{message}"}}"#));
+        echoes(&mut ws);
+    }
+    let mut ws = connect("handle");
+    assert!(ws.text().starts_with("40{"));
+    server.panics = 1;
 }
 
 #[test]

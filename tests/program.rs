@@ -294,8 +294,8 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     assert_eq!(
         error("reactors = 1\n\n[limits]\nmesage_bytes = 5\n"),
         ":4: limits.mesage_bytes: unknown key, expected one of message_bytes, outbox_bytes, handshake_s, idle_s, \
-         connections, head_bytes, rooms_per_socket, connections_per_ip, messages_per_s, messages_burst, accepts_per_s, \
-         memory_bytes, send_buffer_bytes"
+         connections, head_bytes, rooms_per_socket, connections_per_ip, connections_per_user, messages_per_s, \
+         messages_burst, accepts_per_s, memory_bytes, send_buffer_bytes"
     );
     assert_eq!(
         error("listne = \"127.0.0.1:1\"\n"),
@@ -354,6 +354,7 @@ fn errors_of_the_file_name_file_line_key_and_what_was_expected() {
     );
     range("memory_bytes", "\"4 GiB\"", "0 to 1125899906842624");
     range("connections_per_ip", "-1", "0 to 4294967296");
+    range("connections_per_user", "4294967297", "0 to 4294967296");
     range("message_bytes", "0", "1 to 1073741824");
     range("message_bytes", "1073741825", "1 to 1073741824");
     range("outbox_bytes", "-1", "1 to 1073741824");

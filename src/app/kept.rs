@@ -31,6 +31,11 @@ impl Kept {
         self.0.insert(slot, values);
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn trim(&mut self) {
         self.0.shrink_to_fit();
     }

@@ -27,6 +27,7 @@ pub mod socketio;
 mod stats;
 mod transfer;
 mod upgrading;
+mod way_back;
 
 pub use context::Context;
 pub use drain::Drain;
@@ -45,6 +46,7 @@ pub use slow::{SlowLink, SlowSocket};
 pub use socket::{JoinError, Socket};
 pub use stats::{ClusterStats, Memory, Moved, ReactorStats, Refusal, Stats};
 pub use upgrading::UpgradeDecision;
+pub use way_back::WayBack;
 
 pub(crate) use alarms::{Alarm, PLAIN};
 pub(crate) use cluster::{Answered, Back, Cluster, Gateway, Order};

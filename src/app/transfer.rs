@@ -12,6 +12,7 @@ use crate::hub::{Berth, Recipients};
 use crate::reactor::outlet::Unsent;
 use crate::wire::dialect::Dialect;
 use std::any::Any;
+use std::collections::HashMap;
 
 /// Where publishes come from, each in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +88,17 @@ struct Group {
 
 /// The moves that a reactor has part in.
 #[derive(Debug, Default)]
-pub(crate) struct Transfers(Vec<Group>);
+pub(crate) struct Transfers {
+    groups: Vec<Group>,
+    /// How many will come back to a slot, and are to find its socket: it does not move.
+    held: HashMap<u32, u32>,
+}
 
 impl Transfers {
     /// A move begins here.
     pub(crate) fn begin(&mut self, id: TransferId, slots: impl Iterator<Item = u32>, leaving: bool) {
         let slots = slots.fold(Recipients::None, |slots, slot| slots.union(Recipients::One(slot)));
-        self.0.push(Group { id, slots, leaving, switched: Sources::default() });
+        self.groups.push(Group { id, slots, leaving, switched: Sources::default() });
     }
 
     /// A socket is not, or no more, one that moves.
@@ -105,7 +110,7 @@ impl Transfers {
 
     /// The move is over here.
     pub(crate) fn end(&mut self, id: TransferId) {
-        self.0.retain(|group| group.id != id);
+        self.groups.retain(|group| group.id != id);
     }
 
     /// A source has switched. Who has by now; nothing if the move is over.
@@ -118,20 +123,46 @@ impl Transfers {
     /// Those to whom this reactor delivers what comes from a source.
     #[inline]
     pub(crate) fn sift(&self, source: Source, recipients: Recipients) -> Recipients {
-        if self.0.is_empty() { recipients } else { self.without_others(source, recipients) }
+        if self.groups.is_empty() { recipients } else { self.without_others(source, recipients) }
     }
 
     #[cold]
     fn without_others(&self, source: Source, recipients: Recipients) -> Recipients {
         let elsewhere = |group: &&Group| group.switched.contains(source) == group.leaving;
-        self.0.iter().filter(elsewhere).fold(recipients, |left, group| {
+        self.groups.iter().filter(elsewhere).fold(recipients, |left, group| {
             // A difference copies the set, which then is no longer that of the publish before.
             if left.meets(&group.slots) { left.difference(&group.slots) } else { left }
         })
     }
 
+    /// Somebody will come back to the socket in a slot.
+    pub(crate) fn hold(&mut self, slot: u32) {
+        *self.held.entry(slot).or_default() += 1;
+    }
+
+    /// He has, or will not.
+    pub(crate) fn let_go(&mut self, slot: u32) {
+        let Some(count) = self.held.get_mut(&slot) else {
+            debug_assert!(false, "who comes back was waited for");
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            self.held.remove(&slot);
+        }
+        if self.held.is_empty() {
+            // As mostly: then it takes nothing.
+            self.held = HashMap::new();
+        }
+    }
+
+    /// The slots that somebody will come back to; in no order.
+    pub(crate) fn held(&self) -> impl Iterator<Item = u32> {
+        self.held.keys().copied()
+    }
+
     fn group(&mut self, id: TransferId) -> Option<&mut Group> {
-        self.0.iter_mut().find(|group| group.id == id)
+        self.groups.iter_mut().find(|group| group.id == id)
     }
 }
 
@@ -179,5 +210,18 @@ mod tests {
         old.end(ID);
         assert_eq!(old.sift(HERE, room()).to_vec(), [1, 2, 3]);
         assert_eq!(old.switched(ID, THERE), None);
+    }
+
+    #[test]
+    fn who_is_come_back_to_is_held_until_all_have() {
+        let mut here = Transfers::default();
+        for slot in [4, 5, 4] {
+            here.hold(slot);
+        }
+        here.let_go(5);
+        here.let_go(4);
+        assert_eq!(here.held().collect::<Vec<_>>(), [4]);
+        here.let_go(4);
+        assert_eq!(here.held().count(), 0);
     }
 }

@@ -79,7 +79,7 @@ pub trait Handler {
     /// What is kept of what the link has sent and is not whole yet, in bytes.
     fn unfinished_bytes(&self, link: LinkId) -> usize;
     /// The memory is needed that what waits for the link takes, here and in the kernel, or what it sends and does not
-    /// finish. The handler ends it with [`Outlet::reset`].
+    /// finish. The handler ends it with [`Outlet::reset`], unless it cannot end now.
     fn shed(&mut self, link: LinkId, out: &mut Outlet);
     /// Nothing waits for the link any more; the handler had asked to be told.
     fn drained(&mut self, link: LinkId, out: &mut Outlet);

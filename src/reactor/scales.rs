@@ -6,7 +6,7 @@
 //! the peer has it, or when the connection is reset; closing it is not enough, because the kernel goes on trying.
 
 use super::Handler;
-use super::outlet::Waiter;
+use super::outlet::{LinkState, Waiter};
 use super::pressure::{Level, Pressure, Weight};
 use super::turn::Reactor;
 use crate::base::ids::{LinkId, ReactorId};
@@ -179,9 +179,12 @@ impl<H: Handler> Reactor<H> {
             if queued + waiting >= bytes {
                 break;
             }
-            queued += charged(&self.sockets, waiter.link);
-            waiting += waiter.waiting as u64;
+            let charged = charged(&self.sockets, waiter.link);
             self.handler.shed(waiter.link, &mut self.outlet);
+            if self.outlet.state(waiter.link) == LinkState::Dead {
+                queued += charged;
+                waiting += waiter.waiting as u64;
+            }
         }
         (queued, waiting)
     }

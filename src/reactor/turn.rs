@@ -408,7 +408,10 @@ impl<H: Handler> Reactor<H> {
         for (ticket, limit) in self.outlet.take_slow_asked() {
             let slowest = self.outlet.slowest(limit).into_iter().map(|slow| {
                 let socket = self.sockets.get(slow.link.slot as usize).and_then(Option::as_ref);
-                (slow, socket.map(WireFacts::of))
+                // Who stands behind a proxy is meant, not the proxy.
+                let peer = self.outlet.peer(slow.link);
+                let facts = socket.map(WireFacts::of);
+                (slow, facts.map(|facts| WireFacts { peer: peer.unwrap_or(facts.peer), ..facts }))
             });
             let slowest = slowest.collect();
             self.handler.slowest(ticket, slowest, &mut self.outlet);

@@ -66,6 +66,11 @@ impl Addresses {
         self.shard(address).get(&address).copied().unwrap_or(0)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|shard| shard.lock().is_ok_and(|shard| shard.is_empty()))
+    }
+
     fn shard(&self, address: Address) -> MutexGuard<'_, HashMap<Address, usize>> {
         // Neighbours differ in their last bits, in IPv4 and in what providers give out of IPv6.
         let number = address.0.get();

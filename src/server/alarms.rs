@@ -13,6 +13,9 @@ const ALARMS_A_TURN: usize = 64;
 /// After which time one who waits to be let in is looked at again, in milliseconds.
 const WAIT_MS: u64 = 1_000;
 
+/// The same of one that is on its way to another reactor, which takes a few turns.
+const MOVE_MS: u64 = 20;
+
 impl Worker {
     /// Tells those whose time has come.
     pub(super) fn ring_alarms(&mut self, out: &mut Outlet) {
@@ -27,6 +30,11 @@ impl Worker {
         let Alarm { link, number, epoch } = alarm;
         if out.id_of(link.slot) != Some(link) {
             return;
+        }
+        if self.is_on_its_way(link) {
+            // It takes its alarm along. What its handlers publish here may go to the other reactor's rooms, where nobody
+            // knows that it is the sender.
+            return self.core.alarms.set(alarm, Some(self.core.now.unix_ms + MOVE_MS));
         }
         let shared = self.shared.clone();
         if number == PLAIN {

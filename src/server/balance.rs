@@ -92,7 +92,8 @@ impl Worker {
     /// The reactor to which a newcomer should go instead of this one.
     pub(super) fn lighter(&mut self, out: &Outlet) -> Option<ReactorId> {
         let others = self.core.mailboxes.len() - 1;
-        if self.shared.coming.0.is_none() || self.stopping {
+        // Whoever is to be sent away is told so here.
+        if self.shared.coming.0.is_none() || self.core.turns_away {
             return None;
         }
         let own = wired(out);
@@ -113,7 +114,7 @@ impl Worker {
         (is_better && !self.is_crowded(to)).then_some(to)
     }
 
-    /// Hands a newcomer, of whom nothing was read, over to another reactor.
+    /// Hands a newcomer, of whom nothing was looked at, over to another reactor.
     pub(super) fn hand_over(&mut self, link: LinkId, to: ReactorId, out: &mut Outlet) {
         if let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) {
             http.moving = Some(to);

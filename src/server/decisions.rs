@@ -1,7 +1,7 @@
 //! Sockets that want to connect to a namespace: its middlewares are asked, one after the other, and some decide later.
 //!
 //! A socket that waits for a decision is a member of its session that waits; what the rest of its middlewares need is
-//! in the reactor's waiting room.
+//! in the reactor's waiting room. One that is decided on while its middleware is asked does not wait.
 
 use super::socketio::{Inside, forgive};
 use super::worker::Worker;
@@ -41,38 +41,36 @@ impl Worker {
         let Candidate { inside, definition, epoch, revision, handshake, auth, query, next } = candidate;
         let connecting = Connecting { handshake: &handshake, auth, query };
         for (place, middleware) in inside.namespace.middlewares.iter().enumerate().skip(next) {
-            let waits = match middleware {
-                Middleware::Now(_) => None,
-                // Before it is asked: it may decide at once.
-                Middleware::Later(_) => {
-                    if !self.socketio_may_wait(link, inside, bytes_of(auth, query)) {
-                        let error = ConnectError::new("too much is waiting");
-                        return self.socketio_turn_away(link, inside, Some(&error), out);
-                    }
-                    let (handshake, auth, query) = (handshake.clone(), auth.into(), query.map(Into::into));
-                    let waiting = Waiting { definition, epoch, next: place + 1, handshake, auth, query };
-                    Some(self.socketio_wait(link, inside, waiting))
-                }
-            };
-            let mut socket = self.socket(link, inside, epoch, revision, out);
-            let decided = guard(|| match (middleware, waits) {
-                (Middleware::Now(middleware), _) => middleware(&mut socket, &connecting),
-                (Middleware::Later(middleware), Some(id)) => {
-                    let decision = Decision::new(socket.context(), id);
-                    middleware(&mut socket, &connecting, decision);
-                    Ok(())
-                }
-                (Middleware::Later(_), None) => Ok(()),
-            });
-            let decided = decided.unwrap_or_else(|panicked| {
-                socket.note_panic("connect", &panicked);
-                Err(ConnectError::internal())
-            });
-            if let Err(error) = decided {
+            let later = matches!(middleware, Middleware::Later(_));
+            // Before it is asked: others may be asked on its behalf.
+            if later && !self.socketio_may_wait(link, inside, bytes_of(auth, query)) {
+                let error = ConnectError::new("too much is waiting");
                 return self.socketio_turn_away(link, inside, Some(&error), out);
             }
-            if waits.is_some() {
-                return;
+            let id = later.then(|| self.core.listening.waiting.begin(link, inside.at, definition, epoch));
+            let mut socket = self.socket(link, inside, epoch, revision, out);
+            let decided = guard(|| match middleware {
+                Middleware::Now(middleware) => Some(middleware(&mut socket, &connecting)),
+                Middleware::Later(middleware) => {
+                    if let Some(id) = id {
+                        let decision = Decision::new(socket.context(), id);
+                        middleware(&mut socket, &connecting, decision);
+                    }
+                    None
+                }
+            });
+            let at_once = socket.context().core.listening.waiting.end();
+            let decided = decided.map(|decided| decided.or(at_once)).unwrap_or_else(|panicked| {
+                socket.note_panic("connect", &panicked);
+                Some(Err(ConnectError::internal()))
+            });
+            if let Some(Err(error)) = &decided {
+                return self.socketio_turn_away(link, inside, Some(error), out);
+            }
+            if let (None, Some(id)) = (decided, id) {
+                let (auth, query) = (auth.into(), query.map(Into::into));
+                let waiting = Waiting { definition, epoch, next: place + 1, handshake, auth, query };
+                return self.socketio_wait(id, inside, waiting);
             }
         }
         self.core.hub.enter(link.slot, inside.name);
@@ -109,12 +107,13 @@ impl Worker {
     }
 
     /// It is to be decided later: until then it is not among everybody.
-    fn socketio_wait(&mut self, link: LinkId, inside: Inside<'_>, waiting: Waiting) -> WaitingId {
+    fn socketio_wait(&mut self, id: WaitingId, inside: Inside<'_>, waiting: Waiting) {
+        let link = id.link;
         self.core.hub.step_out(link.slot, inside.name);
         if let Some(member) = self.core.sio.get(link).and_then(|session| session.member(inside.at.number)) {
             member.waits = true;
         }
-        self.core.listening.waiting.insert(link, inside.at, waiting)
+        self.core.listening.waiting.insert(id, waiting);
     }
 
     /// A socket does not connect: its client is told why, unless it is gone.

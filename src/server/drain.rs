@@ -101,11 +101,12 @@ impl Worker {
         sockets
     }
 
-    /// A socket has come from another reactor, and is closed in its turn here.
-    pub(super) fn drain_newcomer(&mut self, link: LinkId) {
-        if let Some(draining) = &mut self.draining
-            && let Some(queue) = &mut draining.queue
-        {
+    /// A socket has come from another reactor, and is closed in its turn here; at once if all others have been.
+    pub(super) fn drain_newcomer(&mut self, link: LinkId, out: &mut Outlet) {
+        let Some(draining) = &mut self.draining else { return };
+        if draining.done {
+            self.close_websocket(link, CODE, REASON, &CloseCause::Drain, out);
+        } else if let Some(queue) = &mut draining.queue {
             queue.push(link);
             draining.total += 1;
         }

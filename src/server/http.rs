@@ -59,7 +59,7 @@ pub(super) struct Http {
     begun: bool,
     /// It is to go to this reactor, whose session the request is for, or has just come to it.
     pub(super) moving: Option<ReactorId>,
-    /// It goes there, or went, before anything was read.
+    /// It goes there before anything of it was looked at.
     pub(super) handed_over: bool,
     /// Its address had more links than it may when it came.
     pub(super) crowds: bool,
@@ -473,8 +473,9 @@ impl Worker {
     pub(super) fn end_http(&mut self, link: LinkId, out: &mut Outlet) {
         let Some(Session::Http(http)) = self.sessions.get_mut(link.slot as usize) else { return };
         http.last = true;
-        if http.moving == Some(self.core.reactor) {
-            // Its request is looked at first.
+        let goes = http.moving.is_some_and(|to| to != self.core.reactor);
+        if http.moving.is_some() && !(goes && self.stopping) {
+            // Its request is looked at first, here or where it goes.
             return;
         }
         let (polls, posts) = (http.polls.take(), http.posts.take());
@@ -508,11 +509,15 @@ impl Worker {
         if std::mem::take(&mut http.handed_over) {
             self.shared.arrived(self.core.reactor, 1);
             self.core.own_stats().moved[Moved::Accepted as usize].add(1);
-            self.set_session(link, Session::Http(http));
-            if self.stopping {
-                self.end_http(link, out);
+            // With TLS, the end of the handshake may have brought the first request: nothing else tells of that.
+            if http.session.buffered() == 0 {
+                let last = http.last;
+                self.set_session(link, Session::Http(http));
+                if last || self.stopping {
+                    self.end_http(link, out);
+                }
+                return;
             }
-            return;
         }
         http.moving = Some(self.core.reactor);
         self.set_session(link, Session::Http(http));

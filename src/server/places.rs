@@ -87,6 +87,11 @@ impl Counts {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
     /// There are only so many slots any more.
     pub(super) fn trim(&mut self, slots: usize) {
         self.0.truncate(slots);

@@ -130,15 +130,18 @@ impl Running {
         }
     }
 
-    /// Whether every reactor has turned since the last call, for which those that sleep are woken. So a reactor whose handler
-    /// blocks is found by calls that are seconds apart. The first call says yes.
+    /// Whether every reactor that has not ended has turned since the last call, for which those that sleep are woken. So a
+    /// reactor whose handler blocks is found by calls that are seconds apart. The first call says yes.
     pub fn has_turned(&self) -> bool {
         let mut seen = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = true;
-        for ((seen, reactor), mailbox) in
-            seen.iter_mut().zip(self.stats.reactors()).zip(self.mailboxes.iter())
-        {
+        let reactors = self.stats.reactors().iter().zip(self.mailboxes.iter()).zip(&self.threads);
+        for (seen, ((reactor, mailbox), thread)) in seen.iter_mut().zip(reactors) {
             let turns = reactor.gauges.begun.get();
+            if thread.is_finished() {
+                // When they are stopped, some end before the others.
+                continue;
+            }
             if *seen == Some(turns) {
                 all = false;
             } else {

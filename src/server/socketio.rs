@@ -128,6 +128,7 @@ impl Worker {
         // To one that waits it may not say anything yet, not even that it connects.
         let is_there = |member: &&mut Member| !member.waits || decoded.kind == PacketType::Connect;
         let member = number.and_then(|number| session.member(number)).filter(is_there);
+        let waits = member.as_ref().is_some_and(|member| member.waits);
         let member = member.map(|member| (member.number, member.definition, member.epoch));
         let definition = explicit.or(member.map(|(_, definition, _)| definition));
         if definition.is_some_and(|definition| socketio.namespace_at(definition).parser != parser) {
@@ -140,6 +141,11 @@ impl Worker {
         match (decoded.kind, member) {
             // Old clients may say it again, and may mean the main namespace, which they are in.
             (PacketType::Connect, Some(_)) if revision == Revision::Four => Ok(()),
+            (PacketType::Connect, Some(_)) if waits => {
+                // It says it again, as it may while it has no answer; who says it far too often is closed.
+                self.may_say(link, out);
+                Ok(())
+            }
             (PacketType::Connect, Some(_)) => Err(Fault::Broken),
             (PacketType::Connect, None) if !self.may_say(link, out) => {
                 let error = ConnectError::new("too many messages");

@@ -108,7 +108,7 @@ impl Worker {
     pub(super) fn begin_transfer(&mut self, to: ReactorId, mut links: Vec<LinkId>, out: &mut Outlet) {
         debug_assert!(!self.moving.is_leaving() && to != self.core.reactor);
         // Who is told by a callback has to be here then.
-        let mut waiting: Vec<u32> = self.core.who_waits().collect();
+        let mut waiting: Vec<u32> = self.core.who_waits().chain(self.core.transfers.held()).collect();
         waiting.sort_unstable();
         links.retain(|link| waiting.binary_search(&link.slot).is_err() && self.may_move(*link, out));
         if links.is_empty() {
@@ -179,7 +179,7 @@ impl Worker {
             out.set_dialect(link, *dialect);
             // As much may wait as comes until the wire is here; volatile messages too.
             out.set_awaited(link, true);
-            if self.stopping || !self.has_room(out) || !self.core.hub.board(link.slot, berths) {
+            if self.core.turns_away || !self.has_room(out) || !self.core.hub.board(link.slot, berths) {
                 out.abort(link);
                 people.push(None);
                 continue;
@@ -223,7 +223,7 @@ impl Worker {
         } else if self.stopping {
             self.close_websocket(link, 1001, "server shutting down", &CloseCause::Shutdown, out);
         } else {
-            self.drain_newcomer(link);
+            self.drain_newcomer(link, out);
         }
         self.run_jobs(out);
     }
@@ -319,9 +319,14 @@ impl Worker {
         self.end_if_all_left();
     }
 
+    /// Whether a link is about to leave for another reactor: none of its handlers is told of anything but its end.
+    pub(super) fn is_on_its_way(&self, link: LinkId) -> bool {
+        self.moving.place_of(link).is_some()
+    }
+
     /// Whether the time of a link is up although nobody listens to it now; then it gets more.
     pub(super) fn expired_on_its_way(&self, link: LinkId, out: &mut Outlet) -> bool {
-        let moves = self.moving.place_of(link).is_some();
+        let moves = self.is_on_its_way(link);
         if moves {
             out.set_deadline(link, self.core.now.tick.plus_ms(AGAIN_MS));
         }

@@ -364,6 +364,10 @@ impl Handler for Worker {
     }
 
     fn shed(&mut self, link: LinkId, out: &mut Outlet) {
+        if matches!(self.sessions.get(link.slot as usize), Some(Session::Arriving)) {
+            // It is in the middle of a move, and its wire, with what waits in the kernel, is still another reactor's.
+            return;
+        }
         let (waiting, unfinished) = (out.waiting(link), self.unfinished_bytes(link));
         out.note(link, log::Level::Warn, || {
             format!(

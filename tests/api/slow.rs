@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use crate::sio::{EIO4, EIO4_POLLING, Sio};
-use crate::support::{self, Folder, PATIENCE};
+use crate::support::{self, Folder, PATIENCE, Ws};
 use crate::ws::Client;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -100,6 +100,19 @@ fn sessions_of_socket_io_appear_with_their_users() {
     let websocket = of("websocket");
     assert_eq!(websocket["sockets"], json!([{"namespace": "/", "id": reads_not.id, "user": "bob"}]));
     assert!(websocket["address"].as_str().unwrap().starts_with("127.0.0.1:"));
+}
+
+#[test]
+fn whoever_stands_behind_a_proxy_has_his_own_address() {
+    let folder = Folder::new();
+    let text = "[proxy]\ntrusted = [\"127.0.0.1\"]\n[limits]\noutbox_bytes = 1_000_000_000\n";
+    let server = Server(support::Server::configured(&folder.write("proxy.toml", text)));
+    let headers = "X-Forwarded-For: 192.0.2.7\r\n";
+    let target = "/ws?bizCode=d1&clientId=c1";
+    let _reads_not =
+        Ws::open(server.0.connect(), target, headers).unwrap_or_else(|reply| panic!("{reply:?}"));
+    let body = json!({"bizCode": "d1", "mode": 300, "content": "x".repeat(500_000)}).to_string();
+    assert_eq!(flood(&server, &body, 1)[0]["address"], "192.0.2.7");
 }
 
 #[test]

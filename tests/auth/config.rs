@@ -27,8 +27,10 @@ fn secrets_may_come_from_files_and_are_not_shown() {
     assert_eq!(status, Some(0), "{shown}");
     assert!(!shown.contains("very-secret"), "{shown}");
     for part in [
-        "token = \"***\"",
-        "secret = \"***\"",
+        "# token is in token_file",
+        &format!("token_file = \"{}\"", token.display()),
+        "# secret is in secret_file",
+        "key = \"***\"",
         "keys = [\"read:***\"]",
         "url = \"http://***@127.0.0.1:1/x?***\"",
     ] {
@@ -41,6 +43,36 @@ fn secrets_may_come_from_files_and_are_not_shown() {
     assert_eq!(running.knock(&ws_target("d1", "c1", "very-secret-token")).0, 101);
     assert_eq!(running.knock(&ws_target("d1", "c1", "other")).0, 401);
     drop(running.folder);
+}
+
+#[test]
+fn what_is_shown_of_secrets_in_files_can_be_read_again() {
+    let folder = Folder::new();
+    let path = |name: &str, text: &str| folder.write(name, text).display().to_string();
+    let token = path("token", "t-secret\n");
+    let jwt = path("jwt", "0123456789abcdef0123456789abcdef");
+    let keys = path("keys", "admin:k-secret\npublish:l-secret\n");
+    let config = format!(
+        "[auth]\ntoken_file = \"{token}\"\n[auth.jwt]\nsecret_file = \"{jwt}\"\n\
+         [api]\nkey_file = \"{token}\"\nkeys_file = \"{keys}\"\n"
+    );
+    let values = |shown: &str| -> Vec<String> {
+        // Without where they come from, which has changed.
+        shown.lines().map(|line| line.split(" # ").next().unwrap().to_owned()).collect()
+    };
+    let (status, first) = check(&folder, &config);
+    assert_eq!(status, Some(0), "{first}");
+    assert!(!first.contains("***"), "all of them are in files: {first}");
+    let (status, second) = check(&folder, &first);
+    assert_eq!((status, values(&second)), (Some(0), values(&first)));
+    // They are the same as well.
+    let running = Running::new(folder, &first.replace("reactors = 0", ""));
+    assert_eq!(running.knock(&ws_target("d1", "c1", "t-secret")).0, 101);
+    let status = |key: &str| {
+        let key = format!("Authorization: Bearer {key}\r\n");
+        running.server.request("GET", "/api/v1/stats", &key, "").status
+    };
+    assert_eq!((status("t-secret"), status("k-secret"), status("l-secret")), (200, 403, 403));
 }
 
 #[test]
@@ -64,6 +96,11 @@ fn what_would_not_protect_is_refused() {
         ("[api]\nkeys = [\"write:w-secret\"]\n".to_owned(), 2, "publish+read:KEY"),
         ("[auth.jwt]\nsecret = \"0123456789abcdef0123456789abcde\"\n".to_owned(), 2, "at least 32 bytes"),
         (format!("[auth.jwt]\n{}", file("secret_file", &token)), 2, "at least 32 bytes"),
+        (
+            "[auth]\ntoken = \"t\"\n[limits]\nconnections_per_user = 1\n".to_owned(),
+            4,
+            "nothing else names users",
+        ),
         (format!("[auth.jwt]\n{}", file("public_key_file", &private)), 2, "public keys only"),
         (format!("[auth.jwt]\n{}", file("public_key_file", &junk)), 2, "RSA (2048 bits or more), P-256"),
         (format!("[auth.jwt]\n{}", file("public_key_file", &token)), 2, "in PEM"),

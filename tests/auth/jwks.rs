@@ -2,10 +2,11 @@
 
 use crate::hooks::Hook;
 use crate::sio::Sio;
-use crate::support::{Folder, PATIENCE};
+use crate::support::{Folder, PATIENCE, Reply};
 use crate::tokens::Signer;
 use crate::{Running, ws_target};
 use serde_json::{Value, json};
+use std::io::Write;
 use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 
@@ -83,6 +84,49 @@ fn a_key_that_is_new_is_fetched_and_old_ones_outlive_a_failure() {
     running.server.wait_for_log("the keys stay as they were");
     assert_eq!((knock(&first, "one"), knock(&second, "two")), (101, 101));
     assert_eq!(running.server.get("/healthz").status, 200);
+}
+
+#[test]
+fn a_reload_forgets_no_keys_and_nobody_who_waits_for_them() {
+    let own = Signer::p256();
+    let keys = set(&[own.jwk("one")]);
+    let hook = Hook::new(move |_| (200, keys.clone()));
+    let running = Running::new(Folder::new(), &format!("[auth.jwt]\njwks_url = \"{}\"\n", hook.url()));
+    hook.asked();
+    let token = own.token_with(json!({ "kid": "one" }), json!({}));
+    let knock = || running.knock(&ws_target("d1", "c1", &token)).0;
+    assert_eq!(knock(), 101);
+    // Whoever has the keys cannot be asked while the server reads its configuration again.
+    hook.answers(|_| (500, String::new()));
+    running.server.signal("HUP");
+    running.server.wait_for_log("the keys stay as they were");
+    assert_eq!(knock(), 101);
+
+    // One waits for a new key, and there are other rules by the time that it has come.
+    let other = Signer::ed25519();
+    let (keys, (release, held)) = (set(&[other.jwk("two")]), mpsc::channel::<()>());
+    let held = Mutex::new(held);
+    let hook = Hook::new(move |_| {
+        let _ = held.lock().unwrap().recv();
+        (200, keys.clone())
+    });
+    let running = Running::new(Folder::new(), &format!("[auth.jwt]\njwks_url = \"{}\"\n", hook.url()));
+    hook.asked();
+    let target = ws_target("d1", "c1", &other.token_with(json!({ "kid": "two" }), json!({})));
+    let mut waiting = running.server.connect();
+    write!(
+        waiting,
+        "GET {target} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .unwrap();
+    // Most likely it has been read by now; whichever rules it waits with, it is let in.
+    assert_eq!(running.server.get("/healthz").status, 200);
+    running.server.signal("HUP");
+    running.server.wait_for_log("reloaded");
+    hook.asked();
+    drop(release);
+    assert_eq!(Reply::read(&mut waiting).unwrap().status, 101);
 }
 
 #[test]

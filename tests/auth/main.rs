@@ -6,10 +6,12 @@ mod hooks;
 mod jwks;
 mod keys;
 mod publish;
+mod refresh;
 mod sio;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod users;
 mod webhook;
 mod ws;
 

@@ -32,7 +32,7 @@ impl Sio {
         self.enter_at("", auth)
     }
 
-    fn enter_at(&mut self, namespace: &str, auth: &Value) -> Result<(), Value> {
+    pub(crate) fn enter_at(&mut self, namespace: &str, auth: &Value) -> Result<(), Value> {
         self.ws.send(&format!("40{namespace}{auth}"));
         let answer = self.ws.text();
         match answer.strip_prefix(&format!("44{namespace}")) {

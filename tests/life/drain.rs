@@ -115,6 +115,23 @@ fn who_waits_to_be_accepted_is_accepted_and_told() {
 }
 
 #[test]
+fn who_waits_for_the_accept_rate_is_told_too() {
+    let mut command = fanfare(&["--listen", "127.0.0.1:0", "--reactors", "1"]);
+    command.env("FANFARE_DRAIN_SECONDS", "3600").env("FANFARE_DRAIN_GRACE_S", "0");
+    let server = Server::spawn(command.env("FANFARE_LIMITS_ACCEPTS_PER_S", "5"));
+    let _clients = [server.client("d", "c1", ""), server.client("d", "c2", "")];
+    // They would wait for ten seconds.
+    let waiting: Vec<_> = (0..50).map(|_| server.connect()).collect();
+    server.signal("TERM");
+    for (number, stream) in waiting.into_iter().enumerate() {
+        if let Err(reply) = Ws::open(stream, &format!("/ws?bizCode=d&clientId=n{number}"), "") {
+            assert_eq!(reply.status, 503);
+        }
+    }
+    server.wait_for_log("no longer listening");
+}
+
+#[test]
 fn in_the_time_of_grace_it_is_not_ready_but_takes_everybody() {
     let mut server = server(&["--reactors", "2"], 1, 2);
     let mut before = server.client("d", "before", "");

@@ -54,20 +54,40 @@ pub(crate) struct Waiting {
     pub(crate) query: Option<Box<str>>,
 }
 
+/// The one that a middleware is just asked about.
+struct Candidate {
+    id: WaitingId,
+    definition: u16,
+    epoch: u8,
+    /// It was decided on before the middleware returned: it need not wait.
+    verdict: Option<Result<(), ConnectError>>,
+}
+
 /// Those who wait on a reactor: sockets by the slot of their session and the number of their namespace.
 #[derive(Default)]
 pub(crate) struct WaitingRoom {
     all: HashMap<(u32, u32), (WaitingId, Waiting)>,
+    candidate: Option<Candidate>,
     serial: u64,
 }
 
 impl WaitingRoom {
-    /// The socket has to leave before its session does.
-    pub(crate) fn insert(&mut self, link: LinkId, at: NamespaceId, waiting: Waiting) -> WaitingId {
+    /// A middleware is about to be asked.
+    pub(crate) fn begin(&mut self, link: LinkId, at: NamespaceId, definition: u16, epoch: u8) -> WaitingId {
         self.serial += 1;
         let id = WaitingId { link, at, serial: self.serial };
-        self.all.insert((link.slot, at.number), (id, waiting));
+        self.candidate = Some(Candidate { id, definition, epoch, verdict: None });
         id
+    }
+
+    /// It has returned. What it has decided, if it has.
+    pub(crate) fn end(&mut self) -> Option<Result<(), ConnectError>> {
+        self.candidate.take()?.verdict
+    }
+
+    /// The socket has to leave before its session does.
+    pub(crate) fn insert(&mut self, id: WaitingId, waiting: Waiting) {
+        self.all.insert((id.link.slot, id.at.number), (id, waiting));
     }
 
     /// Takes out the one with this name, if it waits still.
@@ -89,6 +109,29 @@ impl WaitingRoom {
 
     pub(crate) fn trim(&mut self) {
         self.all.shrink_to_fit();
+    }
+
+    /// Where the namespace of a socket is defined that is to be decided on, and which membership it is.
+    fn whom(&self, id: WaitingId) -> Option<(u16, u8)> {
+        match &self.candidate {
+            Some(candidate) if candidate.id == id => Some((candidate.definition, candidate.epoch)),
+            _ => self.get(id).map(|waiting| (waiting.definition, waiting.epoch)),
+        }
+    }
+
+    /// Takes a decision on the one that is just asked about. On another one it is given back.
+    fn decide_now(
+        &mut self,
+        id: WaitingId,
+        verdict: Result<(), ConnectError>,
+    ) -> Option<Result<(), ConnectError>> {
+        match &mut self.candidate {
+            Some(candidate) if candidate.id == id => {
+                candidate.verdict = Some(verdict);
+                None
+            }
+            _ => Some(verdict),
+        }
     }
 
     fn get(&self, id: WaitingId) -> Option<&Waiting> {
@@ -162,8 +205,7 @@ impl fmt::Debug for Decision {
 
 impl Context<'_> {
     fn decided(&mut self, id: WaitingId, verdict: impl FnOnce(&mut Socket<'_>) -> Result<(), ConnectError>) {
-        let Some(waiting) = self.core.listening.waiting.get(id) else { return };
-        let (definition, epoch) = (waiting.definition, waiting.epoch);
+        let Some((definition, epoch)) = self.core.listening.waiting.whom(id) else { return };
         let WaitingId { link, at, .. } = id;
         let Some(revision) = self.core.sio.get(link).map(|session| session.revision) else { return };
         let router = self.core.router.clone();
@@ -177,7 +219,9 @@ impl Context<'_> {
             socket.note_panic("connect", &panicked);
             Err(ConnectError::internal())
         });
-        self.core.jobs.push_back(Job::Decided { waiting: id, verdict });
+        if let Some(verdict) = self.core.listening.waiting.decide_now(id, verdict) {
+            self.core.jobs.push_back(Job::Decided { waiting: id, verdict });
+        }
     }
 }
 
@@ -200,8 +244,10 @@ impl Namespace {
     /// });
     /// ```
     ///
-    /// Meanwhile the socket is not in the namespace, and what its client says there is taken as before it connects: a
-    /// client that says something is disconnected. What is sent to a room that it has joined already does reach it;
+    /// A decision that is made with the socket's context before this returns costs what one of [`Namespace::middleware`] does.
+    ///
+    /// Until then the socket is not in the namespace, and what its client says there is taken as before it connects: a
+    /// client that says something is disconnected; that it wants to connect it may say again, to no effect. What is sent to a room that it has joined already does reach it;
     /// disconnecting it, or a handler of its own that panics, refuses it with the message `disconnected`.
     ///
     /// What its client gave is kept for the next middlewares. A session that waits for several namespaces may give as much
@@ -232,10 +278,29 @@ mod tests {
             query: None,
         };
         let mut room = WaitingRoom::default();
-        let first = room.insert(link, at, waiting());
+        let enter = |room: &mut WaitingRoom| {
+            let id = room.begin(link, at, 0, 1);
+            assert!(room.end().is_none());
+            room.insert(id, waiting());
+            id
+        };
+        let first = enter(&mut room);
         assert!(room.take(first).is_some() && room.take(first).is_none());
-        let second = room.insert(link, at, waiting());
+        let second = enter(&mut room);
         assert!(room.take(first).is_none());
         assert!(room.remove(link, at).is_some() && room.take(second).is_none());
+    }
+
+    #[test]
+    fn only_the_one_that_is_asked_about_is_decided_on_at_once() {
+        let (link, at) = (LinkId { slot: 1, generation: 1 }, NamespaceId { mount: 0, number: 7 });
+        let mut room = WaitingRoom::default();
+        let other = room.begin(link, at, 0, 1);
+        room.end();
+        let id = room.begin(link, at, 3, 2);
+        assert_eq!((room.whom(id), room.whom(other)), (Some((3, 2)), None));
+        assert!(room.decide_now(other, Err(ConnectError::internal())).is_some());
+        assert!(room.decide_now(id, Ok(())).is_none());
+        assert!(matches!(room.end(), Some(Ok(()))) && room.end().is_none() && room.whom(id).is_none());
     }
 }

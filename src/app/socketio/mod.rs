@@ -23,6 +23,7 @@ mod rooms;
 mod server_side;
 mod socket;
 mod state;
+mod way_back;
 
 pub use crate::app::engine::{Cors, EngineOptions, Transport};
 pub use crate::session::packets::Parser;
@@ -46,6 +47,7 @@ pub use remote::RemoteSocket;
 pub use rooms::RoomEvent;
 pub use server_side::{ServerAck, ServerEvent};
 pub use socket::Socket;
+pub use way_back::WayBack;
 
 pub(crate) use asking::Asking;
 pub(crate) use decision::{Waiting, WaitingId, bytes_of};

@@ -45,6 +45,15 @@ pub(crate) struct Grant {
     publish: Option<Box<[Targets]>>,
     /// When that ends, in milliseconds since 1970.
     pub(crate) until_unix_ms: Option<u64>,
+    /// Whom the webhook was told about; nothing if it was not asked.
+    pub(crate) asked: Option<Box<Asked>>,
+}
+
+/// What of its question the webhook is told again when the client has a newer token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) ip: Option<CompactString>,
+    pub(crate) origin: Option<CompactString>,
 }
 
 impl Grant {
@@ -76,7 +85,20 @@ impl Grant {
             rooms: rooms.transpose()?,
             publish: publish.transpose()?,
             until_unix_ms: None,
+            asked: None,
         })
+    }
+
+    /// By the webhook, that was told this.
+    pub(super) fn answered(mut self, asked: Box<Asked>) -> Grant {
+        self.asked = Some(asked);
+        self
+    }
+
+    /// In the place of another one of the same client.
+    pub(crate) fn after(mut self, old: &Grant) -> Grant {
+        self.asked = self.asked.or_else(|| old.asked.clone());
+        self
     }
 
     /// Whether it is for this domain or namespace.

@@ -37,7 +37,7 @@ pub(super) struct Jwks {
     woken: Mutex<Option<Receiver<()>>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     keys: Option<Arc<KeySet>>,
     fetched: Option<Instant>,
@@ -53,6 +53,14 @@ impl Jwks {
             waiting: Arc::default(),
             wake,
             woken: Mutex::new(Some(woken)),
+        }
+    }
+
+    /// What another one has got from the same URL is known here, too, until this one gets something itself.
+    pub(super) fn take_over(&self, before: &Jwks) {
+        if before.url == self.url {
+            let known = before.state.read().unwrap_or_else(PoisonError::into_inner).clone();
+            *self.state.write().unwrap_or_else(PoisonError::into_inner) = known;
         }
     }
 

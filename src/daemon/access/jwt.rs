@@ -207,6 +207,13 @@ impl Jwt {
         }
     }
 
+    /// What is known of a URL stays known.
+    pub(super) fn take_over(&self, before: &Jwt) {
+        if let (Some(fetched), Some(before)) = (&self.fetched, &before.fetched) {
+            fetched.take_over(before);
+        }
+    }
+
     /// Has the keys at the URL asked for, and calls `done` after that.
     pub(super) fn ask_for_keys(&self, done: Box<dyn FnOnce() + Send>) {
         match &self.fetched {

@@ -13,22 +13,26 @@ mod keys;
 mod origins;
 mod patterns;
 mod publish;
+mod seats;
 mod webhook;
 
 pub(crate) use grant::{ClaimNames, Grant};
 pub(crate) use keys::{ApiKey, ApiScope};
 pub(crate) use publish::{Rule, Target};
+pub(crate) use seats::Seat;
 pub(crate) use webhook::{Done, Question, WebhookConfig};
 
 use crate::config::{AuthConfig, Config};
 use crypto::digest_of;
 use fanfare::{Request, Response};
+use grant::Asked;
 use jwks::Jwks;
 use jwt::{BadToken, Jwt, KeySet, TOKEN_BYTES};
 use keys::ApiKeys;
 use origins::Origins;
+use seats::Seats;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 use webhook::Webhook;
@@ -52,6 +56,12 @@ impl Refused {
         Refused { status: 503, code: "unavailable", message }
     }
 
+    /// Its user is there as often as it may be.
+    fn too_many() -> Refused {
+        let message = "this user has as many connections as it may".to_owned();
+        Refused { status: 429, code: "too_many_connections", message }
+    }
+
     /// For a client of `/ws`.
     pub(crate) fn response(&self) -> Response {
         let response = Response::error(self.status, self.code, &self.message);
@@ -69,6 +79,23 @@ pub(crate) enum Verdict {
     Out(Refused),
     /// Somebody else has to be asked: the webhook, or whoever has the token's key.
     Ask,
+}
+
+/// Kept with a socket: whether a newer token of it is being decided on elsewhere, which is so as long as the other end is there.
+/// One is at a time, so that nobody has others asked faster than they answer.
+#[derive(Debug)]
+pub(crate) struct Renewing(Weak<()>);
+
+impl Renewing {
+    /// It begins, and ends with what is returned besides.
+    pub(crate) fn begin() -> (Renewing, Arc<()>) {
+        let end = Arc::new(());
+        (Renewing(Arc::downgrade(&end)), end)
+    }
+
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 /// A file that a setting names is not what it should be.
@@ -90,6 +117,8 @@ pub(crate) struct Rules {
     /// None: clients may publish to everybody.
     publish: Option<Vec<Rule>>,
     api_keys: ApiKeys,
+    /// None: any number.
+    connections_per_user: Option<usize>,
 }
 
 impl Rules {
@@ -98,7 +127,7 @@ impl Rules {
     /// # Errors
     /// Which file cannot be read, or has no key in it.
     pub(crate) fn read(config: &Config) -> Result<Rules, BadFile> {
-        let AuthConfig { jwt, webhook, client_publish, api_keys, .. } = &config.auth;
+        let AuthConfig { jwt, webhook, client_publish, api_keys, connections_per_user, .. } = &config.auth;
         let mut fixed = KeySet::default();
         if let Some(secret) = &jwt.secret {
             fixed.extend(KeySet::of_secret(secret));
@@ -130,6 +159,7 @@ impl Rules {
             origins: Origins::new(&config.origins, &config.admin_listen, config.open),
             publish: client_publish.clone(),
             api_keys: ApiKeys::new(api_keys.iter().chain(&everything)),
+            connections_per_user: *connections_per_user,
         })
     }
 
@@ -156,18 +186,43 @@ impl Rules {
         if token.len() > TOKEN_BYTES {
             return Verdict::Out(Refused::unauthorized("token is too long"));
         }
-        let given = digest_of(&[token.as_bytes()]);
-        if self.token.is_some_and(|wanted| bool::from(wanted.ct_eq(&given))) {
+        if self.is_static(token) {
             return Verdict::In(None);
         }
+        match self.decide(scope, token) {
+            Ok(Some(grant)) => Verdict::In(Some(grant)),
+            Ok(None) => Verdict::Ask,
+            Err(refused) => Verdict::Out(refused),
+        }
+    }
+
+    /// What a newer token grants somebody who is in; nothing if somebody else has to be asked. A static one, which has no end,
+    /// prolongs nothing.
+    ///
+    /// # Errors
+    /// It is not taken.
+    pub(crate) fn renew(&self, scope: &str, token: &str) -> Result<Option<Grant>, Refused> {
+        if token.len() > TOKEN_BYTES || self.is_static(token) {
+            return Err(Refused::unauthorized("token is wrong"));
+        }
+        self.decide(scope, token)
+    }
+
+    /// Whether it is the static token.
+    fn is_static(&self, token: &str) -> bool {
+        let given = digest_of(&[token.as_bytes()]);
+        self.token.is_some_and(|wanted| bool::from(wanted.ct_eq(&given)))
+    }
+
+    /// What a token grants that is not the static one; nothing if somebody else has to be asked.
+    fn decide(&self, scope: &str, token: &str) -> Result<Option<Grant>, Refused> {
         match &self.jwt {
             Some(_) if Jwt::is_form(token) => match self.claimed(scope, token) {
-                Ok(grant) => Verdict::In(Some(grant)),
-                Err(refused) if refused == Refused::unavailable() => Verdict::Ask,
-                Err(refused) => Verdict::Out(refused),
+                Err(refused) if refused == Refused::unavailable() => Ok(None),
+                claimed => claimed.map(Some),
             },
-            _ if self.webhook.is_some() => Verdict::Ask,
-            _ => Verdict::Out(Refused::unauthorized("token is wrong")),
+            _ if self.webhook.is_some() => Ok(None),
+            _ => Err(Refused::unauthorized("token is wrong")),
         }
     }
 
@@ -175,7 +230,7 @@ impl Rules {
     ///
     /// # Errors
     /// It is not taken, or no such tokens are.
-    pub(crate) fn claimed(&self, scope: &str, token: &str) -> Result<Grant, Refused> {
+    fn claimed(&self, scope: &str, token: &str) -> Result<Grant, Refused> {
         let jwt = self.jwt.as_ref().ok_or_else(|| Refused::unauthorized("token is wrong"))?;
         let claims = jwt.verify(token).map_err(|bad| match bad {
             BadToken::Wrong(message) => Refused::unauthorized(&message),
@@ -191,19 +246,23 @@ impl Rules {
         Ok(grant)
     }
 
-    /// Asks whom [`Verdict::Ask`] means.
+    /// Asks whom [`Verdict::Ask`] means; `done` may be called before this returns.
     pub(crate) fn ask(self: &Arc<Rules>, scope: &str, question: &Question, done: Done) {
         let token = question.token.as_deref().filter(|token| Jwt::is_form(token));
         match (&self.jwt, token, &self.webhook) {
             (Some(jwt), Some(token), _) => {
-                let (rules, scope, token) = (Arc::downgrade(self), scope.to_owned(), token.to_owned());
-                jwt.ask_for_keys(Box::new(move || {
-                    // Rules that are gone meanwhile let nobody in.
-                    let rules = rules.upgrade().ok_or_else(Refused::unavailable);
-                    done(rules.and_then(|rules| rules.claimed(&scope, &token)));
-                }));
+                // Also if there are others meanwhile: who began with these is held against them.
+                let (rules, scope, token) = (self.clone(), scope.to_owned(), token.to_owned());
+                jwt.ask_for_keys(Box::new(move || done(rules.claimed(&scope, &token))));
             }
-            (_, _, Some(webhook)) => webhook.ask(question, done),
+            (_, _, Some(webhook)) => {
+                let of = |text: &Option<String>| text.as_deref().map(Into::into);
+                let asked = Box::new(Asked { ip: of(&question.ip), origin: of(&question.origin) });
+                let done = move |verdict: Result<Grant, Refused>| {
+                    done(verdict.map(|grant| grant.answered(asked)));
+                };
+                webhook.ask(question, Box::new(done));
+            }
             _ => done(Err(Refused::unavailable())),
         }
     }
@@ -233,6 +292,7 @@ pub(crate) struct Access {
     rules: RwLock<Arc<Rules>>,
     /// Some clients may not publish to everybody.
     restricts: AtomicBool,
+    seats: Arc<Seats>,
 }
 
 impl Access {
@@ -240,11 +300,14 @@ impl Access {
     pub(crate) fn new(rules: Rules) -> Access {
         rules.start();
         let restricts = AtomicBool::new(rules.publish.is_some());
-        Access { rules: RwLock::new(Arc::new(rules)), restricts }
+        Access { rules: RwLock::new(Arc::new(rules)), restricts, seats: Arc::default() }
     }
 
     /// Other rules, for whoever comes from now on, and for what is published from now on. Who is in stays in.
     pub(crate) fn replace(&self, rules: Rules) {
+        if let (Some(jwt), Some(before)) = (&rules.jwt, &self.rules().jwt) {
+            jwt.take_over(before);
+        }
         rules.start();
         self.restricts.store(rules.publish.is_some(), Ordering::Relaxed);
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
@@ -253,6 +316,17 @@ impl Access {
     /// As of now; one connection or one request is held against one of them.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A place for one more connection of the user that a grant names; nothing where they are not counted.
+    ///
+    /// # Errors
+    /// It has as many as it may.
+    pub(crate) fn seat(&self, grant: &Grant) -> Result<Option<Seat>, Refused> {
+        match (&grant.user, self.rules().connections_per_user) {
+            (Some(user), Some(most)) => self.seats.take(user, most).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Whether a client of a domain or a namespace may publish to somebody; `user` is its name.

@@ -43,6 +43,9 @@ pub(crate) struct Question {
     pub(crate) ip: Option<String>,
     pub(crate) origin: Option<String>,
     pub(crate) groups: Vec<String>,
+    /// What was answered lately does not count: the client has been let in by that.
+    #[serde(skip)]
+    pub(crate) anew: bool,
 }
 
 /// Who is told the answer, on a thread that may not be a reactor's.
@@ -67,6 +70,7 @@ impl Default for WebhookConfig {
 
 struct Job {
     body: Vec<u8>,
+    anew: bool,
     asked: Instant,
     done: Done,
 }
@@ -136,10 +140,11 @@ impl Webhook {
                 return done(Err(Refused::unavailable()));
             }
         };
-        if let Some(known) = self.line.known(&body) {
+        let anew = question.anew;
+        if let Some(known) = self.line.known(&body).filter(|_| !anew) {
             return done(known);
         }
-        if let Err(error) = self.jobs.try_send(Job { body, asked: Instant::now(), done }) {
+        if let Err(error) = self.jobs.try_send(Job { body, anew, asked: Instant::now(), done }) {
             let (mpsc::TrySendError::Full(job) | mpsc::TrySendError::Disconnected(job)) = error;
             self.line.note(Err("too many questions wait"));
             (job.done)(Err(Refused::unavailable()));
@@ -149,8 +154,8 @@ impl Webhook {
 
 impl Line {
     fn work(&self, agent: &ureq::Agent, job: Job) {
-        let Job { body, asked, done } = job;
-        if let Some(known) = self.known(&body) {
+        let Job { body, anew, asked, done } = job;
+        if let Some(known) = self.known(&body).filter(|_| !anew) {
             return done(known);
         }
         if asked.elapsed() >= self.timeout {
@@ -308,6 +313,7 @@ mod tests {
                 ip: None,
                 origin: None,
                 groups: Vec::new(),
+                anew: false,
             };
             webhook.ask(&question, Box::new(move |verdict| sender.send((number, verdict)).unwrap()));
         };

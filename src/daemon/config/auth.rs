@@ -2,7 +2,7 @@
 //!
 //! Owns the rules between these keys, and reading secrets from files. Leaves keys in files to `access`.
 
-use super::{Config, ConfigError, Cors, Loaded};
+use super::{Config, ConfigError, Cors, Key, Loaded};
 use crate::access::{ApiKey, ClaimNames, Rule, WebhookConfig};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,8 @@ pub(crate) struct AuthConfig {
     /// Also those of the file, once it was read.
     pub(crate) api_keys: Vec<ApiKey>,
     pub(crate) api_keys_file: Option<PathBuf>,
+    /// None: any number.
+    pub(crate) connections_per_user: Option<usize>,
 }
 
 /// JSON Web Tokens.
@@ -107,6 +109,7 @@ impl Loaded {
         for (key, twin, place) in files {
             let (path, secret) = place(&mut self.config);
             let Some(path) = path.clone() else { continue };
+            self.in_files.insert(twin, None);
             let read = match secret {
                 Some(_) => Err(format!("{twin} is set, too: one of them is enough")),
                 None => read(&path).and_then(|text| secret_of(&text).ok_or_else(|| not_a_secret(&path))),
@@ -117,6 +120,7 @@ impl Loaded {
             }
         }
         if let Some(path) = self.config.auth.api_keys_file.clone() {
+            self.in_files.insert("api.keys", Key::find("api.keys").and_then(|key| key.show(&self.config)));
             let keys = read(&path).and_then(|text| keys_of(&path, &text));
             let keys = keys.map_err(|error| self.bad_value("api.keys_file", error))?;
             self.config.auth.api_keys.extend(keys);
@@ -126,7 +130,8 @@ impl Loaded {
 
     /// What the keys say together.
     pub(super) fn check_auth(&self) -> Result<(), ConfigError> {
-        let Config { auth: AuthConfig { jwt, webhook, .. }, socketio, origins, .. } = &self.config;
+        let Config { auth, socketio, origins, .. } = &self.config;
+        let AuthConfig { jwt, webhook, connections_per_user, .. } = auth;
         if jwt.secret.as_ref().is_some_and(|secret| secret.len() < HMAC_BYTES) {
             let key = if jwt.secret_file.is_some() { "auth.jwt.secret_file" } else { "auth.jwt.secret" };
             let error = format!("expected at least {HMAC_BYTES} bytes: shorter ones can be guessed");
@@ -145,6 +150,10 @@ impl Loaded {
         let lonely = lonely.into_iter().find(|(_, is_set)| *is_set && webhook.url.is_none());
         if let Some((key, _)) = lonely {
             return Err(self.bad_value(key, "expected auth.webhook.url to be set as well".to_owned()));
+        }
+        if connections_per_user.is_some() && !jwt.is_on() && webhook.url.is_none() {
+            let error = "expected keys of [auth.jwt], or auth.webhook.url, to be set as well: nothing else names users";
+            return Err(self.bad_value("limits.connections_per_user", error.to_owned()));
         }
         if socketio.cors_credentials && origins.is_empty() && socketio.cors != Cors::Off {
             let error = "expected auth.origins to be set as well: browsers open WebSockets from any page, with its \

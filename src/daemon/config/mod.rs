@@ -193,6 +193,8 @@ pub(crate) struct Loaded {
     pub(crate) file: Option<PathBuf>,
     /// Of every key that has not its default.
     origins: HashMap<&'static str, Origin>,
+    /// Keys of which the value, or a part of it, stands in a file of its own, and what they show without that.
+    in_files: HashMap<&'static str, Option<String>>,
     /// Variables that look like ours but set nothing.
     pub(crate) strange_variables: Vec<String>,
 }
@@ -214,8 +216,13 @@ pub(crate) fn load(
     let from_variable = variables.remove(FILE_VARIABLE).map(PathBuf::from);
     let file = file.map(Path::to_owned).or(from_variable);
 
-    let mut loaded =
-        Loaded { config: Config::default(), file, origins: HashMap::new(), strange_variables: Vec::new() };
+    let mut loaded = Loaded {
+        config: Config::default(),
+        file,
+        origins: HashMap::new(),
+        in_files: HashMap::new(),
+        strange_variables: Vec::new(),
+    };
     if let Some(path) = loaded.file.clone() {
         for (key, value, origin) in file::read(&path)? {
             loaded.set(key, &value, origin)?;
@@ -325,7 +332,8 @@ impl Loaded {
         ConfigError::Exposed(self.origins.get(key).cloned(), key, addr, missing)
     }
 
-    /// The whole configuration as TOML, secrets hidden, with the origin of what is not a default.
+    /// The whole configuration as TOML, secrets hidden, with the origin of what is not a default. Of a secret in a file only
+    /// the file is shown, so that this can be read as a configuration again.
     pub(crate) fn show(&self) -> String {
         let mut shown = String::new();
         let mut section = None;
@@ -335,7 +343,10 @@ impl Loaded {
                 // Writing to a String does not fail.
                 let _ = writeln!(shown, "\n[{}]", section.unwrap_or_default());
             }
-            let _ = match (key.show(&self.config), self.origins.get(key.name)) {
+            let in_file = self.in_files.get(key.name);
+            let value = in_file.map_or_else(|| key.show(&self.config), Option::clone);
+            let _ = match (value, self.origins.get(key.name)) {
+                (None, _) if in_file.is_some() => writeln!(shown, "# {0} is in {0}_file", key.leaf()),
                 (None, _) => writeln!(shown, "# {} is not set", key.leaf()),
                 (Some(value), None) => writeln!(shown, "{} = {value}", key.leaf()),
                 (Some(value), Some(origin)) => {

@@ -295,6 +295,8 @@ impl Slot<'_> {
         match (self, other) {
             (Slot::Secret(one), Slot::Secret(other)) => one == other,
             (Slot::Redis(one), Slot::Redis(other)) => one == other,
+            (Slot::ApiKeys(one), Slot::ApiKeys(other)) => one == other,
+            (Slot::HttpUrl(one), Slot::HttpUrl(other)) => one == other,
             (Slot::HttpUrl(one), Slot::HttpUrl(other)) => one == other,
             (Slot::ApiKeys(one), Slot::ApiKeys(other)) => one == other,
             (one, other) => one.show() == other.show(),

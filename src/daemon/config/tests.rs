@@ -42,6 +42,7 @@ fn the_bounds_themselves_are_taken() {
         ("limits.head_bytes", 128, 1 << 20),
         ("limits.rooms_per_socket", 1, 1_000_000),
         ("limits.connections_per_ip", 0, 1 << 32),
+        ("limits.connections_per_user", 0, 1 << 32),
         ("limits.messages_per_s", 0, 1_000_000),
         ("limits.messages_burst", 0, 2_000_000),
         ("limits.accepts_per_s", 0, 10_000_000),
@@ -86,6 +87,7 @@ fn zero_is_no_limit() {
         [
             "limits.connections",
             "limits.connections_per_ip",
+            "limits.connections_per_user",
             "limits.messages_per_s",
             "limits.messages_burst",
             "limits.accepts_per_s",

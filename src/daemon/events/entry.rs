@@ -1,9 +1,9 @@
-//! How a socket of Socket.IO comes in: where its token stands, what it is let in with, and how that is prolonged.
+//! How a socket of Socket.IO comes in: where its token stands, what it is let in with, and how that ends.
 
-use super::payload::Fault;
-use super::{Problem, answer_with};
-use crate::access::{Access, Grant, Question, Refused, Verdict, bearer};
-use fanfare::socketio::{ConnectError, Connecting, Decision, Error, Event, Namespace, Socket};
+use super::Problem;
+use super::refresh::refresh;
+use crate::access::{Access, Grant, Question, Refused, Seat, Verdict, bearer};
+use fanfare::socketio::{ConnectError, Connecting, Decision, Error, Namespace, Socket};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -12,10 +12,7 @@ pub(super) fn guard(namespace: Namespace, access: &Arc<Access>) -> Namespace {
     let (asked, refreshed) = (access.clone(), access.clone());
     namespace
         .middleware_later(move |socket, connecting, decision| decide(&asked, socket, connecting, decision))
-        .on("refresh", move |socket, event| {
-            let done = refresh(&refreshed, socket, event);
-            answer_with(socket, event, done)
-        })
+        .on("refresh", move |socket, event| refresh(&refreshed, socket, event))
         .on_alarm(expire)
 }
 
@@ -24,14 +21,16 @@ fn decide(access: &Arc<Access>, socket: &mut Socket<'_>, connecting: &Connecting
     let rules = access.rules();
     let decided = match rules.admit(socket.namespace(), token.as_deref()) {
         Verdict::In(None) => Ok(()),
-        Verdict::In(Some(grant)) => let_in(socket, grant),
+        Verdict::In(Some(grant)) => access.seat(&grant).and_then(|seat| let_in(socket, grant, seat)),
         Verdict::Out(refused) => Err(refused),
         Verdict::Ask => {
             let handle = socket.context().handle();
             let question = question(socket, connecting, token);
-            let done = move |verdict: Result<Grant, Refused>| match verdict {
-                Ok(grant) => decision.allow_with(&handle, |socket| {
-                    if let Err(refused) = let_in(socket, grant) {
+            let access = access.clone();
+            let seated = move |grant: Grant| access.seat(&grant).map(|seat| (grant, seat));
+            let done = move |verdict: Result<Grant, Refused>| match verdict.and_then(seated) {
+                Ok((grant, seat)) => decision.allow_with(&handle, |socket| {
+                    if let Err(refused) = let_in(socket, grant, seat) {
                         log::info!("{}", refused.message);
                         socket.disconnect(false);
                     }
@@ -67,6 +66,7 @@ fn question(socket: &Socket<'_>, connecting: &Connecting<'_>, token: Option<Stri
         ip: handshake.peer().ip().map(|ip| ip.to_string()),
         origin: origin.map(str::to_owned),
         groups: Vec::new(),
+        anew: false,
     }
 }
 
@@ -74,8 +74,17 @@ fn told(refused: &Refused) -> ConnectError {
     ConnectError::new(&refused.message).data(&json!({ "code": refused.code }))
 }
 
+/// With what it was granted, and the place that its user has for it, as long as it is there.
+fn let_in(socket: &mut Socket<'_>, grant: Grant, seat: Option<Seat>) -> Result<(), Refused> {
+    hold(socket, grant)?;
+    if let Some(seat) = seat {
+        socket.set(seat);
+    }
+    Ok(())
+}
+
 /// With what it was granted from now on.
-fn let_in(socket: &mut Socket<'_>, grant: Grant) -> Result<(), Refused> {
+pub(super) fn hold(socket: &mut Socket<'_>, grant: Grant) -> Result<(), Refused> {
     let groups: Vec<&str> = grant.groups.iter().map(|group| group.as_str()).collect();
     if let Err(error) = socket.join(groups) {
         return Err(Refused { status: 403, code: "forbidden", message: format!("groups: {error}") });
@@ -83,33 +92,6 @@ fn let_in(socket: &mut Socket<'_>, grant: Grant) -> Result<(), Refused> {
     socket.set_alarm(grant.until_unix_ms);
     socket.set(grant);
     Ok(())
-}
-
-/// A newer token takes the place of the one that the client came with.
-fn refresh(access: &Access, socket: &mut Socket<'_>, event: &Event<'_>) -> Result<(), Fault> {
-    #[derive(serde::Deserialize)]
-    struct Token {
-        token: String,
-    }
-    let given: Result<Token, Error> = event.parse();
-    let Token { token } = given.map_err(|_| Fault::bad_request("token: expected a string"))?;
-    let Some(old) = socket.get::<Grant>() else {
-        return Err(Fault::not_allowed("this connection has no token that ends"));
-    };
-    let grant = access.rules().claimed(socket.namespace(), &token);
-    let grant = grant.map_err(|refused| Fault { code: refused.code, message: refused.message })?;
-    if grant.user != old.user {
-        return Err(Fault::not_allowed("token is for another user"));
-    }
-    let user = name_of(socket).map(str::to_owned);
-    let rooms = socket.rooms().filter(|room| socket.claimed() != Some(room));
-    let lost: Vec<String> =
-        rooms.filter(|room| !grant.may_join(room, user.as_deref())).map(str::to_owned).collect();
-    socket.leave(lost);
-    if socket.claimed().is_some_and(|claimed| !grant.may_be(claimed)) {
-        socket.release();
-    }
-    let_in(socket, grant).map_err(|refused| Fault { code: "too_large", message: refused.message })
 }
 
 /// What it was granted has come to its end.

@@ -5,13 +5,14 @@
 
 mod entry;
 mod payload;
+mod refresh;
 
 pub(crate) use payload::{Fault, check_event, check_name};
 
 use crate::access::{Access, Grant, Target};
 use crate::config::{self, Config, SocketIoConfig};
 use fanfare::socketio::{
-    Cors, EngineOptions, Error, Event, Namespace, Parser, Socket, SocketIo, ToArgs, Transport,
+    Ack, Cors, EngineOptions, Error, Event, Namespace, Parser, Socket, SocketIo, ToArgs, Transport,
 };
 use fanfare::{Builder, JoinError, Request};
 use payload::{Info, Names};
@@ -144,9 +145,20 @@ fn answer(
 
 /// Says how something went.
 fn answer_with(socket: &mut Socket<'_>, event: &mut Event<'_>, done: Result<(), Fault>) -> Result<(), Error> {
-    match done {
-        Ok(()) => event.ack(socket, &Done { ok: true, delivered: None }),
-        Err(fault) => refuse(socket, event, &fault),
+    tell(socket, event.name(), event.take_ack(), done)
+}
+
+/// Says how an event of this name went, in the acknowledgement that it wants.
+fn tell(
+    socket: &mut Socket<'_>,
+    event: &str,
+    ack: Option<Ack>,
+    done: Result<(), Fault>,
+) -> Result<(), Error> {
+    match (done, ack) {
+        (Ok(()), Some(ack)) => ack.send(socket.context(), &Done { ok: true, delivered: None }),
+        (Ok(()), None) => Ok(()),
+        (Err(fault), ack) => tell_fault(socket, event, ack, &fault),
     }
 }
 
@@ -221,14 +233,18 @@ fn broadcast_info(access: &Access, socket: &mut Socket<'_>, event: &mut Event<'_
     }
 }
 
-/// Says what is wrong: in the acknowledgement or, without one, as an event of its own.
 fn refuse(socket: &mut Socket<'_>, event: &mut Event<'_>, fault: &Fault) -> Result<(), Error> {
+    tell_fault(socket, event.name(), event.take_ack(), fault)
+}
+
+/// Says what is wrong: in the acknowledgement or, without one, as an event of its own.
+fn tell_fault(socket: &mut Socket<'_>, event: &str, ack: Option<Ack>, fault: &Fault) -> Result<(), Error> {
     let (code, message) = (fault.code, &fault.message);
-    match event.take_ack() {
+    match ack {
         Some(ack) => {
             let error = Problem { event: None, code, message };
             ack.send(socket.context(), &Refused { ok: false, error })
         }
-        None => socket.emit("exception", &Problem { event: Some(event.name()), code, message }),
+        None => socket.emit("exception", &Problem { event: Some(event), code, message }),
     }
 }

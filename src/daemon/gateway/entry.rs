@@ -71,6 +71,7 @@ fn ask(access: Arc<Access>, entry: Entry, token: Option<&str>, request: &Request
         ip: request.peer().ip().map(|ip| ip.to_string()),
         origin: origin.map(str::to_owned),
         groups: entry.groups.clone(),
+        anew: false,
     };
     let (peer, scope) = (request.peer(), scope_of(&entry.domain).into_owned());
     Admission::later(move |cx, decision| {

@@ -7,7 +7,6 @@ use crate::raw::present;
 use fanfare::{Frame, FrameBuilder, NAME_BYTES, To};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// The most groups that one list may name.
@@ -214,61 +213,53 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    pub(crate) fn heartbeat_frame(&self, time: u64) -> Frame {
+    /// The beginning of what it is answered, now or later.
+    pub(crate) fn answer(&self) -> Answer {
         let mut frame = FrameBuilder::text(64);
-        self.push_head(&mut frame);
-        push_number(&mut frame, ",\"code\":0,\"time\":", time);
-        frame.push(b"}");
-        frame.finish()
-    }
-
-    pub(crate) fn ok_frame(&self) -> Frame {
-        let mut frame = FrameBuilder::text(64);
-        self.push_head(&mut frame);
-        frame.push(b",\"code\":0}");
-        frame.finish()
-    }
-
-    pub(crate) fn fault_frame(&self, fault: &Fault) -> Frame {
-        let mut frame = FrameBuilder::text(64 + fault.message.len());
-        self.push_head(&mut frame);
-        push_number(&mut frame, ",\"code\":", u64::from(fault.code));
-        frame.push(b",\"message\":");
-        push_string(&mut frame, &fault.message);
-        frame.push(b"}");
-        frame.finish()
-    }
-
-    /// What a receipt needs later.
-    pub(crate) fn receipt(&self) -> Receipt {
-        let mode = self.fields.mode.map_or("null", RawValue::get);
-        Receipt(format!(
-            "{{\"msgId\":{},\"mode\":{mode},\"code\":0,\"delivered\":",
-            id_text(self.fields.msg_id)
-        ))
-    }
-
-    fn push_head(&self, frame: &mut FrameBuilder) {
         frame.push(b"{\"msgId\":");
         frame.push(id_text(self.fields.msg_id).as_bytes());
         frame.push(b",\"mode\":");
         // A mode that is no number cannot come back as one.
         let mode = self.fields.mode.map(RawValue::get).filter(|text| is_number(text));
         frame.push(mode.unwrap_or("null").as_bytes());
+        Answer(frame)
     }
 }
 
-/// A receipt without its number.
+/// An answer that is still to say how it went.
 #[derive(Debug)]
-pub(crate) struct Receipt(String);
+pub(crate) struct Answer(FrameBuilder);
 
-impl Receipt {
-    pub(crate) fn frame(mut self, delivered: u64) -> Frame {
-        // Writing to a String does not fail.
-        let _ = write!(self.0, "{delivered}}}");
-        let mut frame = FrameBuilder::text(self.0.len());
-        frame.push(self.0.as_bytes());
-        frame.finish()
+impl Answer {
+    /// It was done.
+    pub(crate) fn ok(mut self) -> Frame {
+        self.0.push(b",\"code\":0");
+        self.finish()
+    }
+
+    /// The heartbeat was heard, at this time.
+    pub(crate) fn heard(mut self, time: u64) -> Frame {
+        push_number(&mut self.0, ",\"code\":0,\"time\":", time);
+        self.finish()
+    }
+
+    /// It was sent to so many.
+    pub(crate) fn delivered(mut self, delivered: u64) -> Frame {
+        push_number(&mut self.0, ",\"code\":0,\"delivered\":", delivered);
+        self.finish()
+    }
+
+    /// It was not done.
+    pub(crate) fn fault(mut self, fault: &Fault) -> Frame {
+        push_number(&mut self.0, ",\"code\":", u64::from(fault.code));
+        self.0.push(b",\"message\":");
+        push_string(&mut self.0, &fault.message);
+        self.finish()
+    }
+
+    fn finish(mut self) -> Frame {
+        self.0.push(b"}");
+        self.0.finish()
     }
 }
 

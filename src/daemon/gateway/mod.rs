@@ -5,6 +5,7 @@
 
 mod entry;
 mod message;
+mod refresh;
 mod scope;
 
 pub(crate) use message::{Address, Fault, Outgoing, check_id, groups};
@@ -12,7 +13,7 @@ pub(crate) use scope::{domain_of, scope_of};
 
 use crate::access::{Access, Grant, Target};
 use fanfare::{Admission, CloseCause, Endpoint, Frame, JoinError, Message, Request, Response, Socket, To};
-use message::{Command, Incoming};
+use message::{Answer, Command, Incoming};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -69,7 +70,7 @@ impl Endpoint for Gateway {
         };
         let incoming = Incoming::parse(text);
         if let Err(fault) = self.act(socket, &incoming) {
-            socket.send(&incoming.fault_frame(&fault));
+            socket.send(&incoming.answer().fault(&fault));
         }
     }
 
@@ -80,7 +81,7 @@ impl Endpoint for Gateway {
             Message::Binary(_) => return socket.close(1003, "text frames only"),
         };
         let fault = Fault { code: 429, message: "too many messages".to_owned() };
-        socket.send(&incoming.fault_frame(&fault));
+        socket.send(&incoming.answer().fault(&fault));
     }
 
     fn on_close(&self, socket: &mut Socket<'_>, cause: &CloseCause) {
@@ -108,30 +109,26 @@ impl Gateway {
         match incoming.command()? {
             Command::Heartbeat => {
                 let time = socket.context().unix_ms();
-                socket.send(&incoming.heartbeat_frame(time));
+                socket.send(&incoming.answer().heard(time));
                 Ok(())
             }
             Command::Join(groups) => {
                 join(socket, &groups)?;
-                socket.send(&incoming.ok_frame());
+                socket.send(&incoming.answer().ok());
                 Ok(())
             }
             Command::Leave(groups) => {
                 for group in groups {
                     socket.leave(&group_room(group));
                 }
-                socket.send(&incoming.ok_frame());
+                socket.send(&incoming.answer().ok());
                 Ok(())
             }
-            Command::Refresh(token) => {
-                self.refresh(socket, &token)?;
-                socket.send(&incoming.ok_frame());
-                Ok(())
-            }
+            Command::Refresh(token) => self.refresh(socket, token, incoming.answer()),
             Command::Send { address, outgoing, receipt } => {
                 self.check_address(socket, &address)?;
                 let frame = outgoing.frame(Some(client_of(socket)));
-                let receipt = receipt.then(|| incoming.receipt());
+                let receipt = receipt.then(|| incoming.answer());
                 match &address {
                     // Groups and domains leave out the sender; a client that names itself is meant.
                     Address::Client(client) if client == client_of(socket) => {
@@ -154,30 +151,6 @@ impl Gateway {
             Address::Domain => may(Target::Domain),
         };
         if allowed { Ok(()) } else { Err(forbidden("this client may not publish there")) }
-    }
-
-    /// A newer token takes the place of the one that the client came with.
-    fn refresh(&self, socket: &mut Socket<'_>, token: &str) -> Result<(), Fault> {
-        let Some(old) = socket.get::<Grant>() else {
-            return Err(forbidden("this connection has no token that ends"));
-        };
-        let grant = self.access.rules().claimed(socket.scope(), token);
-        let grant = grant.map_err(|refused| Fault { code: refused.status, message: refused.message })?;
-        if grant.user != old.user {
-            return Err(forbidden("token is for another client"));
-        }
-        let client = client_of(socket).to_owned();
-        let rooms = socket.rooms().filter_map(|room| room.strip_prefix(GROUP));
-        let lost: Vec<String> =
-            rooms.filter(|group| !grant.may_join(group, Some(&client))).map(group_room).collect();
-        let granted = grant.groups.clone();
-        let until = grant.until_unix_ms;
-        socket.set(grant);
-        socket.set_alarm(until);
-        for room in &lost {
-            socket.leave(room);
-        }
-        join(socket, &granted.iter().map(|group| group.as_str()).collect::<Vec<_>>())
     }
 }
 
@@ -212,18 +185,18 @@ fn join(socket: &mut Socket<'_>, groups: &[&str]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn send_back(socket: &mut Socket<'_>, frame: &Frame, receipt: Option<message::Receipt>) {
+fn send_back(socket: &mut Socket<'_>, frame: &Frame, receipt: Option<Answer>) {
     let delivered = socket.send(frame);
     if let Some(receipt) = receipt {
-        socket.send(&receipt.frame(u64::from(delivered)));
+        socket.send(&receipt.delivered(u64::from(delivered)));
     }
 }
 
-fn send(socket: &mut Socket<'_>, to: &To, frame: &Frame, receipt: Option<message::Receipt>) {
+fn send(socket: &mut Socket<'_>, to: &To, frame: &Frame, receipt: Option<Answer>) {
     match receipt {
         None => socket.publish(to, frame),
         Some(receipt) => socket.publish_with(to, frame, move |socket, report| {
-            socket.send(&receipt.frame(report.delivered()));
+            socket.send(&receipt.delivered(report.delivered()));
         }),
     }
 }

@@ -209,7 +209,9 @@ impl Outlet {
             link.deadline = Tick::NEVER;
             let id = LinkId { slot: slot as u32, generation: link.generation };
             // Who does not take its last bytes in time: the kernel would keep them, and try, for minutes.
-            link.marks.set(Marks::RESET, link.state == LinkState::Finishing);
+            if link.state == LinkState::Finishing {
+                link.marks.set(Marks::RESET, true);
+            }
             if link.state < LinkState::Finishing { expired.push(id) } else { over.push(id) }
         }
         self.next_deadline = if next == u32::MAX { Tick::NEVER } else { Tick(next) };

@@ -25,9 +25,9 @@ pub(in crate::reactor) struct Tunnel {
     incoming: Vec<u8>,
     /// Encrypted, and not sent.
     outgoing: Vec<u8>,
-    /// The record in `outgoing` is one that [`Tunnel::write`] did not count wholly: its last byte comes again, and is not to
-    /// be encrypted again.
-    owes: bool,
+    /// The record in `outgoing` is one that [`Tunnel::write`] did not count wholly: its last byte, which is this, comes again,
+    /// and is not to be encrypted again.
+    owes: Option<u8>,
 }
 
 /// Where records are made; one does for all links of a reactor.
@@ -45,7 +45,7 @@ impl Tunnel {
     /// What rustls says of its configuration.
     pub(in crate::reactor) fn new(certificates: &Certificates) -> io::Result<Tunnel> {
         let connection = UnbufferedServerConnection::new(certificates.config()).map_err(io::Error::other)?;
-        Ok(Tunnel { connection, incoming: Vec::new(), outgoing: Vec::new(), owes: false })
+        Ok(Tunnel { connection, incoming: Vec::new(), outgoing: Vec::new(), owes: None })
     }
 
     /// Whether nothing can be sent and received by handlers yet.
@@ -112,7 +112,8 @@ impl Tunnel {
     /// byte, so that whoever writes knows that something waits and comes again with the rest.
     ///
     /// # Errors
-    /// `WouldBlock` if nothing was taken; else what sending, or rustls, says.
+    /// `WouldBlock` if nothing was taken; else what sending, or rustls, says. `BrokenPipe` if that byte does not come again:
+    /// a message that began with it was dropped since, and what is to come instead would be read as its rest.
     pub(in crate::reactor) fn write(
         &mut self,
         pieces: &[IoSlice<'_>],
@@ -122,7 +123,13 @@ impl Tunnel {
         if !self.flush(&mut send)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let mut counted = usize::from(std::mem::take(&mut self.owes));
+        let mut counted = 0;
+        if let Some(owed) = self.owes.take() {
+            if pieces.iter().find_map(|piece| piece.first()) != Some(&owed) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            counted = 1;
+        }
         let mut pieces = Pieces { pieces, skip: counted };
         loop {
             let record = pieces.next_record(&mut scratch.gathered);
@@ -130,15 +137,16 @@ impl Tunnel {
                 return Ok(counted);
             }
             self.seal(record, &mut scratch.sealed)?;
+            let (length, last) = (record.len(), record.last().copied());
             let sent = match send(&scratch.sealed) {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(error) => return Err(error),
             };
-            counted += record.len();
+            counted += length;
             if sent < scratch.sealed.len() {
                 self.outgoing = scratch.sealed[sent..].to_vec();
-                self.owes = true;
+                self.owes = last;
                 counted -= 1;
                 return if counted > 0 { Ok(counted) } else { Err(io::ErrorKind::WouldBlock.into()) };
             }

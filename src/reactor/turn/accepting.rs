@@ -36,11 +36,13 @@ impl<H: Handler> Reactor<H> {
         let closing = self.handler.turns_away() && self.gauges.doors.get() > 0;
         if closing {
             self.begin_closing_doors();
+            // Whoever waits is only told that he cannot stay, and would be cut off if he waited longer.
+            self.gate_opens = None;
         }
         let mut budget = ACCEPTS_PER_TURN;
         let mut number = 0;
         while budget > 0 && self.may_accept() && number < self.listeners.len() {
-            if self.gate_opens.is_none() {
+            if self.gate_opens.is_none() && !closing {
                 self.gate_opens = self.gate.closed_for().map(|time| Instant::now() + time);
             }
             let is_open = self.gate_opens.is_none();
@@ -84,7 +86,7 @@ impl<H: Handler> Reactor<H> {
     pub(super) fn begin_closing_doors(&mut self) {
         if self.doors_close_at == Tick::NEVER {
             self.doors_close_at = self.now.tick.plus_ms(DOORS_MS);
-            for door in self.listeners.iter_mut().flatten() {
+            for door in self.listeners.iter_mut().flatten().filter(|door| !door.listener.is_admin()) {
                 door.ready = !door.listener.is_inherited();
             }
         }

@@ -50,6 +50,8 @@ pub(super) struct Client {
     /// It said that it goes, or broke the protocol.
     pub(super) leaving: bool,
     pub(super) lost: bool,
+    /// It is not decided at once whether it may come in.
+    pub(super) is_kept_waiting: bool,
 }
 
 impl Client {
@@ -78,6 +80,7 @@ impl Client {
             mute: dice.chance(10),
             leaving: false,
             lost: false,
+            is_kept_waiting: false,
         };
         if kind == Kind::Http {
             client.stage = Stage::Open;
@@ -99,6 +102,10 @@ impl Client {
         }
         if self.kind == Kind::Unwanted {
             target += "&refuse=1";
+        }
+        if self.kind == Kind::WebSocket && dice.chance(30) {
+            target += "&later=1";
+            self.is_kept_waiting = true;
         }
         let mut request = format!(
             "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

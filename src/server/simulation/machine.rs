@@ -10,6 +10,7 @@ use crate::reactor::peer::Peer;
 use crate::reactor::{Entry, Handler};
 use crate::server::worker::{Session, Worker};
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Rounds of flushing in one turn before it counts as endless.
@@ -26,7 +27,7 @@ pub(super) struct Machine {
     departed: u64,
     /// When each connection was last heard of, in milliseconds; told by turns.
     pub(super) heard: Vec<(usize, u64)>,
-    /// Connections that did not arrive here.
+    /// Connections that did not arrive here, or were reset.
     pub(super) lost: Vec<usize>,
 }
 
@@ -73,6 +74,7 @@ impl Machine {
             self.worker.expired(link, &mut self.outlet);
         }
         self.flush(around);
+        self.shed_somebody(around);
         self.reap(around);
         if around.dice.chance(5) {
             self.outlet.trim();
@@ -116,6 +118,25 @@ impl Machine {
             links.filter(|link| self.worker.may_move(*link, &self.outlet) && around.dice.chance(share));
         let chosen = chosen.collect();
         self.worker.begin_transfer(to, chosen, &mut self.outlet);
+    }
+
+    /// Now and then memory is needed that somebody takes.
+    fn shed_somebody(&mut self, around: &mut Around<'_>) {
+        if !around.lossy || around.thorough || !around.dice.chance(3) {
+            return;
+        }
+        let waiters = self.outlet.ids().into_iter().filter(|link| self.outlet.waiting(*link) > 0);
+        let waiters: Vec<LinkId> = waiters.collect();
+        if waiters.is_empty() {
+            return;
+        }
+        let link = *around.dice.pick(&waiters);
+        self.worker.shed(link, &mut self.outlet);
+        if self.outlet.state(link) == LinkState::Dead
+            && let Some(connection) = *self.place(link)
+        {
+            self.lost.push(connection);
+        }
     }
 
     /// As [`crate::reactor`] does it with descriptors.
@@ -209,13 +230,17 @@ impl Machine {
             let link = self.outlet.open();
             let before = self.place(link).replace(connection);
             assert_eq!(before, None, "a slot is given away twice");
-            let entry = Entry { peer: Peer::Unknown, admin: false, secure: false };
+            let addr = SocketAddr::from(([10, 0, 0, around.dice.below(4) as u8], 1));
+            let entry = Entry { peer: Peer::Tcp(addr), admin: false, secure: false };
             self.worker.opened(link, entry, &mut self.outlet);
             if !around.thorough
                 && around.dice.chance(20)
                 && let Some(to) = self.other(around.dice)
             {
                 self.worker.hand_over(link, to, &mut self.outlet);
+                if around.dice.chance(50) {
+                    self.read_early(link, connection, around);
+                }
             }
         }
     }
@@ -258,6 +283,17 @@ impl Machine {
             if state == LinkState::Open {
                 self.heard.push((connection, around.now_ms));
             }
+            self.worker.received(link, &mut bytes, &mut self.outlet);
+        }
+    }
+
+    /// What a client sent behind its TLS handshake was read with it, whatever became of the link.
+    fn read_early(&mut self, link: LinkId, connection: usize, around: &mut Around<'_>) {
+        let to_server = &mut around.pipes[connection].to_server;
+        let count = to_server.len().min(around.dice.length(4_000));
+        let mut bytes: Vec<u8> = to_server.drain(..count).collect();
+        if !bytes.is_empty() {
+            self.heard.push((connection, around.now_ms));
             self.worker.received(link, &mut bytes, &mut self.outlet);
         }
     }

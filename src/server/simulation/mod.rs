@@ -20,7 +20,7 @@ mod tally;
 mod verdict;
 mod wires;
 
-use crate::app::{CloseCause, Drain};
+use crate::app::{CloseCause, Drain, mark_reactor_thread};
 use crate::cluster::ClusterOptions;
 use crate::reactor::Handler;
 use carrier::Net;
@@ -76,7 +76,7 @@ struct World {
     is_skewed: bool,
     /// Nobody goes, breaks or lags until the ending.
     gentle: bool,
-    /// Connections may be lost between reactors.
+    /// Connections may be lost between reactors, and reset for their memory.
     lossy: bool,
     /// Mailboxes were full at times.
     jammed: bool,
@@ -247,7 +247,14 @@ impl World {
         (0..self.guests.len()).for_each(|at| self.visit(at, true, Guest::step));
     }
 
+    /// Those who wait to be let in are, or some of them.
+    fn decide(&mut self, thorough: bool) {
+        let dice = &mut self.dice;
+        self.play.decide(|| thorough || dice.chance(20));
+    }
+
     fn step(&mut self, jams: bool) {
+        self.decide(false);
         match self.dice.below(100) {
             0..30 if !self.guests.is_empty() => {
                 let at = self.dice.below(self.guests.len());
@@ -275,7 +282,11 @@ impl World {
                 let node = self.dice.below(self.nodes.len());
                 self.nodes[node].jam(&mut self.dice);
             }
-            63..73 if self.redis.is_some() => {
+            63..64 => {
+                let node = self.dice.below(self.nodes.len());
+                self.nodes[node].count(self.dice.chance(70));
+            }
+            64..73 if self.redis.is_some() => {
                 let node = self.dice.below(self.nodes.len());
                 self.tie(node, false);
             }
@@ -291,6 +302,7 @@ impl World {
     /// Everybody does what there is to do.
     fn round(&mut self) {
         self.everybody_transfers();
+        self.decide(true);
         for node in 0..self.nodes.len() {
             for number in 0..self.nodes[node].machines.len() {
                 self.turn(node, number, true);
@@ -344,6 +356,7 @@ impl World {
         let noticed = lines.all(|pipe| !self.pipes[pipe].server_done);
         let said = self.clients.iter().all(|client| !client.has_to_send());
         self.has_delivered()
+            && self.play.has_decided()
             && served
             && heard
             && listened
@@ -393,6 +406,16 @@ impl World {
             }
         }
         let begun_ms = self.now_ms;
+        if matches!(ending, Ending::ServerStops | Ending::ServerDrains) {
+            // Some still come, and some move.
+            for _ in 0..self.dice.below(60) {
+                let (node, number) = self.some_machine();
+                self.turn(node, number, false);
+                self.decide(false);
+                let ms = self.dice.below(20) as u64;
+                self.wait(ms);
+            }
+        }
         // Longer than every deadline; it runs out for those only who do nothing.
         for _ in 0..4_000 {
             self.round();
@@ -418,6 +441,7 @@ impl World {
 
 /// Runs one seed; the trace is the same whenever and wherever it runs.
 fn run(seed: u64) -> (u64, Tally) {
+    mark_reactor_thread();
     let mut world = World::new(seed, false);
     let jams = !world.gentle && world.dice.chance(35);
     world.lossy = !world.gentle && world.dice.chance(20);
@@ -433,6 +457,7 @@ fn run(seed: u64) -> (u64, Tally) {
 
 /// The same of several nodes.
 fn run_cluster(seed: u64) -> (u64, Tally) {
+    mark_reactor_thread();
     let mut world = World::new(seed, true);
     let jams = !world.gentle && world.dice.chance(20);
     world.lossy = !world.gentle && world.dice.chance(20);

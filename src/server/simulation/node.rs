@@ -52,14 +52,16 @@ pub(super) struct Node {
 impl Node {
     /// The node with this number.
     pub(super) fn new(number: usize, count: usize, max_sockets: usize, ahead_us: u64, setup: &Setup) -> Node {
-        let limits = Arc::new(Limits {
+        let limits = Limits {
             message_bytes: 4_000,
             outbox_bytes: setup.outbox_bytes,
             handshake_s: HANDSHAKE_S,
             idle_s: IDLE_S,
             rooms_per_socket: ROOMS_PER_SOCKET,
+            connections: Some(max_sockets),
             ..Limits::default()
-        });
+        };
+        let limits = Arc::new(limits);
         let memory = Arc::new(Pressure::new(count));
         let shared = Arc::new(Shared {
             proxies: Arc::default(),
@@ -147,6 +149,17 @@ impl Node {
         let (to, from) = (dice.below(self.machines.len()), dice.below(self.machines.len()));
         let nobody = Mail::Replace { scope: "nowhere".into(), room: "nobody".into(), sequence: 0 };
         self.mailboxes[to][from].post_anyway(nobody, MAILBOX_BYTES + 1);
+    }
+
+    /// Others count from now on, or nobody does; so many are never there.
+    pub(super) fn count(&self, counts: bool) {
+        let mut limits = Limits::clone(&self.machines[0].worker.core.limits);
+        limits.connections_per_ip = counts.then_some(1_000_000);
+        limits.messages_per_s = counts.then_some(Limits::MOST_MESSAGES_PER_S);
+        let limits = Arc::new(limits);
+        for incoming in &self.mailboxes {
+            incoming[self.machines.len()].post_anyway(Mail::Limits(limits.clone()), 0);
+        }
     }
 
     pub(super) fn stop(&self) {

@@ -5,7 +5,8 @@
 //! Engine.IO, and as events of Socket.IO ([`super::namespace`]).
 
 use crate::app::{
-    Admission, CloseCause, Context, DeliveryReport, Endpoint, Message, Params, Request, Responder, Socket, To,
+    Admission, CloseCause, Context, DeliveryReport, Endpoint, Handle, Message, Params, Request, Responder,
+    Socket, To, UpgradeDecision,
 };
 use crate::wire::frame::{Opcode, encode};
 use crate::wire::response::Response;
@@ -43,6 +44,14 @@ impl Target {
         format!("{} {}", word(&self.rooms), word(&self.except))
     }
 }
+
+/// When a socket's alarm is due at the earliest; kept with it.
+struct Due {
+    unix_ms: u64,
+}
+
+/// It has rung, and does once more.
+struct Again;
 
 /// What happened, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +91,14 @@ pub(super) enum Event {
         nodes: (u64, u64),
         at_ms: u64,
     },
+    /// Its alarm went off, and it told everybody.
+    Rang {
+        n: usize,
+    },
+    /// What became of that.
+    Heard {
+        n: usize,
+    },
     /// Everything under way has arrived, on all nodes.
     Quiet,
     /// It was asked something that it has to acknowledge.
@@ -113,6 +130,15 @@ pub(super) struct Play {
     pub(super) looks: Arc<AtomicU64>,
     /// Whoever leaves says goodbye to everybody.
     pub(super) farewells: bool,
+    /// Those who wait to be let in.
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// One who waits to be let in.
+struct Asked {
+    handle: Handle,
+    decision: UpgradeDecision,
+    admission: Admission,
 }
 
 /// One socket, whatever it speaks.
@@ -143,7 +169,22 @@ impl Play {
             now_ms: Arc::default(),
             looks: Arc::default(),
             farewells,
+            asked: Arc::default(),
         }
+    }
+
+    /// Lets in those who wait, as far as `now` says so of each. From no reactor.
+    pub(super) fn decide(&self, mut now: impl FnMut() -> bool) {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        let (decided, later): (Vec<_>, Vec<_>) = asked.into_iter().partition(|_| now());
+        *self.asked.lock().unwrap() = later;
+        for Asked { handle, decision, admission } in decided {
+            decision.allow(&handle, admission);
+        }
+    }
+
+    pub(super) fn has_decided(&self) -> bool {
+        self.asked.lock().unwrap().is_empty()
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -298,7 +339,14 @@ impl Endpoint for Play {
             admission = admission.claim(user);
         }
         let rooms = query.get("g").unwrap().split(',').filter(|room| !room.is_empty());
-        Ok(rooms.fold(admission, Admission::room))
+        let admission = rooms.fold(admission, Admission::room);
+        if query.get("later").is_none() {
+            return Ok(admission);
+        }
+        let asked = self.asked.clone();
+        Ok(Admission::later(move |cx, decision| {
+            asked.lock().unwrap().push(Asked { handle: cx.handle(), decision, admission });
+        }))
     }
 
     fn on_open(&self, socket: &mut Socket<'_>) {
@@ -311,6 +359,26 @@ impl Endpoint for Play {
             self.note(Event::Claimed { n, scope, user });
         }
         assert!(socket.send_text(&format!("hi {n}")));
+        if n.is_multiple_of(2) {
+            let soon = socket.context().unix_ms() + 40 + n as u64 * 29 % 300;
+            socket.set_alarm(Some(soon));
+            socket.set(Due { unix_ms: soon });
+        }
+    }
+
+    fn on_alarm(&self, socket: &mut Socket<'_>) {
+        let n = socket.number();
+        let due = socket.get::<Due>().expect("what it keeps goes where it goes").unix_ms;
+        assert!(socket.context().unix_ms() >= due, "{n}: an alarm too early");
+        self.note(Event::Rang { n });
+        let (scope, play) = (socket.scope().to_owned(), self.clone());
+        let frame = encode(Opcode::Text, format!("a {n}").as_bytes());
+        socket.publish_with(&To::everybody(&scope), &frame, move |_, _| play.note(Event::Heard { n }));
+        // Once more, a little later.
+        if n.is_multiple_of(4) && socket.set(Again).is_none() {
+            let soon = socket.context().unix_ms() + 50;
+            socket.set_alarm(Some(soon));
+        }
     }
 
     fn on_message(&self, socket: &mut Socket<'_>, message: Message<'_>) {

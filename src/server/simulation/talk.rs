@@ -122,6 +122,7 @@ impl Talk {
                 let user = self.users_asked.remove(&number(1)).expect("a claim that nobody asked for");
                 assert!(user.is_some(), "nobody is refused to be nobody");
             }
+            "a" => assert_ne!(number(1), self.n as u64, "somebody got its own alarm"),
             "m" => {
                 let (from, count) = (number(1) as usize, number(2));
                 let target = Target::parse(words[3], words[4], words[5]);

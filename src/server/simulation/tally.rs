@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) type Tally = BTreeMap<&'static str, u64>;
 
 /// What [`World::tally`] counts besides the causes of closing.
-pub(super) const TALLIED: [&str; 23] = [
+pub(super) const TALLIED: [&str; 25] = [
     "delivered",
     "report",
     "report with queued",
@@ -31,6 +31,8 @@ pub(super) const TALLIED: [&str; 23] = [
     "refused",
     "handed over",
     "moved",
+    "rang",
+    "let in later",
     // Of sockets of Socket.IO; the rest are those of all others.
     "transport close",
     "transport error",
@@ -57,6 +59,7 @@ impl World {
         for event in self.events() {
             match event {
                 Event::Closed { cause, .. } => count(cause, 1),
+                Event::Rang { .. } => count("rang", 1),
                 Event::Answered { right, .. } => {
                     count(if right.is_some() { "acknowledged" } else { "not acknowledged" }, 1);
                 }
@@ -76,6 +79,8 @@ impl World {
         for client in &self.clients {
             count("delivered", client.talk.got.len());
             count("answered over HTTP", client.answered);
+            let is_in = matches!(client.stage, Stage::Open | Stage::Closed(_));
+            count("let in later", usize::from(client.is_kept_waiting && is_in));
             count("timed out", usize::from(client.stage == Stage::Answered(408)));
             count("full", usize::from(client.stage == Stage::Answered(503)));
         }

@@ -8,6 +8,7 @@ use super::play::{Event, FAREWELL, Target};
 use super::redis::Loss;
 use super::talk::Talk;
 use super::{Ending, HANDSHAKE_S, IDLE_S, World};
+use crate::base::pace::Bucket;
 use crate::hub::Selector;
 use crate::reactor::Handler;
 use crate::server::worker::Session;
@@ -346,10 +347,14 @@ impl World {
             assert_eq!((machine.outlet.counts().queued_bytes, machine.outlet.counts().parked), (0, 0));
             assert_eq!(machine.worker.core.waiting_count(), 0);
             assert_eq!(machine.worker.core.sio.count(), 0);
+            let worker = &machine.worker;
+            assert!(worker.counted.is_empty() && worker.core.kept.is_empty());
+            assert_eq!(worker.core.alarms.until_due(0), None);
+            assert!(worker.buckets.iter().all(|bucket| *bucket == Bucket::FULL));
         }
         self.check_answers(&events);
         for node in &self.nodes {
-            assert!(node.interest.is_empty());
+            assert!(node.interest.is_empty() && node.shared.addresses.is_empty());
             assert_eq!(node.shared.sockets.load(Ordering::Relaxed), 0);
             assert_eq!(node.stats.sum(|reactor| reactor.sockets() + reactor.polling()), 0);
             // Their assertions are handlers' too.
@@ -367,6 +372,8 @@ impl World {
     fn check_goodbyes(&self, events: &[Event], ending: Ending) {
         for event in events {
             let Event::Closed { n, cause, code, .. } = event else { continue };
+            // Who is drained is told to come back, however late it came to a reactor.
+            assert!(ending != Ending::ServerDrains || *cause != "shutdown", "{n}: {cause}");
             let expected = match *cause {
                 "client" | "handler" | "protocol" => Some(*code),
                 "replaced" => Some(Some(4001)),
@@ -409,7 +416,7 @@ impl World {
 
 /// Each socket opens once and closes once, and does nothing before or behind.
 fn check_lives(events: &[Event]) {
-    let (mut open, mut closed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut open, mut closed, mut awaited) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for event in events {
         match event {
             Event::Opened { n, .. } => assert!(open.insert(*n) && !closed.contains(n), "{n} opens twice"),
@@ -425,7 +432,19 @@ fn check_lives(events: &[Event]) {
             Event::Published { n, number, .. } => {
                 assert!(*number == FAREWELL || !closed.contains(n), "{n} speaks after its end");
             }
-            Event::Reported { .. } | Event::Answered { .. } | Event::Quiet => {}
+            Event::Rang { n } => {
+                assert!(
+                    open.contains(n) && !closed.contains(n),
+                    "{n} is told the time while it is not there"
+                );
+                awaited.insert(*n);
+            }
+            Event::Heard { n } => drop(awaited.remove(n)),
+            Event::Quiet => {
+                let unheard: Vec<_> = awaited.difference(&closed).collect();
+                assert!(unheard.is_empty(), "{unheard:?} were not told what became of their alarms");
+            }
+            Event::Reported { .. } | Event::Answered { .. } => {}
         }
     }
 }

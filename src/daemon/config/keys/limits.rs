@@ -53,6 +53,12 @@ pub(super) const KEYS: &[Key] = &[
         slot: |config| Slot::Count(&mut config.limits.connections_per_ip, 0..=1 << 32),
     },
     Key {
+        name: "limits.connections_per_user",
+        flag: None,
+        about: "Sockets of Socket.IO of the user that a token or the webhook names; 0 is any number",
+        slot: |config| Slot::Count(&mut config.auth.connections_per_user, 0..=1 << 32),
+    },
+    Key {
         name: "limits.messages_per_s",
         flag: None,
         about: "Messages that one client may send a second, on average; 0 is any number",

@@ -112,6 +112,28 @@ fn hands_are_shaken_and_messages_arrive_however_few_bytes_come_at_once() {
 }
 
 #[test]
+fn a_message_of_which_one_byte_is_encrypted_cannot_be_replaced_by_another() {
+    for (instead, fits) in [(b"\x88\x02\x03\xF0", false), (b"\x81\x02no", true)] {
+        let (mut tunnel, mut client) = both(&rustls::version::TLS13);
+        shake_hands(&mut tunnel, &mut client, usize::MAX);
+        let (mut scratch, mut kernel) = (Scratch::default(), Kernel { room: 5, taken: Vec::new() });
+        // A record ends behind the first byte of the second message.
+        let (first, second) = ([b'x'; RECORD_BYTES - 1], b"\x81\x02hi");
+        let pieces = [IoSlice::new(&first), IoSlice::new(second)];
+        let mut write = |pieces: &[IoSlice<'_>], kernel: &mut Kernel| {
+            tunnel.write(pieces, &mut scratch, |bytes| kernel.send(bytes))
+        };
+        assert_eq!(write(&pieces, &mut kernel).unwrap(), first.len());
+        kernel.room = usize::MAX;
+        let written = write(&[IoSlice::new(instead)], &mut kernel);
+        assert_eq!(written.map_err(|error| error.kind()), fits.then_some(4).ok_or(io::ErrorKind::BrokenPipe));
+        let heard = hear(&mut client, &kernel.taken);
+        let (whole, begun) = heard.split_at(first.len());
+        assert_eq!((whole, begun), (&first[..], if fits { &instead[..] } else { b"\x81" }));
+    }
+}
+
+#[test]
 fn what_counts_as_sent_is_told_so_that_the_rest_is_written_once() {
     let message: Vec<u8> = (0..50_000u32).map(|number| (number % 251) as u8).collect();
     for version in VERSIONS {

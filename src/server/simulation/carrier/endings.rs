@@ -87,8 +87,8 @@ impl Carrier {
                 self.lines.remove(at);
                 self.state = State::Left;
             }
-            (2, _, false) => {
-                // Two POSTs at once, the first of which takes its time.
+            (2, _, false) if self.outgoing.is_empty() => {
+                // Two POSTs at once, the first of which takes its time: with nothing in them that has an order.
                 for number in 0..2 {
                     self.outgoing.push_back(noop());
                     let at = self.post(net);
