@@ -297,8 +297,6 @@ impl Slot<'_> {
             (Slot::Redis(one), Slot::Redis(other)) => one == other,
             (Slot::ApiKeys(one), Slot::ApiKeys(other)) => one == other,
             (Slot::HttpUrl(one), Slot::HttpUrl(other)) => one == other,
-            (Slot::HttpUrl(one), Slot::HttpUrl(other)) => one == other,
-            (Slot::ApiKeys(one), Slot::ApiKeys(other)) => one == other,
             (one, other) => one.show() == other.show(),
         }
     }
