@@ -2,12 +2,14 @@
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering::Acquire;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::report::Drain;
 use crate::run::{Failure, Session};
+use crate::shared::Shared;
 use crate::tally;
 
 /// How long the first server may go on listening.
@@ -27,10 +29,16 @@ impl Drop for Next {
     }
 }
 
-/// Tells the server to end and, once it listens no more, starts the next one.
+/// Tells the server to end, after all workers know that whoever is closed from then on comes back, and, once it listens no more, starts the next one.
 pub(super) fn begin(session: &mut Session, pid: i32, then: Option<&str>) -> Result<Option<Next>, Failure> {
     let gone = |what: &str| Failure::Usage(format!("--drain {pid}: {what}"));
     let process = Pid::from_raw(pid).ok_or_else(|| gone("no process"))?;
+    let shared = &session.crew.shared;
+    let known = |shared: &Shared| shared.stormed.load(Acquire) == shared.options.threads;
+    let asked = Instant::now();
+    while !known(shared) && asked.elapsed() < LISTENS {
+        std::thread::sleep(LOOK);
+    }
     kill_process(process, Signal::TERM).map_err(|error| gone(&error.to_string()))?;
     let Some(command) = then else { return Ok(None) };
     let (begun, address) = (Instant::now(), session.crew.shared.target.address);
