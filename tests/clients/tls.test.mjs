@@ -43,7 +43,7 @@ for (const version of VERSIONS) {
         await a.close();
         const ended = soon(b.closed, 'the server ends');
         server.child.kill('SIGTERM');
-        assert.deepEqual(await ended, { code: 1001, reason: 'server shutting down' });
+        assert.deepEqual(await ended, { code: 1012, reason: 'service restart' });
     });
 
     for (const [name, module] of [
