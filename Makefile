@@ -4,7 +4,7 @@
 # make bench   the cost of a delivery against a bare send() loop, messages from one server to another, and criterion's
 #              benches
 # make flood   100,000 connections and a broadcast to all of them: make flood REACTORS=6 FLOOD="hold …"
-# make install   the program, its units, man page and completions: make install PREFIX=/usr/local DESTDIR=/tmp/package
+# make install   the program, its units, man page and completions: make install PREFIX=/usr/local DESTDIR=./package
 # make uninstall
 # make dist      all of that in a tarball, with a script that installs it, in target/dist
 # make soak    20 minutes of comings and goings, after which the server may hold no more than before: make soak SOAK="--seconds 60"

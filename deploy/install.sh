@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs fanfare from the folder that this script lies in, or removes it.
 #
-#   [DESTDIR=/tmp/package] [PREFIX=/usr/local] [SYSCONFDIR=/etc] ./install.sh [install|uninstall]
+#   [DESTDIR=./package] [PREFIX=/usr/local] [SYSCONFDIR=/etc] ./install.sh [install|uninstall]
 #
 # A configuration that is there stays as it is, also when fanfare is removed.
 set -eu
