@@ -9,10 +9,10 @@ use crate::logging;
 use crate::tls::Shown;
 use fanfare::Running;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// Keys, or sections of keys, that change without a restart.
-const LIVE: [&str; 11] = [
+const LIVE: [&str; 12] = [
     "log",
     "open",
     "auth",
@@ -24,6 +24,7 @@ const LIVE: [&str; 11] = [
     "proxy",
     "tls.cert",
     "tls.key",
+    "cluster.required",
 ];
 
 /// The one of them that listeners are given when they are opened.
@@ -37,6 +38,8 @@ pub(crate) struct Live {
     pub(crate) rooms_per_socket: Arc<AtomicUsize>,
     /// Over which connections are closed, in seconds.
     pub(crate) drain_s: Arc<AtomicU32>,
+    /// Without its cluster the server is not ready.
+    pub(crate) needs_cluster: Arc<AtomicBool>,
 }
 
 impl Live {
@@ -46,6 +49,7 @@ impl Live {
             access: Arc::new(Access::new(rules)),
             rooms_per_socket: Arc::new(AtomicUsize::new(config.limits.rooms_per_socket)),
             drain_s: Arc::new(AtomicU32::new(config.drain.seconds)),
+            needs_cluster: Arc::new(AtomicBool::new(config.cluster.required)),
         }
     }
 
@@ -54,6 +58,7 @@ impl Live {
         self.access.replace(rules);
         self.rooms_per_socket.store(config.limits.rooms_per_socket, Ordering::Relaxed);
         self.drain_s.store(config.drain.seconds, Ordering::Relaxed);
+        self.needs_cluster.store(config.cluster.required, Ordering::Relaxed);
         logging::set_level(config.log);
         running.set_limits(config.limits.clone());
         running.set_proxies(config.proxies.clone());

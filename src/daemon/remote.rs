@@ -1,14 +1,13 @@
 //! Another server's HTTP API, for the commands that ask one: where it is, the key, and what its refusals mean.
 
+use crate::asking::agent;
 use clap::{Arg, ArgMatches, Command};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use ureq::http::Uri;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 /// How long an answer may take. A publish is answered when all servers of the cluster have, or have not in time.
@@ -85,19 +84,11 @@ impl Remote {
     fn new(url: &str, key: Option<String>) -> Result<Remote, Problem> {
         let bad = || Problem::Usage(format!("--url: expected one such as {DEFAULT_URL}, found {url:?}"));
         let parsed: Uri = url.parse().map_err(|_| bad())?;
-        let scheme =
-            parsed.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(bad)?;
-        if parsed.host().is_none_or(str::is_empty) || parsed.query().is_some() {
+        let is_known = parsed.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
+        if !is_known || parsed.host().is_none_or(str::is_empty) || parsed.query().is_some() {
             return Err(bad());
         }
-        let config = Agent::config_builder()
-            .timeout_global(Some(ANSWER))
-            .http_status_as_error(false)
-            // The key is for this server and no other.
-            .max_redirects(0)
-            .proxy(None);
-        let config = if scheme == "https" { config.tls_config(system_tls()) } else { config };
-        Ok(Remote { agent: config.build().into(), base: url.trim_end_matches('/').to_owned(), key })
+        Ok(Remote { agent: agent(ANSWER, 1), base: url.trim_end_matches('/').to_owned(), key })
     }
 
     /// Where it is.
@@ -153,14 +144,6 @@ impl Remote {
         serde_json::from_str(&text)
             .map_err(|error| failed(format!("is not fanfare, or of another version: {error}")))
     }
-}
-
-/// Whom the system trusts.
-fn system_tls() -> TlsConfig {
-    // What cannot be read is not trusted; a server that needs it is refused with a reason.
-    let found = rustls_native_certs::load_native_certs().certs;
-    let trusted = found.iter().map(|cert| Certificate::from_der(cert).to_owned()).collect();
-    TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(trusted))).build()
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn server(config: &Config, live: &Live, events: Sender<Event>, addresses: api::A
     };
     let builder = crate::events::install(builder, config, &access, &live.rooms_per_socket);
     let namespaces = crate::events::namespaces(config);
-    api::install(builder, live, events, namespaces, config.cluster.required, addresses)
+    api::install(builder, live, events, namespaces, addresses)
 }
 
 /// The servers that it is one with.

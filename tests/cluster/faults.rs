@@ -62,6 +62,11 @@ fn a_server_is_ready_without_redis_unless_it_is_required() {
     // It lives, and serves whoever comes all the same.
     assert_eq!(careful.get("/healthz").status, 200);
     careful.client("d1", "c1", "");
+    // Which of the two it is may change while it runs.
+    folder.write("true.toml", "[cluster]\nrequired = false\n");
+    careful.signal("HUP");
+    careful.wait_for_log("reloaded: changed cluster.required");
+    assert_eq!(careful.get("/readyz").status, 200);
 }
 
 /// After an outage of the links of these nodes: all are up again and reach one another; then the numbers add up.

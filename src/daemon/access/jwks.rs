@@ -4,8 +4,8 @@
 //! more often than every [`GAP`]; who brings such a token waits for that. What it got last stays while asking fails;
 //! without anything yet, no token is right.
 
-use super::asking::agent;
 use super::jwt::KeySet;
+use crate::asking::agent;
 use crate::config::without_secrets;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -4,7 +4,6 @@
 //! token, then a JSON Web Token, then the webhook. Each way is in the file of its subject. Nothing that is configured
 //! lets anybody in by failing.
 
-mod asking;
 mod crypto;
 mod grant;
 mod jwks;

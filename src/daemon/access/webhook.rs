@@ -3,10 +3,10 @@
 //! A few threads ask; who asks them never waits, and is called back. What is not a clear yes is a no: a refusal if the
 //! answer says so, else, with 503, that nobody could be asked.
 
-use super::asking::agent;
 use super::crypto::digest_of;
 use super::grant::{ClaimNames, Grant};
 use super::{Refused, unix_ms};
+use crate::asking::agent;
 use crate::config::without_secrets;
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -25,7 +25,7 @@ use crate::life::Event;
 use crate::reload::Live;
 use fanfare::{Builder, Context, Params, Request, Responder, Response};
 use process::Process;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 
@@ -35,7 +35,7 @@ struct Api {
     /// Those of Socket.IO that are served, sorted.
     namespaces: Vec<String>,
     /// Without its cluster the server is not ready.
-    needs_cluster: bool,
+    needs_cluster: Arc<AtomicBool>,
     process: Process,
     /// Over which connections are closed if nothing else is said, in seconds.
     drain_s: Arc<AtomicU32>,
@@ -103,11 +103,11 @@ pub(crate) fn install(
     live: &Live,
     events: Sender<Event>,
     mut namespaces: Vec<String>,
-    needs_cluster: bool,
     addresses: Addresses,
 ) -> Builder {
     namespaces.sort();
     let (access, drain_s) = (live.access.clone(), live.drain_s.clone());
+    let needs_cluster = live.needs_cluster.clone();
     let process = Process::new();
     let api = Arc::new(Api { access, namespaces, needs_cluster, process, drain_s, events, addresses });
     let builder = self::namespaces::install(lists::install(builder));
@@ -149,7 +149,9 @@ fn ready(api: &Arc<Api>, cx: &mut Context<'_>, _: &Request<'_>, _: &Params, resp
     if cx.stats().memory().is_some_and(|memory| memory.is_over) {
         return responder.send(cx, Response::error(503, "memory", "over the memory ceiling"));
     }
-    if api.needs_cluster && cx.stats().cluster().is_some_and(|cluster| !cluster.is_up()) {
+    if api.needs_cluster.load(Ordering::Relaxed)
+        && cx.stats().cluster().is_some_and(|cluster| !cluster.is_up())
+    {
         return responder.send(cx, Response::error(503, "cluster_down", "Redis is not reached"));
     }
     cx.gather(|_| (), |cx, _| responder.send(cx, Response::text(200, "ready\n")));

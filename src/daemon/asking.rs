@@ -5,8 +5,9 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-/// One that waits for a whole answer no longer than this, follows no redirections, and trusts whom the system trusts.
-pub(super) fn agent(timeout: Duration, connections: usize) -> Agent {
+/// One that waits for a whole answer no longer than this, follows no redirections (a secret that it is given is for one server
+/// and no other), and trusts whom the system trusts. What of that cannot be read is not trusted.
+pub(crate) fn agent(timeout: Duration, connections: usize) -> Agent {
     let tls = TlsConfig::builder().root_certs(authorities()).build();
     let config = Agent::config_builder()
         .timeout_global(Some(timeout))
